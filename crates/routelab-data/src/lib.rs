@@ -1,0 +1,1 @@
+//! Routing data: what every candidate model scored and cost on every query.
