@@ -1,1 +1,26 @@
 //! Routing data: what every candidate model scored and cost on every query.
+//!
+//! [`load`] reads one of the [`formats`] into a [`RoutingTable`], which is sound by construction; [`split::split`]
+//! divides its rows into training and test rows; [`Embeddings`] holds one vector per query.
+//! Everything that a reader drops, decodes or assumes is counted in the [`LoadReport`].
+
+mod assumption;
+mod atomic;
+mod digest;
+mod embeddings;
+mod error;
+mod report;
+pub mod source;
+mod spec;
+pub mod split;
+mod table;
+
+pub use assumption::CostAssumption;
+pub use atomic::{write_atomically, write_atomically_with};
+pub use embeddings::{Embeddings, Precision};
+pub use error::{DataError, Place};
+pub use report::{InputFile, LoadReport, Loaded};
+pub use source::tabular::{FileKind, Layout, TabularSchema};
+pub use source::{FormatInfo, Modality, formats, load};
+pub use spec::{DataSpec, Images, Missing};
+pub use table::{CostUnit, RoutingTable, RoutingTableParts, TableError};

@@ -1,0 +1,114 @@
+//! The `[data]` table of an experiment file.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::assumption::CostAssumption;
+use crate::error::DataError;
+use crate::source::tabular::TabularSchema;
+
+/// What to do with a query for which a quality, a cost or the prompt is missing (a blank cell or NaN).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// Stop with an error that names the cell.
+    #[default]
+    Error,
+    /// Leave the query out for every model, and count it in the report.
+    DropQuery,
+}
+
+/// What to do with the images of a data set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Images {
+    /// Every image that a row names must exist.
+    #[default]
+    Required,
+    /// Read a text-only table; for text-only experiments where the images were not downloaded.
+    Ignore,
+}
+
+/// Which data to read and how: the `[data]` table of an experiment file, or the `dataset.toml` of a data set's folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSpec {
+    /// One of [`crate::formats`].
+    pub format: String,
+    /// The file or folder; relative to the current folder, so a caller who reads this from a file first calls
+    /// [`DataSpec::resolve`].
+    pub path: PathBuf,
+    /// Name of the table; the format's own name by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What to do about missing cells.
+    #[serde(default)]
+    pub missing: Missing,
+    /// What to do about images.
+    #[serde(default)]
+    pub images: Images,
+    /// Keep only these models, in this order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// Leave these models out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_models: Vec<String>,
+    /// Keep only the first `limit` queries (after dropping incomplete ones), at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// Costs for a data set that recorded none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostAssumption>,
+    /// The columns of a file of the format `tabular`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<TabularSchema>,
+}
+
+impl DataSpec {
+    /// A spec with every option at its default.
+    pub fn new(format: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        Self {
+            format: format.into(),
+            path: path.into(),
+            name: None,
+            missing: Missing::default(),
+            images: Images::default(),
+            models: None,
+            exclude_models: Vec::new(),
+            limit: None,
+            cost: None,
+            schema: None,
+        }
+    }
+
+    /// Makes relative paths relative to `folder`, the folder of the file that the spec was read from.
+    pub fn resolve(&mut self, folder: &Path) {
+        self.path = folder.join(&self.path);
+        if let Some(cost) = &mut self.cost {
+            cost.resolve(folder);
+        }
+    }
+
+    /// Reads `dataset.toml` of a data set's folder (or the file itself), with paths resolved.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] when there is no such file, [`DataError::Toml`] when it is not a valid spec.
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        let file = if path.is_dir() {
+            path.join("dataset.toml")
+        } else {
+            path.to_owned()
+        };
+        let text = std::fs::read_to_string(&file).map_err(|source| DataError::Io {
+            path: file.clone(),
+            source,
+        })?;
+        let mut spec: Self = toml::from_str(&text).map_err(|error| DataError::Toml {
+            path: file.clone(),
+            detail: error.to_string(),
+        })?;
+        spec.resolve(file.parent().unwrap_or(Path::new("")));
+        Ok(spec)
+    }
+}

@@ -1,0 +1,458 @@
+//! The routing table: queries, models, what each model scored and cost.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use ndarray::{Array2, ArrayView2, Axis};
+use serde::{Deserialize, Serialize};
+
+use crate::digest::ContentHash;
+
+/// What one unit of cost is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostUnit {
+    /// The unit, such as `US dollars` or `output characters`.
+    pub name: String,
+    /// Set when the costs were not recorded but rest on an assumption, such as a price list; says which.
+    /// Everything that shows such costs must say so.
+    pub assumption: Option<String>,
+}
+
+impl CostUnit {
+    /// Recorded costs in `name`.
+    pub fn recorded(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            assumption: None,
+        }
+    }
+}
+
+/// The unchecked content of a [`RoutingTable`]: `N` queries and `M` models.
+#[derive(Clone, Debug)]
+pub struct RoutingTableParts {
+    /// Name of the data set.
+    pub name: String,
+    /// `M` names, unique.
+    pub models: Vec<String>,
+    /// `N` query ids, unique.
+    pub ids: Vec<String>,
+    /// `N` prompts; only a query with an image may have an empty one.
+    pub prompts: Vec<String>,
+    /// `N` task names; an out-of-domain split keeps a task on one side.
+    pub tasks: Vec<String>,
+    /// Empty for text-only data, otherwise `N` entries.
+    pub images: Vec<Option<PathBuf>>,
+    /// `N` group names, or `None`; rows of one group stay on one side of any split.
+    pub groups: Option<Vec<String>>,
+    /// `N x M`, in [0, 1].
+    pub quality: Array2<f64>,
+    /// `N x M`, not negative, in [`Self::cost_unit`].
+    pub cost: Array2<f64>,
+    /// Unit of `cost`.
+    pub cost_unit: CostUnit,
+}
+
+/// Why parts do not make a [`RoutingTable`].
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum TableError {
+    /// No rows or no columns.
+    #[error(
+        "the table has {queries} queries and {models} models; a routing table needs at least one of each"
+    )]
+    Empty {
+        /// Number of queries.
+        queries: usize,
+        /// Number of models.
+        models: usize,
+    },
+    /// A list has another length than the number of queries.
+    #[error(
+        "`{field}` has {found} entries but the table has {expected} queries; give one entry per query"
+    )]
+    Length {
+        /// Field of [`RoutingTableParts`].
+        field: &'static str,
+        /// Number of queries.
+        expected: usize,
+        /// Length of the list.
+        found: usize,
+    },
+    /// A matrix is not queries x models.
+    #[error(
+        "`{field}` is {rows} x {columns} but the table has {queries} queries x {models} models"
+    )]
+    Shape {
+        /// `quality` or `cost`.
+        field: &'static str,
+        /// Rows of the matrix.
+        rows: usize,
+        /// Columns of the matrix.
+        columns: usize,
+        /// Number of queries.
+        queries: usize,
+        /// Number of models.
+        models: usize,
+    },
+    /// Two queries have one id.
+    #[error(
+        "queries {first} and {second} (counted from 1) both have the id {id:?}; ids must be unique"
+    )]
+    DuplicateId {
+        /// The id.
+        id: String,
+        /// First query, counted from 1.
+        first: usize,
+        /// Second query, counted from 1.
+        second: usize,
+    },
+    /// Two models have one name.
+    #[error(
+        "models {first} and {second} (counted from 1) are both called {name:?}; model names must be unique"
+    )]
+    DuplicateModel {
+        /// The name.
+        name: String,
+        /// First model, counted from 1.
+        first: usize,
+        /// Second model, counted from 1.
+        second: usize,
+    },
+    /// A name, id or task is empty.
+    #[error("{what} {index} (counted from 1) is empty; give every {what} a name")]
+    EmptyName {
+        /// `model`, `id` or `task`.
+        what: &'static str,
+        /// Position, counted from 1.
+        index: usize,
+    },
+    /// Nothing to route on.
+    #[error("query {index} (counted from 1, id {id:?}) has neither a prompt nor an image")]
+    EmptyQuery {
+        /// Position, counted from 1.
+        index: usize,
+        /// Its id.
+        id: String,
+    },
+    /// A quality outside [0, 1] or not finite.
+    #[error(
+        "quality of model {model:?} on query {index} (counted from 1, id {id:?}) is {value}; expected a number from 0 to 1"
+    )]
+    Quality {
+        /// Query, counted from 1.
+        index: usize,
+        /// Its id.
+        id: String,
+        /// The model.
+        model: String,
+        /// What was found.
+        value: f64,
+    },
+    /// A cost that is negative or not finite.
+    #[error(
+        "cost of model {model:?} on query {index} (counted from 1, id {id:?}) is {value}; expected a finite number not below 0"
+    )]
+    Cost {
+        /// Query, counted from 1.
+        index: usize,
+        /// Its id.
+        id: String,
+        /// The model.
+        model: String,
+        /// What was found.
+        value: f64,
+    },
+}
+
+/// What every candidate model scored and cost on every query. Sound by construction: shapes agree, ids and model names
+/// are unique and not empty, qualities are in [0, 1], costs are finite and not negative.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RoutingTable {
+    name: String,
+    models: Vec<String>,
+    ids: Vec<String>,
+    prompts: Vec<String>,
+    tasks: Vec<String>,
+    images: Option<Vec<Option<PathBuf>>>,
+    groups: Option<Vec<String>>,
+    quality: Array2<f64>,
+    cost: Array2<f64>,
+    cost_unit: CostUnit,
+}
+
+impl RoutingTable {
+    /// Checks the parts and makes them a table.
+    ///
+    /// # Errors
+    /// [`TableError`] names the first part, query or model that is wrong and what was expected.
+    pub fn new(parts: RoutingTableParts) -> Result<Self, TableError> {
+        check_lengths(&parts)?;
+        check_names(&parts)?;
+        check_values(&parts)?;
+        let RoutingTableParts {
+            name,
+            models,
+            ids,
+            prompts,
+            tasks,
+            images,
+            groups,
+            quality,
+            cost,
+            cost_unit,
+        } = parts;
+        let text_only = images.iter().all(Option::is_none);
+        // `-0.0 + 0.0 = 0.0`: equal tables must also have equal hashes.
+        let (quality, cost) = (quality + 0.0, cost + 0.0);
+        Ok(Self {
+            name,
+            models,
+            ids,
+            prompts,
+            tasks,
+            images: (!text_only).then_some(images),
+            groups,
+            quality,
+            cost,
+            cost_unit,
+        })
+    }
+
+    /// Name of the data set.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `M` model names, in the order of the columns of [`Self::quality`] and [`Self::cost`].
+    pub fn models(&self) -> &[String] {
+        &self.models
+    }
+
+    /// `N` query ids.
+    pub fn ids(&self) -> &[String] {
+        &self.ids
+    }
+
+    /// `N` prompts.
+    pub fn prompts(&self) -> &[String] {
+        &self.prompts
+    }
+
+    /// `N` task names.
+    pub fn tasks(&self) -> &[String] {
+        &self.tasks
+    }
+
+    /// `N` image paths where there are any, `None` when no query has an image.
+    pub fn images(&self) -> Option<&[Option<PathBuf>]> {
+        self.images.as_deref()
+    }
+
+    /// `N` group names, if the data set has groups.
+    pub fn groups(&self) -> Option<&[String]> {
+        self.groups.as_deref()
+    }
+
+    /// Measured quality, `N x M`, in [0, 1].
+    pub fn quality(&self) -> ArrayView2<'_, f64> {
+        self.quality.view()
+    }
+
+    /// Cost, `N x M`, not negative, in [`Self::cost_unit`].
+    pub fn cost(&self) -> ArrayView2<'_, f64> {
+        self.cost.view()
+    }
+
+    /// Unit of the costs, and the assumption that they rest on.
+    pub fn cost_unit(&self) -> &CostUnit {
+        &self.cost_unit
+    }
+
+    /// Number of queries, at least 1.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a routing table is never empty"
+    )]
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The table of the given rows, in the given order.
+    ///
+    /// # Panics
+    /// When `rows` is empty, repeats a row or names one that does not exist: that is a mistake of the calling code.
+    pub fn select(&self, rows: &[usize]) -> RoutingTable {
+        fn pick<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().map(|&row| values[row].clone()).collect()
+        }
+        let parts = RoutingTableParts {
+            name: self.name.clone(),
+            models: self.models.clone(),
+            ids: pick(&self.ids, rows),
+            prompts: pick(&self.prompts, rows),
+            tasks: pick(&self.tasks, rows),
+            images: self
+                .images
+                .as_ref()
+                .map(|images| pick(images, rows))
+                .unwrap_or_default(),
+            groups: self.groups.as_ref().map(|groups| pick(groups, rows)),
+            quality: self.quality.select(Axis(0), rows),
+            cost: self.cost.select(Axis(0), rows),
+            cost_unit: self.cost_unit.clone(),
+        };
+        match RoutingTable::new(parts) {
+            Ok(table) => table,
+            Err(error) => panic!("rows of a sound table do not make a table: {error}"),
+        }
+    }
+
+    /// SHA-256 (hexadecimal) of everything in the table: name, models, ids, prompts, tasks, groups, unit, values, and the
+    /// file names of the images. Not the folders, which differ between machines, and not what the image files hold.
+    pub fn content_hash(&self) -> String {
+        let mut hash = ContentHash::new("routelab table 1");
+        hash.text(&self.name);
+        for list in [&self.models, &self.ids, &self.prompts, &self.tasks] {
+            hash.texts(list.iter().map(String::as_str));
+        }
+        let images = self.images.as_deref().unwrap_or_default();
+        hash.count(images.len());
+        for image in images {
+            let file_name = image.as_ref().and_then(|path| path.file_name());
+            hash.text(
+                &file_name
+                    .map(|name| name.to_string_lossy())
+                    .unwrap_or_default(),
+            );
+        }
+        hash.texts(
+            self.groups
+                .as_deref()
+                .unwrap_or_default()
+                .iter()
+                .map(String::as_str),
+        );
+        hash.text(&self.cost_unit.name);
+        hash.text(self.cost_unit.assumption.as_deref().unwrap_or_default());
+        for value in self.quality.iter().chain(&self.cost) {
+            hash.bytes(&value.to_le_bytes());
+        }
+        hash.finish()
+    }
+}
+
+fn check_lengths(parts: &RoutingTableParts) -> Result<(), TableError> {
+    let (queries, models) = (parts.ids.len(), parts.models.len());
+    if queries == 0 || models == 0 {
+        return Err(TableError::Empty { queries, models });
+    }
+    let mut lengths = vec![
+        ("prompts", parts.prompts.len()),
+        ("tasks", parts.tasks.len()),
+    ];
+    if !parts.images.is_empty() {
+        lengths.push(("images", parts.images.len()));
+    }
+    if let Some(groups) = &parts.groups {
+        lengths.push(("groups", groups.len()));
+    }
+    if let Some((field, found)) = lengths.into_iter().find(|(_, length)| *length != queries) {
+        return Err(TableError::Length {
+            field,
+            expected: queries,
+            found,
+        });
+    }
+    for (field, matrix) in [("quality", &parts.quality), ("cost", &parts.cost)] {
+        let (rows, columns) = matrix.dim();
+        if (rows, columns) != (queries, models) {
+            return Err(TableError::Shape {
+                field,
+                rows,
+                columns,
+                queries,
+                models,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_names(parts: &RoutingTableParts) -> Result<(), TableError> {
+    for (what, names) in [
+        ("model", &parts.models),
+        ("id", &parts.ids),
+        ("task", &parts.tasks),
+    ] {
+        if let Some(index) = names.iter().position(String::is_empty) {
+            return Err(TableError::EmptyName {
+                what,
+                index: index + 1,
+            });
+        }
+    }
+    if let Some((first, second)) = first_repeat(&parts.ids) {
+        let id = parts.ids[second].clone();
+        return Err(TableError::DuplicateId {
+            id,
+            first: first + 1,
+            second: second + 1,
+        });
+    }
+    if let Some((first, second)) = first_repeat(&parts.models) {
+        let name = parts.models[second].clone();
+        return Err(TableError::DuplicateModel {
+            name,
+            first: first + 1,
+            second: second + 1,
+        });
+    }
+    let has_image = |index: usize| parts.images.get(index).is_some_and(Option::is_some);
+    match parts
+        .prompts
+        .iter()
+        .enumerate()
+        .find(|(index, prompt)| prompt.is_empty() && !has_image(*index))
+    {
+        Some((index, _)) => Err(TableError::EmptyQuery {
+            index: index + 1,
+            id: parts.ids[index].clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn check_values(parts: &RoutingTableParts) -> Result<(), TableError> {
+    for ((row, column), &value) in parts.quality.indexed_iter() {
+        if !(0.0..=1.0).contains(&value) {
+            let (id, model) = (parts.ids[row].clone(), parts.models[column].clone());
+            return Err(TableError::Quality {
+                index: row + 1,
+                id,
+                model,
+                value,
+            });
+        }
+    }
+    for ((row, column), &value) in parts.cost.indexed_iter() {
+        if !(value >= 0.0 && value.is_finite()) {
+            let (id, model) = (parts.ids[row].clone(), parts.models[column].clone());
+            return Err(TableError::Cost {
+                index: row + 1,
+                id,
+                model,
+                value,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Positions of the first name that occurs a second time.
+fn first_repeat(names: &[String]) -> Option<(usize, usize)> {
+    let mut seen = HashMap::with_capacity(names.len());
+    names.iter().enumerate().find_map(|(index, name)| {
+        seen.insert(name.as_str(), index)
+            .map(|first| (first, index))
+    })
+}
