@@ -1,0 +1,270 @@
+//! Bootstrap replicates of a whole evaluation at the price of a few additions per query.
+//!
+//! Resampling queries does not change what the router does on a query, only how often the query counts. So
+//! the choices over all budgets are worked out once; a replicate adds, for every drawn query, its changes of cost
+//! and quality at the budgets where its choice changes, times the number of draws. That is `O(changes + K log K)` per
+//! replicate instead of a new sweep.
+
+use rayon::prelude::*;
+
+use crate::collapse::{self, Verdict};
+use crate::curve::SharedInterval;
+use crate::evaluate::{CurveMetrics, Extremes, first_largest};
+use crate::matrices::check_pair;
+use crate::sweep::{ExactTruth, Paths};
+use crate::{CurvePoint, EvalError, EvaluationOptions, Metric, Scores, Truth};
+
+use super::{Interval, Paired, check_request, interval_from, paired_from, resample_into};
+
+/// Every metric of [`Metric::ALL`] on all queries and on `B` resamples of them.
+///
+/// Held fixed over the replicates are the router's budgets (they are its operating points) and which models are strongest (a property of the
+/// pool). Everything else is recomputed: the shared interval and its anchor, the best single model, the front.
+#[derive(Debug, Clone)]
+pub struct Replicates {
+    queries: usize,
+    seed: u64,
+    estimate: [f64; Metric::ALL.len()],
+    draws: Vec<[f64; Metric::ALL.len()]>,
+}
+
+impl Replicates {
+    /// `replicates` resamples of the queries, the same for every router under the same `seed` and number of queries.
+    ///
+    /// # Errors
+    /// [`EvalError`] as for [`crate::evaluate()`], or without replicates.
+    pub fn new(
+        truth: &Truth,
+        scores: &Scores,
+        options: &EvaluationOptions,
+        replicates: usize,
+        seed: u64,
+    ) -> Result<Self, EvalError> {
+        check_pair(truth, scores)?;
+        options.validate()?;
+        let queries = truth.queries();
+        check_request(queries, replicates)?;
+        let weighted = WeightedSweep::new(truth, scores, options);
+        let draws = (0..replicates as u64)
+            .into_par_iter()
+            .map_init(
+                || (Vec::new(), vec![0; queries]),
+                |(rows, counts), replicate| {
+                    resample_into(rows, queries, seed, replicate);
+                    counts.fill(0);
+                    for &row in rows.iter() {
+                        counts[row] += 1;
+                    }
+                    weighted.metrics(counts)
+                },
+            )
+            .collect();
+        Ok(Self {
+            queries,
+            seed,
+            estimate: weighted.metrics(&vec![1; queries]),
+            draws,
+        })
+    }
+
+    /// The estimate of a metric with its interval.
+    pub fn interval(&self, metric: Metric) -> Interval {
+        let at = metric as usize;
+        interval_from(self.estimate[at], self.draws(metric))
+    }
+
+    /// The metric on every resample. An unreachable QNC is infinite.
+    pub fn draws(&self, metric: Metric) -> Vec<f64> {
+        self.draws
+            .iter()
+            .map(|draw| draw[metric as usize])
+            .collect()
+    }
+
+    /// Paired comparison, `self - other`. Where QNC is unreachable for both, they do not differ.
+    ///
+    /// # Errors
+    /// [`EvalError::Option`] unless both come from the same seed, number of queries and number of replicates.
+    pub fn compare(&self, other: &Replicates, metric: Metric) -> Result<Paired, EvalError> {
+        let key = |r: &Replicates| (r.queries, r.seed, r.draws.len());
+        if key(self) != key(other) {
+            let (queries, seed, replicates) = key(other);
+            return Err(EvalError::Option {
+                option: "replicates to compare with",
+                value: format!("{replicates} replicates of {queries} queries, seed {seed}"),
+                expected: "the same number of replicates, queries and the same seed on both sides",
+            });
+        }
+        let at = metric as usize;
+        let difference = |a: f64, b: f64| if a == b { 0.0 } else { a - b };
+        let draws = (self.draws.iter())
+            .zip(&other.draws)
+            .map(|(a, b)| difference(a[at], b[at]))
+            .collect();
+        Ok(paired_from(
+            difference(self.estimate[at], other.estimate[at]),
+            draws,
+        ))
+    }
+}
+
+/// A router's sweep, ready to be weighted.
+struct WeightedSweep {
+    truth: ExactTruth,
+    budgets: usize,
+    rows: Vec<Row>,
+    changes: Vec<Change>,
+}
+
+/// What one query contributes.
+struct Row {
+    /// Cost and quality at the smallest budget.
+    first: (i128, i128),
+    /// Its changes are `changes[from..to]`.
+    from: usize,
+    to: usize,
+    cheapest: (i128, i128),
+    dearest_cost: i128,
+    regret: i128,
+    verdict: Verdict,
+    strongest: bool,
+}
+
+struct Change {
+    at: usize,
+    cost: i128,
+    quality: i128,
+}
+
+impl WeightedSweep {
+    fn new(truth: &Truth, scores: &Scores, options: &EvaluationOptions) -> Self {
+        let budgets = options.budgets.resolve(scores.cost.view());
+        let paths = Paths::new(scores, &budgets, &options.rule);
+        let exact = ExactTruth::new(truth);
+        let strongest = collapse::strongest_of(&exact);
+        let choices: Vec<usize> = paths.rows.iter().map(|path| path.last()).collect();
+        let verdicts = collapse::verdicts(truth, &choices, &strongest);
+        let extremes = Extremes::of(truth);
+        let mut changes = Vec::new();
+        let rows = (paths.rows.iter().enumerate())
+            .map(|(row, path)| {
+                let value = |model| (exact.cost[[row, model]], exact.quality[[row, model]]);
+                let from = changes.len();
+                let mut before = value(path.first);
+                for &(at, model) in &path.changes {
+                    let after = value(model);
+                    changes.push(Change {
+                        at,
+                        cost: after.0 - before.0,
+                        quality: after.1 - before.1,
+                    });
+                    before = after;
+                }
+                let best = exact.quality.row(row).iter().copied().max();
+                Row {
+                    first: value(path.first),
+                    from,
+                    to: changes.len(),
+                    cheapest: value(extremes.cheapest[row]),
+                    dearest_cost: value(extremes.dearest[row]).0,
+                    regret: best.unwrap_or(before.1) - before.1,
+                    verdict: verdicts[row],
+                    strongest: strongest.contains(&choices[row]),
+                }
+            })
+            .collect();
+        Self {
+            truth: exact,
+            budgets: budgets.len(),
+            rows,
+            changes,
+        }
+    }
+
+    /// All metrics when query `n` counts `counts[n]` times; the counts add up to the number of queries.
+    fn metrics(&self, counts: &[u32]) -> [f64; Metric::ALL.len()] {
+        let mut cost = vec![0_i128; self.budgets];
+        let mut quality = vec![0_i128; self.budgets];
+        let mut single = vec![0_i128; self.truth.models()];
+        let (mut low, mut anchor, mut high, mut regret) = (0, 0, 0, 0);
+        let (mut wasteful, mut wrong, mut strongest) = (0, 0, 0);
+        let drawn = || counts.iter().enumerate().filter(|&(_, &count)| count > 0);
+        for (index, &count) in drawn() {
+            let (row, times) = (&self.rows[index], i128::from(count));
+            cost[0] += times * row.first.0;
+            quality[0] += times * row.first.1;
+            for change in &self.changes[row.from..row.to] {
+                cost[change.at] += times * change.cost;
+                quality[change.at] += times * change.quality;
+            }
+            for (total, value) in single.iter_mut().zip(self.truth.quality.row(index)) {
+                *total += times * value;
+            }
+            low += times * row.cheapest.0;
+            anchor += times * row.cheapest.1;
+            high += times * row.dearest_cost;
+            regret += times * row.regret;
+            wasteful += if row.verdict == Verdict::Wasteful {
+                count
+            } else {
+                0
+            };
+            wrong += if row.verdict == Verdict::Wrong {
+                count
+            } else {
+                0
+            };
+            strongest += if row.strongest { count } else { 0 };
+        }
+        let best_single = first_largest(&single);
+        let best_single_cost = drawn()
+            .map(|(index, &count)| i128::from(count) * self.truth.cost[[index, best_single]])
+            .sum();
+
+        let queries = self.rows.len();
+        let mean_cost = |sum| self.truth.cost_scale.mean(sum, queries);
+        let mean_quality = |sum| self.truth.quality_scale.mean(sum, queries);
+        let share = |count: u32| f64::from(count) / queries as f64;
+        let (mut total_cost, mut total_quality) = (0, 0);
+        let points: Vec<CurvePoint> = cost
+            .iter()
+            .zip(&quality)
+            .map(|(cost, quality)| {
+                total_cost += cost;
+                total_quality += quality;
+                CurvePoint {
+                    cost: mean_cost(total_cost),
+                    quality: mean_quality(total_quality),
+                }
+            })
+            .collect();
+        let interval = SharedInterval {
+            low: mean_cost(low),
+            high: mean_cost(high),
+            anchor: CurvePoint {
+                cost: mean_cost(low),
+                quality: mean_quality(anchor),
+            },
+        };
+        let best_single = CurvePoint {
+            cost: mean_cost(best_single_cost),
+            quality: mean_quality(single[best_single]),
+        };
+        let curve = CurveMetrics::of(&points, &interval, best_single);
+        Metric::ALL.map(|metric| match metric {
+            Metric::NaucShared => curve.nauc_shared,
+            Metric::NaucLegacy => curve.nauc_legacy,
+            Metric::NaucOwnRange => curve.nauc_own_range,
+            Metric::Aiq => curve.aiq,
+            Metric::Peak => curve.peak,
+            Metric::Qnc => curve.qnc.unwrap_or(f64::INFINITY),
+            Metric::Quality => mean_quality(total_quality),
+            Metric::Cost => mean_cost(total_cost),
+            Metric::Rci => share(wasteful + wrong),
+            Metric::RciWasteful => share(wasteful),
+            Metric::RciWrong => share(wrong),
+            Metric::StrongestCallRate => share(strongest),
+            Metric::Regret => mean_quality(regret),
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! Sums that do not depend on the order of their terms.
+//!
+//! Thresholds such as "quality reaches the best single model's" compare two means. When a router sends every query
+//! to that model the two are the same number, yet floating-point sums in different orders differ in the last bits
+//! and the threshold would be missed by chance. Values are therefore added as integers, in units of a power of two
+//! small enough to lose nothing that matters: sums are then independent of order, of threads and of how a sweep
+//! gets to its points.
+
+use ndarray::{Array2, ArrayView2};
+
+/// A common scale for a set of values: integers in units of `2^-shift`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FixedPoint {
+    shift: i32,
+}
+
+impl FixedPoint {
+    /// A scale on which `terms` values as large as the largest of `values` can be added within 120 bits.
+    pub fn for_sum_of(terms: usize, values: ArrayView2<f64>) -> Self {
+        let largest = values
+            .iter()
+            .filter(|value| value.is_finite())
+            .fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        if largest == 0.0 {
+            return Self { shift: 0 };
+        }
+        let bits = largest.log2().ceil() as i32 + (terms.max(1) as f64).log2().ceil() as i32;
+        // 2^1000 is close to the largest power of two that is a number.
+        Self {
+            shift: (120 - bits).clamp(-1000, 1000),
+        }
+    }
+
+    pub fn encode(self, value: f64) -> i128 {
+        (value * 2.0_f64.powi(self.shift)) as i128
+    }
+
+    pub fn encode_all(self, values: ArrayView2<f64>) -> Array2<i128> {
+        values.mapv(|value| self.encode(value))
+    }
+
+    /// The mean of `terms` values whose integers add up to `sum`.
+    pub fn mean(self, sum: i128, terms: usize) -> f64 {
+        sum as f64 / 2.0_f64.powi(self.shift) / terms as f64
+    }
+}

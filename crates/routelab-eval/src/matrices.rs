@@ -1,0 +1,167 @@
+//! The two inputs of every metric: what a router predicted and what really happened.
+
+use ndarray::{Array2, ArrayView2};
+use serde::{Deserialize, Serialize};
+
+use crate::EvalError;
+
+/// A router's predictions for `N` queries and `M` models.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Predicted quality `q̂`, `N x M`. Any finite number: only the order matters to a decision.
+    #[serde(with = "rows")]
+    pub quality: Array2<f64>,
+    /// Predicted cost `ĉ`, `N x M`, in the unit of the real costs. Regressions may go below zero.
+    #[serde(with = "rows")]
+    pub cost: Array2<f64>,
+}
+
+impl Scores {
+    /// Checks that both matrices are `N x M` with `N, M >= 1` and that every number is finite.
+    ///
+    /// # Errors
+    /// [`EvalError::Empty`], [`EvalError::Shape`] or [`EvalError::Value`].
+    pub fn new(quality: Array2<f64>, cost: Array2<f64>) -> Result<Self, EvalError> {
+        check_shape("predicted quality", quality.view(), quality.dim())?;
+        check_shape("predicted cost", cost.view(), quality.dim())?;
+        check_values("predicted quality", quality.view(), f64::NEG_INFINITY)?;
+        check_values("predicted cost", cost.view(), f64::NEG_INFINITY)?;
+        Ok(Self { quality, cost })
+    }
+
+    /// Number of queries, `N`.
+    pub fn queries(&self) -> usize {
+        self.quality.nrows()
+    }
+
+    /// Number of models, `M`.
+    pub fn models(&self) -> usize {
+        self.quality.ncols()
+    }
+}
+
+/// What every model really scored and cost on every query.
+#[derive(Debug, Clone, Copy)]
+pub struct Truth<'a> {
+    /// Real quality `q`, `N x M`, usually in [0, 1].
+    pub quality: ArrayView2<'a, f64>,
+    /// Real cost `c >= 0`, `N x M`, in the unit of the table.
+    pub cost: ArrayView2<'a, f64>,
+}
+
+impl<'a> Truth<'a> {
+    /// Checks that both matrices are `N x M` with `N, M >= 1`, every number finite and no cost negative.
+    ///
+    /// # Errors
+    /// [`EvalError::Empty`], [`EvalError::Shape`] or [`EvalError::Value`].
+    pub fn new(quality: ArrayView2<'a, f64>, cost: ArrayView2<'a, f64>) -> Result<Self, EvalError> {
+        check_shape("real quality", quality, quality.dim())?;
+        check_shape("real cost", cost, quality.dim())?;
+        check_values("real quality", quality, f64::NEG_INFINITY)?;
+        check_values("real cost", cost, 0.0)?;
+        Ok(Self { quality, cost })
+    }
+
+    /// Number of queries, `N`.
+    pub fn queries(&self) -> usize {
+        self.quality.nrows()
+    }
+
+    /// Number of models, `M`.
+    pub fn models(&self) -> usize {
+        self.quality.ncols()
+    }
+}
+
+/// The scores of a router that knows the truth: `q̂ = q`, `ĉ = c`. With the default [`crate::Rule`] its ties go
+/// to the cheapest model, which makes it the oracle of the EquiRouter paper.
+pub fn oracle(truth: &Truth) -> Scores {
+    Scores {
+        quality: truth.quality.to_owned(),
+        cost: truth.cost.to_owned(),
+    }
+}
+
+/// Checks that `scores` are about the queries and models of `truth`, whose own parts must agree as well.
+pub(crate) fn check_pair(truth: &Truth, scores: &Scores) -> Result<(), EvalError> {
+    let expected = truth.quality.dim();
+    check_shape("real quality", truth.quality, expected)?;
+    check_shape("real cost", truth.cost, expected)?;
+    check_shape("predicted quality", scores.quality.view(), expected)?;
+    check_shape("predicted cost", scores.cost.view(), expected)
+}
+
+fn check_shape(
+    what: &'static str,
+    matrix: ArrayView2<f64>,
+    (rows, columns): (usize, usize),
+) -> Result<(), EvalError> {
+    let (found_rows, found_columns) = matrix.dim();
+    if (found_rows, found_columns) != (rows, columns) {
+        return Err(EvalError::Shape {
+            what,
+            found_rows,
+            found_columns,
+            rows,
+            columns,
+        });
+    }
+    if rows == 0 || columns == 0 {
+        return Err(EvalError::Empty {
+            what,
+            rows,
+            columns,
+        });
+    }
+    Ok(())
+}
+
+fn check_values(
+    what: &'static str,
+    matrix: ArrayView2<f64>,
+    smallest: f64,
+) -> Result<(), EvalError> {
+    for ((row, model), &value) in matrix.indexed_iter() {
+        if !value.is_finite() || value < smallest {
+            return Err(EvalError::Value {
+                what,
+                row,
+                model,
+                value,
+                expected: if smallest == 0.0 {
+                    "a finite number, not negative"
+                } else {
+                    "a finite number"
+                },
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Matrices as lists of rows, the layout that every other tool reads.
+mod rows {
+    use ndarray::Array2;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(
+        matrix: &Array2<f64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(matrix.rows().into_iter().map(|row| row.to_vec()))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Array2<f64>, D::Error> {
+        let rows = Vec::<Vec<f64>>::deserialize(deserializer)?;
+        let columns = rows.first().map_or(0, Vec::len);
+        if let Some(odd) = rows.iter().position(|row| row.len() != columns) {
+            return Err(D::Error::custom(format!(
+                "row {odd} has {} numbers, expected {columns} as in row 0",
+                rows[odd].len()
+            )));
+        }
+        Array2::from_shape_vec((rows.len(), columns), rows.concat()).map_err(D::Error::custom)
+    }
+}

@@ -1,0 +1,178 @@
+//! The decision: which model answers a query, given predictions and a budget.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{EvalError, Scores};
+
+/// What happens to a query for which no model is predicted to be within the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Infeasible {
+    /// The model with the smallest `ĉ`; equal ones go to the smaller index.
+    #[default]
+    Cheapest,
+    /// Model 0, as in the older ORBIT.
+    First,
+}
+
+/// What happens when several affordable models have exactly the best `q̂`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ties {
+    /// The smaller `ĉ`, then the smaller index.
+    #[default]
+    Cheapest,
+    /// The smallest index, as in ORBIT.
+    First,
+}
+
+/// How a choice follows from `q̂`, `ĉ` and a budget `B`.
+///
+/// Affordable are the models with `ĉ <= B`. Without a margin the best `q̂` among them is taken. With a margin
+/// `δ > 0` it is the cheapest (by `ĉ`) of those with `q̂ >= best - δ`; equal `ĉ` goes to the larger `q̂`, then to
+/// the smaller index, and `ties` has nothing left to decide.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rule {
+    /// What to do when nothing is affordable.
+    pub infeasible: Infeasible,
+    /// What to do when several are best.
+    pub ties: Ties,
+    /// `δ >= 0`, in the unit of `q̂`.
+    pub margin: f64,
+}
+
+impl Rule {
+    /// The conventions of the older ORBIT: model 0 when nothing is affordable, first index in ties.
+    pub const LEGACY: Rule = Rule {
+        infeasible: Infeasible::First,
+        ties: Ties::First,
+        margin: 0.0,
+    };
+
+    /// # Errors
+    /// [`EvalError::Option`] unless the margin is finite and not negative.
+    pub fn validate(&self) -> Result<(), EvalError> {
+        if self.margin.is_finite() && self.margin >= 0.0 {
+            return Ok(());
+        }
+        Err(EvalError::Option {
+            option: "margin",
+            value: self.margin.to_string(),
+            expected: "a finite number, 0 or more",
+        })
+    }
+}
+
+/// The model chosen for every query at one budget: `N` indices below `M`.
+///
+/// `budget` is in the unit of `ĉ`; infinity means no limit.
+pub fn choose(scores: &Scores, budget: f64, rule: &Rule) -> Vec<usize> {
+    let mut order = Vec::with_capacity(scores.models());
+    (0..scores.queries())
+        .map(|row| {
+            let mut path = RowPath::new(scores, row, rule, &mut order);
+            let mut choice = path.fallback();
+            while let Some((threshold, model)) = path.next() {
+                if threshold > budget {
+                    break;
+                }
+                choice = model;
+            }
+            choice
+        })
+        .collect()
+}
+
+/// Total order of numbers in which both zeros are equal; not-a-number comes last instead of breaking a sort.
+pub(crate) fn ascending(a: f64, b: f64) -> Ordering {
+    (a + 0.0).total_cmp(&(b + 0.0))
+}
+
+/// One query's choices as its budget grows. Yields `(ĉ, choice from this budget on)` in ascending order of `ĉ`,
+/// once for every distinct `ĉ` of the row, in `O(M log M)` altogether: the best `q̂` so far only grows, so the
+/// first model (in order of cost) that is within the margin of it only moves to the right.
+pub(crate) struct RowPath<'a> {
+    scores: &'a Scores,
+    row: usize,
+    rule: &'a Rule,
+    order: &'a [usize],
+    /// How many models of `order` are affordable by now.
+    seen: usize,
+    /// Position in `order` of the cheapest model within the margin of the best.
+    qualifying: usize,
+    best: f64,
+    /// Smallest index among the models whose `q̂` is `best`.
+    first_best: usize,
+}
+
+impl<'a> RowPath<'a> {
+    /// `order` is scratch space, so that a sweep does not allocate once per query.
+    pub fn new(scores: &'a Scores, row: usize, rule: &'a Rule, order: &'a mut Vec<usize>) -> Self {
+        order.clear();
+        order.extend(0..scores.models());
+        order.sort_unstable_by(|&a, &b| {
+            ascending(scores.cost[[row, a]], scores.cost[[row, b]])
+                .then_with(|| ascending(scores.quality[[row, b]], scores.quality[[row, a]]))
+                .then(a.cmp(&b))
+        });
+        Self {
+            scores,
+            row,
+            rule,
+            order,
+            seen: 0,
+            qualifying: 0,
+            best: f64::NEG_INFINITY,
+            first_best: usize::MAX,
+        }
+    }
+
+    /// The choice while nothing is affordable.
+    pub fn fallback(&self) -> usize {
+        match self.rule.infeasible {
+            Infeasible::First => 0,
+            Infeasible::Cheapest => {
+                let cost = |m: usize| self.scores.cost[[self.row, m]];
+                let cheapest = cost(self.order[0]);
+                self.order
+                    .iter()
+                    .copied()
+                    .take_while(|&m| ascending(cost(m), cheapest).is_eq())
+                    .min()
+                    .unwrap_or(0)
+            }
+        }
+    }
+
+    /// The next budget at which something becomes affordable, and the choice from there on.
+    pub fn next(&mut self) -> Option<(f64, usize)> {
+        let quality = |m: usize| self.scores.quality[[self.row, m]];
+        let threshold = self.scores.cost[[self.row, *self.order.get(self.seen)?]];
+        // Models of equal cost become affordable together: a choice between them is made once all are in.
+        while let Some(&model) = self.order.get(self.seen) {
+            if ascending(self.scores.cost[[self.row, model]], threshold).is_gt() {
+                break;
+            }
+            self.seen += 1;
+            if quality(model) > self.best {
+                self.best = quality(model);
+                self.first_best = model;
+            } else if quality(model) == self.best {
+                self.first_best = self.first_best.min(model);
+            }
+        }
+        let bar = self.best - self.rule.margin;
+        while self.qualifying + 1 < self.seen && quality(self.order[self.qualifying]) < bar {
+            self.qualifying += 1;
+        }
+        let choice = if self.rule.margin == 0.0 && self.rule.ties == Ties::First {
+            self.first_best
+        } else {
+            self.order[self.qualifying]
+        };
+        Some((threshold, choice))
+    }
+}
