@@ -2,6 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::axis::{Axis, Numbers, Scale};
+use crate::canvas::{Anchor, Area, Canvas};
+use crate::check::Check;
+use crate::fill::{self, Fill};
+use crate::frame::{BOTTOM_MARGIN, Frame, left_margin, titles};
+use crate::legend::{Key, Legend};
+use crate::style::{ColumnWidth, INK, WHITE, pt, size};
+use crate::table::{Table, number};
+use crate::text::{self, Weight};
 use crate::{Drawing, PlotError, Style};
 
 /// Call rates of all models against the budget per query, stacked, one panel per router (SPEC §2).
@@ -32,7 +41,84 @@ impl CallMixChart {
     /// # Errors
     /// When there is nothing to draw or a number is not what its field asks for; the message names the series.
     pub fn draw(&self, style: &Style) -> Result<Drawing, PlotError> {
-        Drawing::blank(style)
+        style.check()?;
+        self.check()?;
+        let x = Axis::costs(
+            Scale::for_costs(self.budgets.iter().copied(), 0.0),
+            "Budget per query",
+            &self.cost_unit,
+        );
+        let y = Axis {
+            scale: Scale::Linear {
+                low: 0.0,
+                high: 1.0,
+            },
+            title: "Call rate (%)".into(),
+            numbers: Numbers::Percent,
+        };
+        let layers = self.layers();
+        let entries = layers
+            .iter()
+            .map(|l| (Key::Area(l.fill), l.name.clone()))
+            .collect();
+        let legend = Legend::below(entries, None, style.width);
+
+        let width = style.width.units();
+        let columns = columns(self.panels.len(), style.width);
+        let rows = self.panels.len().div_ceil(columns);
+        let left = left_margin(&y, PANEL_HEIGHT);
+        let right = width - size::PAD - pt(10.0);
+        let panel_width = (right - left - (columns as i32 - 1) * GAP) / columns as i32;
+        let panel = |i: usize| {
+            let (row, column) = ((i / columns) as i32, (i % columns) as i32);
+            let left = left + column * (panel_width + GAP);
+            let top = size::PAD + TITLE + row * (PANEL_HEIGHT + TITLE + pt(6.0));
+            Area {
+                left,
+                top,
+                right: left + panel_width,
+                bottom: top + PANEL_HEIGHT,
+            }
+        };
+        let last = panel(rows * columns - 1);
+        let legend_top = last.bottom + BOTTOM_MARGIN;
+        let canvas = Canvas::new(width, legend_top + legend.below_height() + size::PAD)?;
+        for (i, mix) in self.panels.iter().enumerate() {
+            let area = panel(i);
+            let frame = Frame::new(area, &x, &y);
+            self.stack(&canvas, &frame, mix, &layers)?;
+            // Shared axes: numbers stand at the left, and below the last panel of each column.
+            frame.y_axis(&canvas, i % columns == 0)?;
+            frame.x_axis(&canvas, i + columns >= self.panels.len())?;
+            let name = text::fit(&mix.name, size::PANEL_TITLE, Weight::SemiBold, panel_width);
+            let at = ((area.left + area.right) / 2, area.top - TITLE / 2);
+            canvas.text(
+                &name,
+                at,
+                Anchor::Middle,
+                size::PANEL_TITLE,
+                Weight::SemiBold,
+                INK,
+            )?;
+        }
+        titles(
+            &canvas,
+            Area {
+                left,
+                top: panel(0).top,
+                right,
+                bottom: last.bottom,
+            },
+            &x.title,
+            &y.title,
+        )?;
+        legend.draw(&canvas, last, legend_top, width)?;
+        Ok(Drawing::new(
+            canvas,
+            "Call rates of all models against budget".into(),
+            self.csv()?,
+            style,
+        ))
     }
 
     /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
@@ -43,5 +129,153 @@ impl CallMixChart {
     /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
     pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
         self.draw(&Style::default())?.save(folder, stem)
+    }
+}
+
+const PANEL_HEIGHT: i32 = pt(78.0);
+const GAP: i32 = pt(12.0);
+const TITLE: i32 = pt(13.0);
+
+/// Panels per row.
+fn columns(panels: usize, width: ColumnWidth) -> usize {
+    match (width, panels) {
+        (ColumnWidth::Single, _) => panels.clamp(1, 2),
+        (ColumnWidth::Double, 4) => 2,
+        (ColumnWidth::Double, 5 | 6 | 9) => 3,
+        (ColumnWidth::Double, _) => panels.clamp(1, 4),
+    }
+}
+
+/// Models that are drawn as one area.
+struct Layer {
+    name: String,
+    models: Vec<usize>,
+    fill: Fill,
+}
+
+impl CallMixChart {
+    fn check(&self) -> Result<(), PlotError> {
+        let check = Check("call-mix chart");
+        check.budgets(&self.budgets)?;
+        check.some(&self.models, "the list of models")?;
+        check.some(&self.panels, "the list of routers")?;
+        for panel in &self.panels {
+            let name = &panel.name;
+            check.length(panel.rates.len(), self.budgets.len(), || {
+                format!("the call rates of \"{name}\"")
+            })?;
+            for (k, rates) in panel.rates.iter().enumerate() {
+                let what = || format!("the call rates of \"{name}\" at budget {}", self.budgets[k]);
+                check.length(rates.len(), self.models.len(), what)?;
+                check.shares(rates.iter().copied(), what)?;
+                check.whole(rates.iter().sum(), || format!("the sum of {}", what()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The layers from the bottom. The most used models get the plainest fills; when there are more models than fills,
+    /// the least used ones share one.
+    fn layers(&self) -> Vec<Layer> {
+        let used = |m: usize| {
+            self.panels
+                .iter()
+                .flat_map(|p| &p.rates)
+                .map(|rates| rates[m])
+                .sum::<f64>()
+        };
+        let mut by_use: Vec<(usize, f64)> = (0..self.models.len()).map(|m| (m, used(m))).collect();
+        by_use.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let own = if self.models.len() <= fill::COUNT {
+            self.models.len()
+        } else {
+            fill::COUNT - 1
+        };
+        let mut layers: Vec<Layer> = by_use[..own]
+            .iter()
+            .enumerate()
+            .map(|(rank, &(m, _))| Layer {
+                name: self.models[m].clone(),
+                models: vec![m],
+                fill: Fill::of_rank(rank),
+            })
+            .collect();
+        layers.sort_by_key(|layer| layer.models[0]);
+        if own < self.models.len() {
+            let models: Vec<usize> = by_use[own..].iter().map(|&(m, _)| m).collect();
+            layers.push(Layer {
+                name: format!("other ({} models)", models.len()),
+                models,
+                fill: Fill::other(),
+            });
+        }
+        layers
+    }
+
+    fn stack(
+        &self,
+        canvas: &Canvas,
+        frame: &Frame,
+        mix: &MixPanel,
+        layers: &[Layer],
+    ) -> Result<(), PlotError> {
+        // One budget has no width of its own: its mix fills the panel.
+        let columns: Vec<(i32, &Vec<f64>)> = match (&self.budgets[..], &mix.rates[..]) {
+            ([_], [only]) => vec![(frame.area.left, only), (frame.area.right, only)],
+            (budgets, rates) => budgets
+                .iter()
+                .map(|&b| frame.at(b, 0.0).0)
+                .zip(rates)
+                .collect(),
+        };
+        let height = |share: f64| frame.at(0.0, share).1;
+        let mut below = vec![0.0; columns.len()];
+        let mut edges = Vec::new();
+        for layer in layers {
+            let above: Vec<f64> = columns
+                .iter()
+                .zip(&below)
+                .map(|((_, rates), &below)| {
+                    below + layer.models.iter().map(|&m| rates[m]).sum::<f64>()
+                })
+                .collect();
+            let band: Vec<(i32, i32, i32)> = columns
+                .iter()
+                .zip(below.iter().zip(&above))
+                .map(|(&(x, _), (&low, &high))| (x, height(low), height(high)))
+                .collect();
+            fill::band(canvas, &band, &layer.fill)?;
+            edges.push(band);
+            below = above;
+        }
+        // A white line between layers tells neighbours apart where colour does not; none along a layer without height.
+        for band in &edges {
+            for pair in band.windows(2) {
+                if pair
+                    .iter()
+                    .any(|&(_, lower, upper)| lower - upper > pt(0.6))
+                    && pair[0].2 > frame.area.top
+                {
+                    canvas.stroke(
+                        &[(pair[0].0, pair[0].2), (pair[1].0, pair[1].2)],
+                        WHITE,
+                        pt(0.45),
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn csv(&self) -> Result<Vec<u8>, PlotError> {
+        let mut table = Table::new(&["router", "budget", "model", "call_rate"])?;
+        for panel in &self.panels {
+            for (&budget, rates) in self.budgets.iter().zip(&panel.rates) {
+                for (model, &rate) in self.models.iter().zip(rates) {
+                    table.row([&panel.name, &number(budget), model, &number(rate)])?;
+                }
+            }
+        }
+        table.finish()
     }
 }

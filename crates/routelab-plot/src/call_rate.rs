@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Drawing, PlotError, Role, Style};
+use crate::axis::{Axis, Numbers, Scale};
+use crate::check::Check;
+use crate::legend::{Key, Legend};
+use crate::style::{legend_order, looks};
+use crate::table::{Table, number};
+use crate::{Drawing, PlotError, Role, Style, sheet};
 
 /// Call rate of the strongest model `m*` against the budget per query, every router on one chart
 /// (SPEC §4; Figure 1 of EquiRouter, Lai & Ye 2026).
@@ -41,7 +46,54 @@ impl CallRateChart {
     /// # Errors
     /// When there is nothing to draw or a number is not what its field asks for; the message names the series.
     pub fn draw(&self, style: &Style) -> Result<Drawing, PlotError> {
-        Drawing::blank(style)
+        style.check()?;
+        self.check()?;
+        let x = Axis::costs(
+            Scale::for_costs(self.budgets.iter().copied(), 0.015),
+            "Budget per query",
+            &self.cost_unit,
+        );
+        let y = Axis {
+            scale: Scale::Linear {
+                low: 0.0,
+                high: 1.0,
+            },
+            title: format!("Call rate of {} (%)", self.model),
+            numbers: Numbers::Percent,
+        };
+        let looks = looks(self.series.iter().map(|s| s.role));
+        let order = legend_order(self.series.iter().map(|s| s.role));
+        let entries = order
+            .iter()
+            .map(|&i| (Key::Curve(looks[i]), self.series[i].name.clone()))
+            .collect();
+        let legend = Legend::new(entries, None, style.width, style.width.plot_height());
+        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend, &[])?;
+
+        let line = |values: &[f64]| -> Vec<(i32, i32)> {
+            self.budgets
+                .iter()
+                .zip(values)
+                .map(|(&b, &v)| frame.at(b, v))
+                .collect()
+        };
+        for (series, look) in self.series.iter().zip(&looks) {
+            if let (Some(low), Some(high)) = (&series.low, &series.high) {
+                let mut outline = line(high);
+                outline.extend(line(low).into_iter().rev());
+                canvas.fill(&outline, look.colour, 0.14)?;
+            }
+        }
+        for (turn, &i) in order.iter().rev().enumerate() {
+            frame.curve(
+                &canvas,
+                &line(&self.series[i].rate),
+                &looks[i],
+                (turn, order.len()),
+            )?;
+        }
+        let title = format!("Call rate of {} against budget", self.model);
+        Ok(Drawing::new(canvas, title, self.csv()?, style))
     }
 
     /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
@@ -52,5 +104,52 @@ impl CallRateChart {
     /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
     pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
         self.draw(&Style::default())?.save(folder, stem)
+    }
+}
+
+impl CallRateChart {
+    fn check(&self) -> Result<(), PlotError> {
+        let check = Check("call-rate chart");
+        check.budgets(&self.budgets)?;
+        check.some(&self.series, "the list of routers")?;
+        for series in &self.series {
+            let name = &series.name;
+            check.length(series.rate.len(), self.budgets.len(), || {
+                format!("the call rate of \"{name}\"")
+            })?;
+            check.shares(series.rate.iter().copied(), || {
+                format!("the call rate of \"{name}\"")
+            })?;
+            for (ends, which) in [(&series.low, "lower"), (&series.high, "upper")] {
+                if let Some(ends) = ends {
+                    check.length(ends.len(), self.budgets.len(), || {
+                        format!("the {which} interval ends of \"{name}\"")
+                    })?;
+                    check.finite(ends.iter().copied(), || {
+                        format!("the {which} interval ends of \"{name}\"")
+                    })?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn csv(&self) -> Result<Vec<u8>, PlotError> {
+        let mut table = Table::new(&["router", "role", "budget", "call_rate", "low", "high"])?;
+        for series in &self.series {
+            let end = |ends: &Option<Vec<f64>>, i: usize| number(ends.as_ref().map(|e| e[i]));
+            for (i, (&budget, &rate)) in self.budgets.iter().zip(&series.rate).enumerate() {
+                let (low, high) = (end(&series.low, i), end(&series.high, i));
+                table.row([
+                    &series.name,
+                    series.role.name(),
+                    &number(budget),
+                    &number(rate),
+                    &low,
+                    &high,
+                ])?;
+            }
+        }
+        table.finish()
     }
 }

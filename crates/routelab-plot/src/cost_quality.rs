@@ -2,7 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Drawing, PlotError, Role, Style};
+use crate::axis::{Axis, Numbers, Scale};
+use crate::canvas::{Anchor, Area};
+use crate::check::Check;
+use crate::label::{self, Request};
+use crate::legend::{Key, Legend};
+use crate::style::{FAINT, INK, legend_order, looks, pt, size};
+use crate::table::{Table, number};
+use crate::text::{self, Weight};
+use crate::{Drawing, PlotError, Role, Style, frame, sheet};
 
 /// Mean quality against mean cost per query (SPEC §3): routers as curves, single models as points.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +53,96 @@ impl CostQualityChart {
     /// # Errors
     /// When there is nothing to draw or a number is not what its field asks for; the message names the series.
     pub fn draw(&self, style: &Style) -> Result<Drawing, PlotError> {
-        Drawing::blank(style)
+        style.check()?;
+        self.check()?;
+        let points = || {
+            let curves = self.curves.iter().flat_map(|c| c.points.iter().copied());
+            curves.chain(self.models.iter().map(|m| (m.cost, m.quality)))
+        };
+        let scale = Scale::for_costs(points().map(|p| p.0), 0.05);
+        let x = Axis::costs(scale, "Mean cost per query", &self.cost_unit);
+        let y = Axis {
+            scale: Scale::for_shares(points().map(|p| p.1)),
+            title: "Mean quality".into(),
+            numbers: Numbers::Plain,
+        };
+        let looks = looks(self.curves.iter().map(|c| c.role));
+        let order = legend_order(self.curves.iter().map(|c| c.role));
+        let mut entries: Vec<_> = order
+            .iter()
+            .map(|&i| (Key::Curve(looks[i]), self.curves[i].name.clone()))
+            .collect();
+        if !self.models.is_empty() {
+            entries.push((Key::Point, "single model".into()));
+        }
+        let legend = Legend::new(entries, None, style.width, style.width.plot_height());
+        let notes: Vec<String> = self.note.iter().cloned().collect();
+        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend, &notes)?;
+
+        let lines: Vec<Vec<(i32, i32)>> = self
+            .curves
+            .iter()
+            .map(|c| {
+                c.points
+                    .iter()
+                    .map(|&(cost, q)| frame.at(cost, q))
+                    .collect()
+            })
+            .collect();
+        for (turn, &i) in order.iter().rev().enumerate() {
+            frame.curve(&canvas, &lines[i], &looks[i], (turn, order.len()))?;
+        }
+        let longest = frame.area.width() * 2 / 5;
+        let names: Vec<String> = self
+            .models
+            .iter()
+            .map(|m| text::fit(&m.name, size::POINT_LABEL, Weight::Regular, longest))
+            .collect();
+        let requests: Vec<Request> = self
+            .models
+            .iter()
+            .zip(&names)
+            .map(|(model, name)| Request {
+                point: frame.at(model.cost, model.quality),
+                width: text::width(name, size::POINT_LABEL, Weight::Regular),
+                height: size::POINT_LABEL,
+            })
+            .collect();
+        let inside = Area {
+            left: frame.area.left + pt(2.0),
+            bottom: frame.area.bottom - pt(2.0),
+            ..frame.area
+        };
+        for ((request, name), place) in requests
+            .iter()
+            .zip(&names)
+            .zip(label::place(&requests, &lines, inside))
+        {
+            // Where the plot has no room for a name, its number is in the CSV and its point on the plot.
+            if let Some(area) = place {
+                if let Some(leader) = leader(request.point, area) {
+                    canvas.stroke(&leader, FAINT, pt(0.4))?;
+                }
+                let at = (area.left, (area.top + area.bottom) / 2);
+                canvas.text(
+                    name,
+                    at,
+                    Anchor::Left,
+                    size::POINT_LABEL,
+                    Weight::Regular,
+                    INK,
+                )?;
+            }
+        }
+        for request in &requests {
+            frame::model_point(&canvas, request.point)?;
+        }
+        Ok(Drawing::new(
+            canvas,
+            "Mean quality against mean cost".into(),
+            self.csv()?,
+            style,
+        ))
     }
 
     /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
@@ -56,5 +153,66 @@ impl CostQualityChart {
     /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
     pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
         self.draw(&Style::default())?.save(folder, stem)
+    }
+}
+
+/// A line from a label to its point, if they are so far apart that the eye needs it.
+fn leader(point: (i32, i32), label: Area) -> Option<[(i32, i32); 2]> {
+    let near = (
+        point.0.clamp(label.left, label.right),
+        point.1.clamp(label.top, label.bottom),
+    );
+    let apart = f64::from(near.0 - point.0).hypot(f64::from(near.1 - point.1));
+    (apart > f64::from(pt(7.0))).then_some([point, near])
+}
+
+impl CostQualityChart {
+    fn check(&self) -> Result<(), PlotError> {
+        let check = Check("cost–quality chart");
+        if self.models.is_empty() {
+            check.some(&self.curves, "the list of curves and models")?;
+        }
+        for curve in &self.curves {
+            let name = &curve.name;
+            check.some(&curve.points, format!("the curve of \"{name}\""))?;
+            check.positive(curve.points.iter().map(|p| p.0), || {
+                format!("the cost of \"{name}\"")
+            })?;
+            check.shares(curve.points.iter().map(|p| p.1), || {
+                format!("the quality of \"{name}\"")
+            })?;
+        }
+        for model in &self.models {
+            check.positive([model.cost], || {
+                format!("the cost of model \"{}\"", model.name)
+            })?;
+            check.shares([model.quality], || {
+                format!("the quality of model \"{}\"", model.name)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn csv(&self) -> Result<Vec<u8>, PlotError> {
+        let mut table = Table::new(&["name", "role", "cost", "quality"])?;
+        for curve in &self.curves {
+            for &(cost, quality) in &curve.points {
+                table.row([
+                    &curve.name,
+                    curve.role.name(),
+                    &number(cost),
+                    &number(quality),
+                ])?;
+            }
+        }
+        for model in &self.models {
+            table.row([
+                &model.name,
+                "model",
+                &number(model.cost),
+                &number(model.quality),
+            ])?;
+        }
+        table.finish()
     }
 }

@@ -1,32 +1,93 @@
-//! A finished figure.
+//! A finished figure, and how its files are written.
 
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::{PlotError, Style};
+use crate::canvas::{Canvas, Mark};
+use crate::{PlotError, Style, raster, svg};
 
 /// A finished figure: can be had as SVG or PNG, with the numbers that it draws as CSV.
 #[derive(Debug, Clone)]
 pub struct Drawing {
-    svg: String,
+    marks: Vec<Mark>,
+    size: (i32, i32),
+    title: String,
+    csv: Vec<u8>,
+    dpi: u32,
 }
 
 impl Drawing {
-    pub(crate) fn blank(_: &Style) -> Result<Drawing, PlotError> {
-        Ok(Drawing { svg: "<svg xmlns=\"http://www.w3.org/2000/svg\"/>".into() })
+    pub(crate) fn new(canvas: Canvas, title: String, csv: Vec<u8>, style: &Style) -> Self {
+        let (marks, size) = canvas.finish();
+        Drawing {
+            marks,
+            size,
+            title,
+            csv,
+            dpi: style.dpi,
+        }
     }
 
-    /// The figure as one `<svg>` element.
-    pub fn svg(&self) -> &str {
-        &self.svg
+    /// The figure as one `<svg>` element that needs nothing else: texts are outlines that carry their words in
+    /// `aria-label`, and there are no ids, so that many figures can stand in one HTML page.
+    pub fn svg(&self) -> String {
+        svg::write(&self.marks, self.size, &self.title)
     }
 
-    /// Writes the files of the figure.
+    /// The figure as PNG, RGB without alpha, at the resolution of its style.
     ///
     /// # Errors
-    /// When a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        let path = folder.join(format!("{stem}.svg"));
-        std::fs::write(&path, &self.svg).map_err(|source| PlotError::Write { path: path.clone(), source })?;
-        Ok(vec![path])
+    /// When the picture does not fit into memory.
+    pub fn png(&self) -> Result<Vec<u8>, PlotError> {
+        raster::png(&self.marks, self.size, self.dpi)
     }
+
+    /// The numbers drawn, as UTF-8 CSV with a header row.
+    pub fn csv(&self) -> &[u8] {
+        &self.csv
+    }
+
+    /// What the figure shows, in one line.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder; each appears whole.
+    ///
+    /// # Errors
+    /// When the picture cannot be made, before any file is written; and when a file cannot be written.
+    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
+        let png = self.png()?;
+        let svg = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", self.svg());
+        [("csv", self.csv()), ("svg", svg.as_bytes()), ("png", &png)]
+            .into_iter()
+            .map(|(extension, bytes)| {
+                let path = folder.join(format!("{stem}.{extension}"));
+                write_whole(&path, bytes).map_err(|source| PlotError::Write {
+                    path: path.clone(),
+                    source,
+                })?;
+                Ok(path)
+            })
+            .collect()
+    }
+}
+
+/// Writes beside the final name, then renames, so that nobody ever reads half a file.
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let unfinished = PathBuf::from(name);
+    let written = fs::File::create(&unfinished)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&unfinished, path));
+    if written.is_err() {
+        // The first error is the one to report; what is left behind may never have been created.
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
 }

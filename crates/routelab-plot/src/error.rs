@@ -26,7 +26,9 @@ pub enum PlotError {
         expected: usize,
     },
     /// A number that is NaN or infinite.
-    #[error("{figure}: {what}, value {index} (counted from 0) is {value}, expected a finite number")]
+    #[error(
+        "{figure}: {what}, value {index} (counted from 0) is {value}, expected a finite number"
+    )]
     NotFinite {
         /// The figure.
         figure: &'static str,
@@ -58,7 +60,9 @@ pub enum PlotError {
         found: u32,
     },
     /// The picture cannot be made at this size.
-    #[error("cannot make a picture of {width} by {height} pixels: {reason}; choose a lower resolution")]
+    #[error(
+        "cannot make a picture of {width} by {height} pixels: {reason}; choose a lower resolution"
+    )]
     Raster {
         /// Width in pixels.
         width: u32,
@@ -67,6 +71,9 @@ pub enum PlotError {
         /// What failed.
         reason: String,
     },
+    /// The drawing library refused an operation.
+    #[error("cannot draw: {0}")]
+    Backend(String),
     /// The CSV could not be built.
     #[error("cannot write the numbers of a figure as CSV: {0}")]
     Csv(#[from] csv::Error),

@@ -2,7 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Drawing, PlotError, Style};
+use crate::axis::{Axis, Numbers, Scale};
+use crate::canvas::Anchor;
+use crate::check::Check;
+use crate::legend::{Key, Legend};
+use crate::style::{BLACK, INK, Look, looks, pt, size};
+use crate::table::{Table, number};
+use crate::text::Weight;
+use crate::{Drawing, PlotError, Role, Style, sheet};
 
 /// Cumulative distribution of top-two margins, real and predicted (SPEC §4).
 ///
@@ -23,7 +30,85 @@ impl MarginChart {
     /// # Errors
     /// When there is nothing to draw or a number is not what its field asks for; the message names the series.
     pub fn draw(&self, style: &Style) -> Result<Drawing, PlotError> {
-        Drawing::blank(style)
+        style.check()?;
+        self.check()?;
+        let curves: Vec<Distribution> = std::iter::once(("real", &self.real))
+            .chain(
+                self.predicted
+                    .iter()
+                    .map(|(name, margins)| (name.as_str(), margins)),
+            )
+            .map(|(name, margins)| Distribution::new(name, margins, self.threshold))
+            .collect();
+        let scale = self.scale();
+        let x = Axis {
+            scale,
+            title: "Margin between the two best models".into(),
+            numbers: Numbers::Plain,
+        };
+        let y = Axis {
+            scale: Scale::Linear {
+                low: 0.0,
+                high: 1.0,
+            },
+            title: "Queries with at most that margin (%)".into(),
+            numbers: Numbers::Percent,
+        };
+        let real = Look {
+            colour: BLACK,
+            width: pt(2.0),
+            dash: &[],
+            marker: None,
+            solid: true,
+        };
+        let looks: Vec<Look> = std::iter::once(real)
+            .chain(looks(self.predicted.iter().map(|_| Role::Router)))
+            .collect();
+        let entries = curves
+            .iter()
+            .zip(&looks)
+            .map(|(curve, look)| {
+                (
+                    Key::Curve(*look),
+                    format!("{}: {:.1} %", curve.name, curve.share * 100.0),
+                )
+            })
+            .collect();
+        let title = format!("Share with margin ≤ {}", self.threshold);
+        let legend = Legend::new(entries, Some(title), style.width, style.width.plot_height());
+        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend, &[])?;
+
+        let (at, _) = frame.at(self.threshold, 0.0);
+        canvas.dashed(
+            &[(at, frame.area.top), (at, frame.area.bottom)],
+            INK,
+            pt(0.8),
+            &[2.0, 2.0],
+        )?;
+        for (turn, (curve, look)) in curves.iter().zip(&looks).enumerate().rev() {
+            frame.curve(
+                &canvas,
+                &curve.steps(|m, s| frame.at(m, s)),
+                look,
+                (turn, curves.len()),
+            )?;
+        }
+        let label = (at, frame.area.top - pt(3.0));
+        let text = format!("{}", self.threshold);
+        canvas.text(
+            &text,
+            label,
+            Anchor::Middle,
+            size::POINT_LABEL,
+            Weight::Regular,
+            INK,
+        )?;
+        Ok(Drawing::new(
+            canvas,
+            "Distribution of top-two margins".into(),
+            Self::csv(&curves)?,
+            style,
+        ))
     }
 
     /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
@@ -34,5 +119,105 @@ impl MarginChart {
     /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
     pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
         self.draw(&Style::default())?.save(folder, stem)
+    }
+}
+
+/// Smallest margin that a logarithmic axis shows; smaller ones stand at its start.
+const SMALLEST: f64 = 1e-4;
+/// Most places at which a distribution is drawn and written.
+const PLACES: usize = 400;
+
+/// A cumulative distribution at some margins.
+struct Distribution<'a> {
+    name: &'a str,
+    /// `(margin, share of queries with at most that margin)`, margins ascending.
+    points: Vec<(f64, f64)>,
+    /// Share of queries with at most the threshold.
+    share: f64,
+}
+
+impl<'a> Distribution<'a> {
+    /// At every value that occurs if there are few, else at evenly spaced ranks; always at 0, at the threshold and at
+    /// the largest.
+    fn new(name: &'a str, margins: &[f64], threshold: f64) -> Self {
+        let mut sorted = margins.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let mut distinct = sorted.clone();
+        distinct.dedup();
+        let mut places: Vec<f64> = if distinct.len() <= PLACES {
+            distinct
+        } else {
+            (0..PLACES)
+                .map(|i| distinct[i * (distinct.len() - 1) / (PLACES - 1)])
+                .collect()
+        };
+        places.extend([0.0, threshold]);
+        places.sort_by(f64::total_cmp);
+        places.dedup();
+        let share = |at: f64| sorted.partition_point(|&m| m <= at) as f64 / sorted.len() as f64;
+        Distribution {
+            name,
+            share: share(threshold),
+            points: places.into_iter().map(|m| (m, share(m))).collect(),
+        }
+    }
+
+    /// The corners of its steps on the sheet, to the right end of the axis.
+    fn steps(&self, at: impl Fn(f64, f64) -> (i32, i32)) -> Vec<(i32, i32)> {
+        let mut corners = Vec::with_capacity(2 * self.points.len() + 1);
+        let mut before = 0.0;
+        for &(margin, share) in &self.points {
+            corners.push(at(margin, before));
+            corners.push(at(margin, share));
+            before = share;
+        }
+        corners.push(at(f64::MAX, before));
+        corners.dedup();
+        corners
+    }
+}
+
+impl MarginChart {
+    fn check(&self) -> Result<(), PlotError> {
+        let check = Check("margin chart");
+        check.some(&self.real, "the list of real margins")?;
+        check.positive(self.real.iter().copied(), || "the real margin".into())?;
+        for (name, margins) in &self.predicted {
+            check.some(
+                margins,
+                format!("the list of predicted margins of \"{name}\""),
+            )?;
+            check.positive(margins.iter().copied(), || {
+                format!("the predicted margin of \"{name}\"")
+            })?;
+        }
+        check.above_zero(self.threshold, || "the threshold".into())
+    }
+
+    /// Logarithmic from [`SMALLEST`] or the smallest margin, with a place for exact ties, so that the threshold and what
+    /// lies below it can be seen. Linear where margins span less than a decade.
+    fn scale(&self) -> Scale {
+        let all = || {
+            self.real
+                .iter()
+                .chain(self.predicted.iter().flat_map(|(_, m)| m))
+                .copied()
+        };
+        Scale::for_costs(
+            all()
+                .chain([self.threshold, 0.0])
+                .map(|m| if m > 0.0 { m.max(SMALLEST) } else { m }),
+            0.0,
+        )
+    }
+
+    fn csv(curves: &[Distribution]) -> Result<Vec<u8>, PlotError> {
+        let mut table = Table::new(&["name", "margin", "share"])?;
+        for curve in curves {
+            for &(margin, share) in &curve.points {
+                table.row([curve.name, &number(margin), &number(share)])?;
+            }
+        }
+        table.finish()
     }
 }

@@ -1,4 +1,17 @@
-//! One look for every figure.
+//! One look for every figure: sizes, colours, dashes and markers.
+//!
+//! Lengths are in grid units of a twentieth of a point; a figure is laid out on a grid of them, and the grid is the same
+//! for SVG and PNG.
+
+use crate::PlotError;
+
+/// Grid units per inch; 20 to the point.
+pub(crate) const UNITS_PER_INCH: i32 = 1440;
+
+/// Converts points to grid units.
+pub(crate) const fn pt(points: f64) -> i32 {
+    (points * 20.0 + 0.5) as i32
+}
 
 /// How wide a figure is in print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,6 +20,23 @@ pub enum ColumnWidth {
     Single,
     /// Both columns, 7.2 inches.
     Double,
+}
+
+impl ColumnWidth {
+    pub(crate) const fn units(self) -> i32 {
+        match self {
+            ColumnWidth::Single => pt(252.0),
+            ColumnWidth::Double => pt(518.4),
+        }
+    }
+
+    /// Height of the plot area of a figure with one panel.
+    pub(crate) const fn plot_height(self) -> i32 {
+        match self {
+            ColumnWidth::Single => pt(150.0),
+            ColumnWidth::Double => pt(225.0),
+        }
+    }
 }
 
 /// What a figure is drawn for.
@@ -18,10 +48,23 @@ pub struct Style {
     pub dpi: u32,
 }
 
+impl Style {
+    pub(crate) fn check(&self) -> Result<(), PlotError> {
+        if (36..=1200).contains(&self.dpi) {
+            Ok(())
+        } else {
+            Err(PlotError::Resolution { found: self.dpi })
+        }
+    }
+}
+
 impl Default for Style {
     /// Both columns, 200 dots per inch.
     fn default() -> Self {
-        Self { width: ColumnWidth::Double, dpi: 200 }
+        Self {
+            width: ColumnWidth::Double,
+            dpi: 200,
+        }
     }
 }
 
@@ -36,4 +79,163 @@ pub enum Role {
     Router,
     /// A fixed policy such as random or cheapest: grey.
     Baseline,
+}
+
+impl Role {
+    /// As it stands in CSV.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Role::Oracle => "oracle",
+            Role::Highlight => "highlight",
+            Role::Router => "router",
+            Role::Baseline => "baseline",
+        }
+    }
+}
+
+/// The order of curves in a legend: oracle, highlight, routers, baselines. Drawn from last to first, so that what
+/// matters most lies on top.
+pub(crate) fn legend_order(roles: impl IntoIterator<Item = Role>) -> Vec<usize> {
+    let mut order: Vec<(Role, usize)> = roles.into_iter().zip(0..).collect();
+    order.sort_by_key(|&(role, i)| (role as usize, i));
+    order.into_iter().map(|(_, i)| i).collect()
+}
+
+/// Red, green, blue.
+pub(crate) type Rgb = (u8, u8, u8);
+
+pub(crate) const BLACK: Rgb = (0, 0, 0);
+pub(crate) const WHITE: Rgb = (255, 255, 255);
+/// Text and axes.
+pub(crate) const INK: Rgb = (34, 34, 34);
+/// Leaders and remarks.
+pub(crate) const FAINT: Rgb = (120, 120, 120);
+pub(crate) const GRID: Rgb = (228, 228, 228);
+pub(crate) const VERMILION: Rgb = (213, 94, 0);
+pub(crate) const SKY: Rgb = (86, 180, 233);
+
+/// Colours of learned routers: Okabe and Ito's without yellow (too pale for a line) and vermilion (the highlight),
+/// then four darker ones that keep apart from them under the common forms of colour blindness.
+const LINES: [Rgb; 9] = [
+    (0, 114, 178),
+    (0, 158, 115),
+    (230, 159, 0),
+    (204, 121, 167),
+    SKY,
+    (51, 34, 136),
+    (136, 34, 85),
+    (138, 132, 30),
+    (115, 77, 38),
+];
+
+/// Fills of models, most used first: Okabe and Ito's colours, which differ in lightness too.
+pub(crate) const FILLS: [Rgb; 7] = [
+    (0, 114, 178),
+    (230, 159, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    SKY,
+    VERMILION,
+    (240, 228, 66),
+];
+
+/// Fill of everything that got no fill of its own.
+pub(crate) const OTHER: Rgb = (190, 190, 190);
+
+/// Sizes of text, widths of strokes, gaps; all in grid units.
+pub(crate) mod size {
+    use super::pt;
+    pub const AXIS_TITLE: i32 = pt(8.0);
+    pub const TICK: i32 = pt(7.0);
+    pub const LEGEND: i32 = pt(7.0);
+    pub const PANEL_TITLE: i32 = pt(7.5);
+    pub const POINT_LABEL: i32 = pt(6.5);
+    pub const NOTE: i32 = pt(6.5);
+    pub const PAD: i32 = pt(4.0);
+    pub const TICK_LENGTH: i32 = pt(2.8);
+    pub const MINOR_TICK_LENGTH: i32 = pt(1.6);
+    pub const SPINE: i32 = pt(0.6);
+    pub const GRID: i32 = pt(0.4);
+    pub const MARKER: i32 = pt(2.3);
+}
+
+/// A small shape that tells curves apart without colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Marker {
+    Circle,
+    Square,
+    Up,
+    Diamond,
+    Down,
+    Plus,
+    Cross,
+}
+
+/// How a curve is drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Look {
+    pub colour: Rgb,
+    /// Stroke width in grid units.
+    pub width: i32,
+    /// Lengths of dash and gap in turn, in points; empty for a whole line.
+    pub dash: &'static [f64],
+    pub marker: Option<Marker>,
+    /// Whether the marker is filled with the colour or with white.
+    pub solid: bool,
+}
+
+const MARKERS: [Marker; 7] = [
+    Marker::Circle,
+    Marker::Square,
+    Marker::Up,
+    Marker::Diamond,
+    Marker::Down,
+    Marker::Plus,
+    Marker::Cross,
+];
+const DASHES: [&[f64]; 4] = [&[], &[4.0, 1.6], &[1.3, 1.3], &[5.0, 1.4, 1.3, 1.4]];
+const ORACLE_DASHES: [&[f64]; 3] = [&[5.0, 2.5], &[2.0, 1.5], &[7.0, 2.0, 1.5, 2.0]];
+
+/// One look per curve. A look depends on the role and on how many curves of that role came before.
+///
+/// Learned routers: 9 colours, 7 markers that are solid, then hollow, and 4 dashes; the first 252 differ.
+pub(crate) fn looks(roles: impl IntoIterator<Item = Role>) -> Vec<Look> {
+    let mut seen = [0usize; 4];
+    roles
+        .into_iter()
+        .map(|role| {
+            let i = seen[role as usize];
+            seen[role as usize] += 1;
+            match role {
+                Role::Oracle => Look {
+                    colour: BLACK,
+                    width: pt(1.6),
+                    dash: ORACLE_DASHES[i % ORACLE_DASHES.len()],
+                    marker: None,
+                    solid: true,
+                },
+                Role::Highlight => Look {
+                    colour: VERMILION,
+                    width: pt(2.2),
+                    dash: DASHES[i % DASHES.len()],
+                    marker: (i >= DASHES.len()).then(|| MARKERS[i % MARKERS.len()]),
+                    solid: true,
+                },
+                Role::Router => Look {
+                    colour: LINES[i % LINES.len()],
+                    width: pt(1.1),
+                    dash: DASHES[(i / LINES.len()) % DASHES.len()],
+                    marker: Some(MARKERS[i % MARKERS.len()]),
+                    solid: (i / MARKERS.len()).is_multiple_of(2),
+                },
+                Role::Baseline => Look {
+                    colour: (128, 128, 128),
+                    width: pt(1.0),
+                    dash: DASHES[(i + 1) % DASHES.len()],
+                    marker: (i >= DASHES.len()).then(|| MARKERS[i % MARKERS.len()]),
+                    solid: false,
+                },
+            }
+        })
+        .collect()
 }

@@ -1,0 +1,451 @@
+//! Scales and ticks.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+
+use crate::style::{pt, size};
+use crate::text::{self, Weight};
+
+/// How values go to places along an axis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Scale {
+    /// Even in the value.
+    Linear { low: f64, high: f64 },
+    /// Even in the logarithm; `0 < low < high`.
+    Log { low: f64, high: f64 },
+    /// As `Log`, with a place for 0 of its own left of it, behind a break of the axis.
+    LogWithZero { low: f64, high: f64 },
+}
+
+/// Share of a [`Scale::LogWithZero`] axis at which the logarithmic part begins.
+const LOG_STARTS: f64 = 0.07;
+/// Share of it at which 0 stands.
+const ZERO_STANDS: f64 = 0.02;
+
+impl Scale {
+    /// The scale for costs or budgets, all finite and ≥ 0: logarithmic when the positive ones span more than a decade,
+    /// with a place for 0 if some are 0; otherwise linear. `pad` is the share of the axis left free at each end.
+    pub fn for_costs(values: impl IntoIterator<Item = f64>, pad: f64) -> Scale {
+        let (mut low, mut high, mut zero) = (f64::INFINITY, f64::NEG_INFINITY, false);
+        for value in values {
+            if value > 0.0 {
+                low = low.min(value);
+                high = high.max(value);
+            } else {
+                zero = true;
+            }
+        }
+        if low > high {
+            return Scale::Linear {
+                low: 0.0,
+                high: 1.0,
+            };
+        }
+        if high / low > 10.0 {
+            let stretch = (high / low).powf(pad);
+            let (low, high) = (low / stretch, high * stretch);
+            return if zero {
+                Scale::LogWithZero { low, high }
+            } else {
+                Scale::Log { low, high }
+            };
+        }
+        if zero {
+            low = 0.0;
+        }
+        if low == high {
+            return Scale::Linear {
+                low: low * 0.5,
+                high: high * 1.5,
+            };
+        }
+        let room = (high - low) * pad;
+        Scale::Linear {
+            low: (low - room).max(0.0),
+            high: high + room,
+        }
+    }
+
+    /// A linear scale around finite values, cut to `[0, 1]`; at least 0.02 wide.
+    pub fn for_shares(values: impl IntoIterator<Item = f64>) -> Scale {
+        let (low, high) = values
+            .into_iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
+                (a.min(v), b.max(v))
+            });
+        let (low, high) = if low > high { (0.0, 1.0) } else { (low, high) };
+        let room = ((high - low) * 0.06).max(0.01);
+        Scale::Linear {
+            low: (low - room).max(0.0),
+            high: (high + room).min(1.0),
+        }
+    }
+
+    /// Where a value stands, 0 at the start of the axis and 1 at its end; values outside stand at the ends.
+    pub fn place(&self, value: f64) -> f64 {
+        let share = match *self {
+            Scale::Linear { low, high } => (value - low) / (high - low),
+            Scale::Log { low, high } => (value.max(low) / low).ln() / (high / low).ln(),
+            Scale::LogWithZero { .. } if value <= 0.0 => ZERO_STANDS,
+            Scale::LogWithZero { low, high } => {
+                LOG_STARTS + (1.0 - LOG_STARTS) * (value.max(low) / low).ln() / (high / low).ln()
+            }
+        };
+        share.clamp(0.0, 1.0)
+    }
+
+    /// Where the break of a [`Scale::LogWithZero`] axis stands.
+    pub fn break_at(&self) -> Option<f64> {
+        matches!(self, Scale::LogWithZero { .. }).then_some((ZERO_STANDS + LOG_STARTS) / 2.0)
+    }
+}
+
+impl Ranged for Scale {
+    type FormatOption = DefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (start, end): (i32, i32)) -> i32 {
+        start + (f64::from(end - start) * self.place(*value)).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        linear_steps(self.range(), hint.max_num_points()).0
+    }
+
+    fn range(&self) -> Range<f64> {
+        match *self {
+            Scale::Linear { low, high } | Scale::Log { low, high } => low..high,
+            Scale::LogWithZero { high, .. } => 0.0..high,
+        }
+    }
+}
+
+/// How the values of an axis are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// As they are.
+    Plain,
+    /// With a dollar sign.
+    Dollars,
+    /// Shares, as per cent without the sign (the axis title has it).
+    Percent,
+}
+
+impl Numbers {
+    /// How costs in a unit are written.
+    pub fn for_unit(unit: &str) -> Numbers {
+        let unit = unit.to_lowercase();
+        if unit.contains("dollar") || unit.contains("usd") || unit == "$" {
+            Numbers::Dollars
+        } else {
+            Numbers::Plain
+        }
+    }
+
+    fn write(self, value: f64, decimals: usize) -> String {
+        match self {
+            Numbers::Plain => grouped(value, decimals),
+            Numbers::Dollars => format!("${}", grouped(value, decimals)),
+            Numbers::Percent => grouped(value * 100.0, decimals.saturating_sub(2)),
+        }
+    }
+}
+
+/// Decimal notation with commas between thousands from 10,000 on.
+fn grouped(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    if value.abs() < 10_000.0 {
+        return text;
+    }
+    let (whole, rest) = text
+        .split_once('.')
+        .map_or((text.as_str(), None), |(w, r)| (w, Some(r)));
+    let mut out = String::new();
+    for (i, c) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i).is_multiple_of(3) && c.is_ascii_digit() && !out.ends_with('-')
+        {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    if let Some(rest) = rest {
+        out.push('.');
+        out.push_str(rest);
+    }
+    out
+}
+
+/// A mark on an axis; minor ones have no label.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tick {
+    pub value: f64,
+    pub label: Option<String>,
+}
+
+/// One axis.
+#[derive(Debug, Clone)]
+pub(crate) struct Axis {
+    pub scale: Scale,
+    pub title: String,
+    pub numbers: Numbers,
+}
+
+impl Axis {
+    /// An axis of costs, its title `what` with the unit behind it.
+    pub fn costs(scale: Scale, what: &str, unit: &str) -> Axis {
+        Axis {
+            scale,
+            title: format!("{what} ({unit})"),
+            numbers: Numbers::for_unit(unit),
+        }
+    }
+
+    /// The ticks of an axis of some length, their labels `along` a horizontal axis or beside a vertical one. As many as
+    /// stand apart.
+    pub fn ticks(&self, length: i32, along: bool) -> Vec<Tick> {
+        let fits = |ticks: &[Tick]| {
+            let mut end = i32::MIN;
+            ticks
+                .iter()
+                .filter_map(|t| t.label.as_ref().map(|l| (t.value, l)))
+                .all(|(value, label)| {
+                    let extent = if along {
+                        text::width(label, size::TICK, Weight::Regular)
+                    } else {
+                        size::TICK
+                    };
+                    let start = (f64::from(length) * self.scale.place(value)) as i32 - extent / 2;
+                    let free =
+                        end == i32::MIN || start - end >= if along { pt(5.0) } else { pt(6.0) };
+                    end = start + extent;
+                    free
+                })
+        };
+        let choices = match self.scale {
+            Scale::Linear { low, high } => (2..=7)
+                .rev()
+                .map(|n| self.linear_ticks(low..high, n))
+                .collect::<Vec<_>>(),
+            Scale::Log { low, high } => self.log_ticks(low, high, false),
+            Scale::LogWithZero { low, high } => self.log_ticks(low, high, true),
+        };
+        let last = choices.last().cloned().unwrap_or_default();
+        choices
+            .into_iter()
+            .find(|ticks| fits(ticks))
+            .unwrap_or(last)
+    }
+
+    fn linear_ticks(&self, range: Range<f64>, at_most: usize) -> Vec<Tick> {
+        let (values, decimals) = linear_steps(range, at_most);
+        values
+            .into_iter()
+            .map(|value| Tick {
+                value,
+                label: Some(self.numbers.write(value, decimals)),
+            })
+            .collect()
+    }
+
+    /// Choices of ticks from dense to sparse: labels at 1, 2 and 5 in each decade, 1 and 3, 1, then every second decade,
+    /// every third, …; unlabelled ticks at all other whole multiples.
+    fn log_ticks(&self, low: f64, high: f64, zero: bool) -> Vec<Vec<Tick>> {
+        let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+        // Beyond these, decimal notation is mostly zeros.
+        let powers = *decades.start() < -6 || *decades.end() > 7;
+        let choice = |labelled: &[i32], every: i32| {
+            let mut ticks = Vec::new();
+            if zero {
+                ticks.push(Tick {
+                    value: 0.0,
+                    label: Some("0".into()),
+                });
+            }
+            for decade in decades.clone() {
+                for multiple in 1..=9 {
+                    // Parsing gives the nearest number; 3 * 10^-4 by multiplication does not always.
+                    let value: f64 = format!("{multiple}e{decade}").parse().unwrap_or(f64::NAN);
+                    if !(low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(&value) {
+                        continue;
+                    }
+                    let label = labelled.contains(&multiple) && decade.rem_euclid(every) == 0;
+                    ticks.push(Tick {
+                        value,
+                        label: label.then(|| self.log_label(multiple, decade, value, powers)),
+                    });
+                }
+            }
+            ticks
+        };
+        let mut choices = Vec::new();
+        if high / low < 1000.0 {
+            choices.push(choice(&[1, 2, 5], 1));
+            choices.push(choice(&[1, 3], 1));
+        }
+        let count = decades.end() - decades.start() + 1;
+        choices.extend((1..=count).map(|every| choice(&[1], every)));
+        // An axis with fewer than two labels says little; such a choice is for want of a better one.
+        let labels = |ticks: &Vec<Tick>| ticks.iter().filter(|t| t.label.is_some()).count();
+        if choices.iter().any(|ticks| labels(ticks) >= 2) {
+            choices.retain(|ticks| labels(ticks) >= 2);
+        }
+        choices
+    }
+
+    fn log_label(&self, multiple: i32, decade: i32, value: f64, powers: bool) -> String {
+        if !powers {
+            return self
+                .numbers
+                .write(value, usize::try_from(-decade).unwrap_or(0));
+        }
+        let sign = if self.numbers == Numbers::Dollars {
+            "$"
+        } else {
+            ""
+        };
+        let times = if multiple == 1 {
+            String::new()
+        } else {
+            format!("{multiple}×")
+        };
+        let raised: String = decade
+            .to_string()
+            .chars()
+            .map(|c| match c {
+                '-' => '⁻',
+                c => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹']
+                    [c.to_digit(10).unwrap_or(0) as usize],
+            })
+            .collect();
+        format!("{sign}{times}10{raised}")
+    }
+}
+
+/// Multiples of 1, 2 or 5 times a power of ten inside a range, at most `at_most` (at least 2), and the decimals that
+/// they need.
+fn linear_steps(range: Range<f64>, at_most: usize) -> (Vec<f64>, usize) {
+    let span = range.end - range.start;
+    if !(span > 0.0 && span.is_finite()) {
+        return (vec![range.start], 2);
+    }
+    let rough = span / at_most.max(2) as f64;
+    let mut exponent = rough.log10().floor() as i32;
+    let mut step = 1.0;
+    for multiple in [1, 2, 5, 10] {
+        step = f64::from(multiple) * 10f64.powi(exponent);
+        if step >= rough * (1.0 - 1e-9) {
+            if multiple == 10 {
+                exponent += 1;
+            }
+            break;
+        }
+    }
+    let first = (range.start / step - 1e-9).ceil() as i64;
+    let last = (range.end / step + 1e-9).floor() as i64;
+    let decimals = usize::try_from(-exponent).unwrap_or(0);
+    ((first..=last).map(|i| i as f64 * step).collect(), decimals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(scale: Scale, numbers: Numbers, length: i32) -> Vec<String> {
+        let axis = Axis {
+            scale,
+            title: String::new(),
+            numbers,
+        };
+        axis.ticks(length, true)
+            .into_iter()
+            .filter_map(|t| t.label)
+            .collect()
+    }
+
+    #[test]
+    fn decades_of_dollars_are_labelled_plainly() {
+        let scale = Scale::for_costs([3e-5, 5e-3, 0.4], 0.0);
+        assert_eq!(
+            labels(scale, Numbers::Dollars, pt(300.0)),
+            ["$0.0001", "$0.001", "$0.01", "$0.1"]
+        );
+    }
+
+    #[test]
+    fn labels_never_overlap_and_never_vanish() {
+        for (low, high) in [
+            (1e-9, 1e9),
+            (2.0, 30.0),
+            (1.1e-4, 1.9e-3),
+            (0.9, 9.5),
+            (3e-5, 5e-3),
+        ] {
+            for length in [pt(40.0), pt(90.0), pt(400.0)] {
+                let axis = Axis {
+                    scale: Scale::for_costs([low, high], 0.02),
+                    title: String::new(),
+                    numbers: Numbers::Dollars,
+                };
+                let ticks = axis.ticks(length, true);
+                let shown: Vec<_> = ticks.iter().filter(|t| t.label.is_some()).collect();
+                assert!(!shown.is_empty(), "no label on {low}..{high}");
+                if length == pt(400.0) {
+                    assert!(shown.len() >= 2, "one label on {low}..{high}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn zero_has_a_place_before_the_logarithm() {
+        let scale = Scale::for_costs([0.0, 1e-4, 1.0], 0.0);
+        assert!(matches!(scale, Scale::LogWithZero { .. }));
+        assert!(
+            scale.place(0.0) < scale.break_at().unwrap()
+                && scale.break_at().unwrap() < scale.place(1e-4)
+        );
+        assert_eq!(scale.place(1.0), 1.0);
+        assert_eq!(labels(scale, Numbers::Dollars, pt(400.0))[0], "0");
+    }
+
+    #[test]
+    fn less_than_a_decade_is_linear_and_constants_have_room() {
+        assert!(matches!(
+            Scale::for_costs([1.0, 9.0], 0.0),
+            Scale::Linear { .. }
+        ));
+        assert_eq!(
+            Scale::for_costs([2.0, 2.0], 0.0),
+            Scale::Linear {
+                low: 1.0,
+                high: 3.0
+            }
+        );
+        assert_eq!(
+            Scale::for_costs([0.0], 0.0),
+            Scale::Linear {
+                low: 0.0,
+                high: 1.0
+            }
+        );
+        assert_eq!(
+            labels(
+                Scale::Linear {
+                    low: 0.0,
+                    high: 1.0
+                },
+                Numbers::Percent,
+                pt(300.0)
+            ),
+            ["0", "20", "40", "60", "80", "100"]
+        );
+    }
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        assert_eq!(grouped(1_234_567.0, 0), "1,234,567");
+        assert_eq!(grouped(9_999.0, 0), "9999");
+        assert_eq!(grouped(12_345.5, 1), "12,345.5");
+    }
+}

@@ -1,0 +1,118 @@
+//! Fills of areas, told apart by colour and, for grey prints and long lists, by texture.
+
+use crate::PlotError;
+use crate::canvas::{Area, Canvas};
+use crate::style::{FILLS, INK, OTHER, Rgb, WHITE, pt};
+
+/// What lies over the colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Texture {
+    None,
+    Lines,
+}
+
+/// How an area is filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fill {
+    colour: Rgb,
+    texture: Texture,
+}
+
+/// How many fills there are beside that of "other".
+pub(crate) const COUNT: usize = FILLS.len() * 2;
+
+impl Fill {
+    /// The fill of number `rank`, from 0; plain ones first.
+    pub fn of_rank(rank: usize) -> Fill {
+        let texture = if (rank / FILLS.len()).is_multiple_of(2) {
+            Texture::None
+        } else {
+            Texture::Lines
+        };
+        Fill {
+            colour: FILLS[rank % FILLS.len()],
+            texture,
+        }
+    }
+
+    /// The fill of all models that have none of their own.
+    pub fn other() -> Fill {
+        Fill {
+            colour: OTHER,
+            texture: Texture::None,
+        }
+    }
+
+    /// A plain colour.
+    pub fn plain(colour: Rgb) -> Fill {
+        Fill {
+            colour,
+            texture: Texture::None,
+        }
+    }
+
+    /// The same colour with lines over it.
+    pub fn lined(colour: Rgb) -> Fill {
+        Fill {
+            colour,
+            texture: Texture::Lines,
+        }
+    }
+}
+
+/// The area between two lines, given as `(x, lower y, upper y)` from left to right; y grows downwards.
+pub(crate) fn band(
+    canvas: &Canvas,
+    edges: &[(i32, i32, i32)],
+    fill: &Fill,
+) -> Result<(), PlotError> {
+    if edges.iter().all(|&(_, lower, upper)| lower == upper) {
+        return Ok(());
+    }
+    let mut outline: Vec<_> = edges.iter().map(|&(x, _, upper)| (x, upper)).collect();
+    outline.extend(edges.iter().rev().map(|&(x, lower, _)| (x, lower)));
+    canvas.fill(&outline, fill.colour, 1.0)?;
+    if fill.texture == Texture::Lines {
+        for pair in edges.windows(2) {
+            let ((x0, lower0, upper0), (x1, lower1, upper1)) = (pair[0], pair[1]);
+            // Lines stand on a grid of the whole sheet, so that those of neighbouring pieces keep step.
+            let step = pt(2.6);
+            let mut x = x0.div_euclid(step) * step;
+            while x < x1 {
+                if x >= x0 {
+                    let share = f64::from(x - x0) / f64::from(x1 - x0);
+                    let lower = lower0 + (f64::from(lower1 - lower0) * share) as i32;
+                    let upper = upper0 + (f64::from(upper1 - upper0) * share) as i32;
+                    if lower - upper > pt(0.5) {
+                        canvas.stroke(&[(x, lower), (x, upper)], WHITE, pt(0.9))?;
+                    }
+                }
+                x += step;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A small box for a legend.
+pub(crate) fn swatch(canvas: &Canvas, area: Area, fill: &Fill) -> Result<(), PlotError> {
+    let Area {
+        left,
+        top,
+        right,
+        bottom,
+    } = area;
+    band(canvas, &[(left, bottom, top), (right, bottom, top)], fill)?;
+    canvas.stroke(
+        &[
+            (left, top),
+            (right, top),
+            (right, bottom),
+            (left, bottom),
+            (left, top),
+            (right, top),
+        ],
+        INK,
+        pt(0.3),
+    )
+}

@@ -1,0 +1,263 @@
+//! A plot area with its grid, axes and ticks.
+
+use plotters::coord::CoordTranslate;
+use plotters::coord::cartesian::Cartesian2d;
+
+use crate::PlotError;
+use crate::axis::{Axis, Scale, Tick};
+use crate::canvas::{Anchor, Area, Canvas};
+use crate::style::{BLACK, GRID, INK, Look, WHITE, pt, size};
+use crate::text::{self, Weight};
+
+/// Width that the labels of a vertical axis and its title take left of the plot area.
+pub(crate) fn left_margin(axis: &Axis, height: i32) -> i32 {
+    let labels = axis
+        .ticks(height, false)
+        .iter()
+        .filter_map(|t| t.label.as_deref())
+        .map(label_width)
+        .max();
+    size::PAD + size::AXIS_TITLE + pt(6.0) + labels.unwrap_or(0) + pt(2.5) + size::TICK_LENGTH
+}
+
+/// Height that the labels of a horizontal axis and its title take below the plot area.
+pub(crate) const BOTTOM_MARGIN: i32 =
+    size::TICK_LENGTH + pt(3.0) + size::TICK + pt(5.0) + size::AXIS_TITLE + pt(2.0);
+
+fn label_width(label: &str) -> i32 {
+    text::width(label, size::TICK, Weight::Regular)
+}
+
+/// A plot area and the coordinates in it.
+pub(crate) struct Frame {
+    pub area: Area,
+    coordinates: Cartesian2d<Scale, Scale>,
+    x_ticks: Vec<Tick>,
+    y_ticks: Vec<Tick>,
+}
+
+impl Frame {
+    pub fn new(area: Area, x: &Axis, y: &Axis) -> Frame {
+        let coordinates = Cartesian2d::new(
+            x.scale,
+            y.scale,
+            (area.left..area.right, area.bottom..area.top),
+        );
+        Frame {
+            area,
+            coordinates,
+            x_ticks: x.ticks(area.width(), true),
+            y_ticks: y.ticks(area.height(), false),
+        }
+    }
+
+    /// Where a pair of values stands on the sheet.
+    pub fn at(&self, x: f64, y: f64) -> (i32, i32) {
+        self.coordinates.translate(&(x, y))
+    }
+
+    /// Light lines behind the data, at the labelled ticks.
+    pub fn grid(&self, canvas: &Canvas) -> Result<(), PlotError> {
+        self.x_grid(canvas)?;
+        let Area { left, right, .. } = self.area;
+        for tick in self.y_ticks.iter().filter(|t| t.label.is_some()) {
+            let (_, y) = self.at(0.0, tick.value);
+            canvas.stroke(&[(left, y), (right, y)], GRID, size::GRID)?;
+        }
+        Ok(())
+    }
+
+    /// The vertical ones of these lines.
+    pub fn x_grid(&self, canvas: &Canvas) -> Result<(), PlotError> {
+        let Area { top, bottom, .. } = self.area;
+        for tick in self.x_ticks.iter().filter(|t| t.label.is_some()) {
+            let (x, _) = self.at(tick.value, 0.0);
+            canvas.stroke(&[(x, top), (x, bottom)], GRID, size::GRID)?;
+        }
+        Ok(())
+    }
+
+    /// The horizontal axis with its ticks; labels where wanted.
+    pub fn x_axis(&self, canvas: &Canvas, labels: bool) -> Result<(), PlotError> {
+        let Area {
+            left,
+            right,
+            bottom,
+            ..
+        } = self.area;
+        canvas.stroke(&[(left, bottom), (right, bottom)], INK, size::SPINE)?;
+        for tick in &self.x_ticks {
+            let (x, _) = self.at(tick.value, 0.0);
+            let length = if tick.label.is_some() {
+                size::TICK_LENGTH
+            } else {
+                size::MINOR_TICK_LENGTH
+            };
+            canvas.stroke(&[(x, bottom), (x, bottom + length)], INK, size::SPINE)?;
+            if let (true, Some(label)) = (labels, &tick.label) {
+                let y = bottom + size::TICK_LENGTH + pt(3.0);
+                canvas.text(label, (x, y), Anchor::Top, size::TICK, Weight::Regular, INK)?;
+            }
+        }
+        if let Some(place) = self.coordinates.x_spec().break_at() {
+            let x = left + (f64::from(right - left) * place) as i32;
+            let (w, h) = (pt(1.3), pt(2.6));
+            canvas.fill(
+                &[
+                    (x - 2 * w, bottom + h),
+                    (x, bottom - h),
+                    (x + 2 * w, bottom - h),
+                    (x, bottom + h),
+                ],
+                WHITE,
+                1.0,
+            )?;
+            for x in [x - w, x + w] {
+                canvas.stroke(
+                    &[(x - w, bottom + h), (x + w, bottom - h)],
+                    INK,
+                    size::SPINE,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The vertical axis with its ticks; labels where wanted.
+    pub fn y_axis(&self, canvas: &Canvas, labels: bool) -> Result<(), PlotError> {
+        let Area {
+            left, top, bottom, ..
+        } = self.area;
+        canvas.stroke(&[(left, top), (left, bottom)], INK, size::SPINE)?;
+        for tick in &self.y_ticks {
+            let (_, y) = self.at(0.0, tick.value);
+            canvas.stroke(
+                &[(left - size::TICK_LENGTH, y), (left, y)],
+                INK,
+                size::SPINE,
+            )?;
+            if let (true, Some(label)) = (labels, &tick.label) {
+                let x = left - size::TICK_LENGTH - pt(2.5);
+                canvas.text(
+                    label,
+                    (x, y),
+                    Anchor::Right,
+                    size::TICK,
+                    Weight::Regular,
+                    INK,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Both axes with labels and titles. The vertical title stands at the left edge of the sheet.
+    pub fn axes(&self, canvas: &Canvas, x: &Axis, y: &Axis) -> Result<(), PlotError> {
+        self.x_axis(canvas, true)?;
+        self.y_axis(canvas, true)?;
+        titles(canvas, self.area, &x.title, &y.title)
+    }
+
+    /// A curve in its look, through points on the sheet; `turn` of `turns` shifts its markers so that those of
+    /// neighbouring curves do not fall together.
+    pub fn curve(
+        &self,
+        canvas: &Canvas,
+        points: &[(i32, i32)],
+        look: &Look,
+        (turn, turns): (usize, usize),
+    ) -> Result<(), PlotError> {
+        canvas.dashed(points, look.colour, look.width, look.dash)?;
+        let Some(marker) = look.marker else {
+            // A line through one point cannot be seen.
+            return match points {
+                [only] => canvas.marker(*only, crate::style::Marker::Circle, look.colour, true),
+                _ => Ok(()),
+            };
+        };
+        for at in marked(points, turn, turns) {
+            canvas.marker(at, marker, look.colour, look.solid)?;
+        }
+        Ok(())
+    }
+}
+
+/// Titles of both axes around an area. Too long ones are shortened.
+pub(crate) fn titles(canvas: &Canvas, area: Area, x: &str, y: &str) -> Result<(), PlotError> {
+    let middle = ((area.left + area.right) / 2, (area.top + area.bottom) / 2);
+    let top = area.bottom + size::TICK_LENGTH + pt(3.0) + size::TICK + pt(5.0);
+    let room = area.width() + area.left;
+    let x = text::fit(x, size::AXIS_TITLE, Weight::Regular, room);
+    let half = text::width(&x, size::AXIS_TITLE, Weight::Regular) / 2;
+    canvas.text(
+        &x,
+        (middle.0.max(half + size::PAD), top),
+        Anchor::Top,
+        size::AXIS_TITLE,
+        Weight::Regular,
+        INK,
+    )?;
+    let y = text::fit(
+        y,
+        size::AXIS_TITLE,
+        Weight::Regular,
+        area.height() + area.top + BOTTOM_MARGIN / 2,
+    );
+    let half = text::width(&y, size::AXIS_TITLE, Weight::Regular) / 2;
+    let centre = middle.1.max(half + size::PAD);
+    canvas.upright_text(
+        &y,
+        (size::PAD + size::AXIS_TITLE / 2, centre),
+        size::AXIS_TITLE,
+    )
+}
+
+/// The points of a curve that get a marker: all of a short curve, else about one in 60 points of width.
+fn marked(points: &[(i32, i32)], turn: usize, turns: usize) -> Vec<(i32, i32)> {
+    let Some((first, last)) = points.first().zip(points.last()) else {
+        return Vec::new();
+    };
+    let span = last.0 - first.0;
+    if points.len() <= 8 || span <= pt(30.0) {
+        let every = points.len().div_ceil(8).max(1);
+        return points.iter().copied().step_by(every).collect();
+    }
+    let gap = pt(60.0).min(span / 3);
+    let mut next =
+        first.0 + (i64::from(gap) * (2 * turn as i64 + 1) / (2 * turns.max(1) as i64)) as i32;
+    let mut out = Vec::new();
+    for pair in points.windows(2) {
+        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+        while x0 <= next && next < x1 {
+            // On the line between its neighbours, so that sparse points do not pull markers together.
+            let share = f64::from(next - x0) / f64::from(x1 - x0);
+            out.push((next, y0 + (f64::from(y1 - y0) * share).round() as i32));
+            next += gap;
+        }
+    }
+    out
+}
+
+/// A short piece of a curve for a legend.
+pub(crate) fn sample(
+    canvas: &Canvas,
+    (left, y): (i32, i32),
+    width: i32,
+    look: &Look,
+) -> Result<(), PlotError> {
+    canvas.dashed(
+        &[(left, y), (left + width, y)],
+        look.colour,
+        look.width,
+        look.dash,
+    )?;
+    match look.marker {
+        Some(marker) => canvas.marker((left + width / 2, y), marker, look.colour, look.solid),
+        None => Ok(()),
+    }
+}
+
+/// A point with a label of its own: a black diamond with a white rim.
+pub(crate) fn model_point(canvas: &Canvas, at: (i32, i32)) -> Result<(), PlotError> {
+    canvas.marker(at, crate::style::Marker::Diamond, BLACK, true)
+}

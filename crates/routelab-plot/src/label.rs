@@ -1,0 +1,296 @@
+//! Places for the labels of points: beside their points, on no other label, no point, and no curve if that can be.
+
+use crate::canvas::Area;
+use crate::style::pt;
+
+/// A label to be placed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request {
+    /// The point that it belongs to.
+    pub point: (i32, i32),
+    pub width: i32,
+    pub height: i32,
+}
+
+/// Half the side of the square around a point that no label may enter.
+const POINT_ROOM: i32 = pt(3.4);
+/// Space between labels.
+const GAP: i32 = pt(1.2);
+
+/// Finds a box for each label inside `bounds`. `None` where there is no room that is free of labels and points.
+///
+/// Tries places around each point from near to far. The labels with the fewest good places choose first; a few
+/// other orders are tried too and the best outcome is kept. Deterministic.
+pub(crate) fn place(
+    requests: &[Request],
+    curves: &[Vec<(i32, i32)>],
+    bounds: Area,
+) -> Vec<Option<Area>> {
+    let candidates: Vec<Vec<(Area, i64)>> = requests
+        .iter()
+        .map(|r| candidates(r, requests, curves, bounds))
+        .collect();
+    let good = |i: usize| {
+        candidates[i]
+            .iter()
+            .filter(|(_, cost)| *cost < CROSSING)
+            .count()
+    };
+    let by = |key: &dyn Fn(usize) -> i64| {
+        let mut order: Vec<usize> = (0..requests.len()).collect();
+        order.sort_by_key(|&i| (key(i), i));
+        order
+    };
+    let orders = [
+        by(&|i| good(i) as i64),
+        by(&|i| i64::from(requests[i].point.0)),
+        by(&|i| -i64::from(requests[i].point.0)),
+        by(&|i| i64::from(requests[i].point.1)),
+        by(&|i| -i64::from(requests[i].point.1)),
+    ];
+    let mut best: Option<(i64, Vec<Option<Area>>)> = None;
+    for order in orders {
+        let mut placed: Vec<Option<Area>> = vec![None; requests.len()];
+        let mut total = 0;
+        for i in order {
+            let free = |area: &Area| {
+                placed
+                    .iter()
+                    .flatten()
+                    .all(|other| !overlap(&grown(*area, GAP), other))
+            };
+            match candidates[i].iter().find(|(area, _)| free(area)) {
+                Some(&(area, cost)) => {
+                    placed[i] = Some(area);
+                    total += cost;
+                }
+                None => total += MISSING,
+            }
+        }
+        if best.as_ref().is_none_or(|(cost, _)| total < *cost) {
+            best = Some((total, placed));
+        }
+    }
+    best.map(|(_, placed)| placed).unwrap_or_default()
+}
+
+/// Cost of one curve segment under a label; more than any distance.
+const CROSSING: i64 = 100_000;
+/// Cost of a label without a place.
+const MISSING: i64 = 1_000_000_000;
+
+/// Places of one label that meet no point and lie inside, best first.
+fn candidates(
+    request: &Request,
+    all: &[Request],
+    curves: &[Vec<(i32, i32)>],
+    bounds: Area,
+) -> Vec<(Area, i64)> {
+    // Directions by preference: right, left, above, below, then the corners.
+    const DIRECTIONS: [(f64, f64); 16] = [
+        (1.0, 0.0),
+        (-1.0, 0.0),
+        (0.0, -1.0),
+        (0.0, 1.0),
+        (0.8, -0.6),
+        (0.8, 0.6),
+        (-0.8, -0.6),
+        (-0.8, 0.6),
+        (0.4, -0.9),
+        (0.4, 0.9),
+        (-0.4, -0.9),
+        (-0.4, 0.9),
+        (0.95, -0.3),
+        (0.95, 0.3),
+        (-0.95, -0.3),
+        (-0.95, 0.3),
+    ];
+    let (x, y) = request.point;
+    let mut out = Vec::new();
+    let mut distance = pt(4.0);
+    while distance < pt(90.0) {
+        for (rank, (dx, dy)) in DIRECTIONS.into_iter().enumerate() {
+            let reach = f64::from(distance);
+            let (ax, ay) = (x + (dx * reach) as i32, y + (dy * reach) as i32);
+            // The side of the box that faces the point stands at that distance; the box slides along it with direction.
+            let left =
+                ax - (f64::from(request.width) * (1.0 - dx.clamp(-0.8, 0.8) / 0.8) / 2.0) as i32;
+            let top =
+                ay - (f64::from(request.height) * (1.0 - dy.clamp(-0.6, 0.6) / 0.6) / 2.0) as i32;
+            let area = Area {
+                left,
+                top,
+                right: left + request.width,
+                bottom: top + request.height,
+            };
+            let inside = area.left >= bounds.left
+                && area.top >= bounds.top
+                && area.right <= bounds.right
+                && area.bottom <= bounds.bottom;
+            if !inside || all.iter().any(|other| overlap(&area, &around(other.point))) {
+                continue;
+            }
+            let crossed = curves
+                .iter()
+                .flat_map(|c| c.windows(2))
+                .filter(|s| crosses(s[0], s[1], &grown(area, GAP)))
+                .count();
+            out.push((
+                area,
+                i64::from(distance) * 4 + rank as i64 * 3 + crossed as i64 * CROSSING,
+            ));
+        }
+        distance += pt(2.0);
+    }
+    out.sort_by_key(|(_, cost)| *cost);
+    out
+}
+
+fn around((x, y): (i32, i32)) -> Area {
+    Area {
+        left: x - POINT_ROOM,
+        top: y - POINT_ROOM,
+        right: x + POINT_ROOM,
+        bottom: y + POINT_ROOM,
+    }
+}
+
+fn grown(area: Area, by: i32) -> Area {
+    Area {
+        left: area.left - by,
+        top: area.top - by,
+        right: area.right + by,
+        bottom: area.bottom + by,
+    }
+}
+
+/// Whether two boxes share more than an edge.
+pub(crate) fn overlap(a: &Area, b: &Area) -> bool {
+    a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+}
+
+/// Whether a segment meets a box (Liang and Barsky's clipping).
+fn crosses(a: (i32, i32), b: (i32, i32), area: &Area) -> bool {
+    let (dx, dy) = (f64::from(b.0 - a.0), f64::from(b.1 - a.1));
+    let (mut from, mut to) = (0.0f64, 1.0f64);
+    for (step, room) in [
+        (-dx, a.0 - area.left),
+        (dx, area.right - a.0),
+        (-dy, a.1 - area.top),
+        (dy, area.bottom - a.1),
+    ] {
+        let room = f64::from(room);
+        if step == 0.0 {
+            if room < 0.0 {
+                return false;
+            }
+        } else if step < 0.0 {
+            from = from.max(room / step);
+        } else {
+            to = to.min(room / step);
+        }
+    }
+    from <= to
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Area = Area {
+        left: 0,
+        top: 0,
+        right: pt(380.0),
+        bottom: pt(220.0),
+    };
+
+    /// A fixed stream of numbers; quality does not matter here.
+    fn numbers() -> impl FnMut(i32) -> i32 {
+        let mut state = 12345u64;
+        move |below| {
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            ((state >> 33) % below as u64) as i32
+        }
+    }
+
+    fn assert_sound(requests: &[Request], placed: &[Option<Area>]) {
+        let boxes: Vec<_> = placed.iter().flatten().collect();
+        for (i, a) in boxes.iter().enumerate() {
+            assert!(
+                a.left >= 0 && a.top >= 0 && a.right <= BOUNDS.right && a.bottom <= BOUNDS.bottom,
+                "{a:?}"
+            );
+            assert!(
+                boxes[..i].iter().all(|b| !overlap(a, b)),
+                "two labels overlap"
+            );
+            assert!(
+                requests.iter().all(|r| !overlap(a, &around(r.point))),
+                "a label lies on a point"
+            );
+        }
+    }
+
+    #[test]
+    fn labels_overlap_neither_each_other_nor_points() {
+        let mut next = numbers();
+        for count in [1, 5, 11, 14, 30] {
+            let requests: Vec<_> = (0..count)
+                .map(|_| Request {
+                    point: (next(BOUNDS.right), next(BOUNDS.bottom)),
+                    width: pt(30.0) + next(pt(50.0)),
+                    height: pt(7.0),
+                })
+                .collect();
+            let curve: Vec<_> = (0..60)
+                .map(|i| (i * pt(6.0), BOUNDS.bottom / 2 + next(pt(20.0))))
+                .collect();
+            let placed = place(&requests, &[curve], BOUNDS);
+            assert_sound(&requests, &placed);
+            if count <= 14 {
+                assert!(
+                    placed.iter().all(Option::is_some),
+                    "{count} labels have room"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn coincident_points_get_different_places() {
+        let request = Request {
+            point: (pt(100.0), pt(100.0)),
+            width: pt(40.0),
+            height: pt(7.0),
+        };
+        let requests = [request; 8];
+        let placed = place(&requests, &[], BOUNDS);
+        assert!(placed.iter().all(Option::is_some));
+        assert_sound(&requests, &placed);
+    }
+
+    #[test]
+    fn a_free_place_is_preferred_to_a_curve() {
+        let request = Request {
+            point: (pt(100.0), pt(100.0)),
+            width: pt(40.0),
+            height: pt(7.0),
+        };
+        let curve = vec![(pt(100.0), pt(100.0)), (pt(300.0), pt(100.0))];
+        let placed = place(&[request], std::slice::from_ref(&curve), BOUNDS)[0].unwrap();
+        assert!(!crosses(curve[0], curve[1], &placed));
+    }
+
+    #[test]
+    fn no_room_is_said_so() {
+        let request = Request {
+            point: (pt(100.0), pt(100.0)),
+            width: pt(500.0),
+            height: pt(7.0),
+        };
+        assert_eq!(place(&[request], &[], BOUNDS), [None]);
+        assert!(place(&[], &[], BOUNDS).is_empty());
+    }
+}
