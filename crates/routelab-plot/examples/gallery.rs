@@ -5,7 +5,7 @@ use std::path::Path;
 
 use routelab_plot::{
     CallMixChart, CallRateChart, ColumnWidth, CostQualityChart, Curve, LabelledPoint, MarginChart,
-    MixPanel, PlotError, RateSeries, RciBar, RciChart, Role, Style,
+    MarginSeries, MixPanel, PlotError, RateSeries, RciBar, RciChart, Role, Style,
 };
 
 const ROUTERS: [(&str, Role); 13] = [
@@ -191,14 +191,15 @@ fn margins(numbers: &mut Numbers) -> MarginChart {
         .collect();
     let predicted = ROUTERS[1..9]
         .iter()
-        .map(|(name, _)| {
+        .map(|&(name, role)| {
             let width = 0.01 + 0.1 * numbers.next();
-            (
-                (*name).to_owned(),
-                (0..3164)
+            MarginSeries {
+                name: name.to_owned(),
+                margins: (0..3164)
                     .map(|_| width * -numbers.next().max(1e-9).ln() * numbers.next())
                     .collect(),
-            )
+                role,
+            }
         })
         .collect();
     MarginChart {

@@ -13,7 +13,7 @@ use crate::table::{Table, number};
 use crate::text::{self, Weight};
 use crate::{Drawing, PlotError, Style};
 
-/// Call rates of all models against the budget per query, stacked, one panel per router (SPEC §2).
+/// Call rates of all models against the budget per query, stacked, one panel per router.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallMixChart {
     /// Budgets per query, `K` values, ascending, each ≥ 0, in `cost_unit`.
@@ -57,8 +57,10 @@ impl CallMixChart {
             numbers: Numbers::Percent,
         };
         let layers = self.layers();
+        // The legend reads as the stack does, from above.
         let entries = layers
             .iter()
+            .rev()
             .map(|l| (Key::Area(l.fill), l.name.clone()))
             .collect();
         let legend = Legend::below(entries, None, style.width);
@@ -174,38 +176,39 @@ impl CallMixChart {
         Ok(())
     }
 
-    /// The layers from the bottom. The most used models get the plainest fills; when there are more models than fills,
-    /// the least used ones share one.
+    /// The layers from the bottom, in the order of the models, so that a model looks the same on every chart of the same
+    /// models. When there are more models than fills, the least used ones share one.
     fn layers(&self) -> Vec<Layer> {
-        let used = |m: usize| {
-            self.panels
-                .iter()
-                .flat_map(|p| &p.rates)
-                .map(|rates| rates[m])
-                .sum::<f64>()
-        };
-        let mut by_use: Vec<(usize, f64)> = (0..self.models.len()).map(|m| (m, used(m))).collect();
-        by_use.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let own = if self.models.len() <= fill::COUNT {
-            self.models.len()
-        } else {
-            fill::COUNT - 1
-        };
-        let mut layers: Vec<Layer> = by_use[..own]
-            .iter()
+        let mut own: Vec<usize> = (0..self.models.len()).collect();
+        let mut shared = Vec::new();
+        if own.len() > fill::COUNT {
+            let used = |m: usize| {
+                self.panels
+                    .iter()
+                    .flat_map(|p| &p.rates)
+                    .map(|rates| rates[m])
+                    .sum::<f64>()
+            };
+            let mut by_use: Vec<(usize, f64)> = own.iter().map(|&m| (m, used(m))).collect();
+            by_use.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            own = by_use.iter().map(|&(m, _)| m).collect();
+            shared = own.split_off(fill::COUNT - 1);
+            own.sort_unstable();
+        }
+        let mut layers: Vec<Layer> = own
+            .into_iter()
             .enumerate()
-            .map(|(rank, &(m, _))| Layer {
+            .map(|(i, m)| Layer {
                 name: self.models[m].clone(),
                 models: vec![m],
-                fill: Fill::of_rank(rank),
+                fill: Fill::number(i),
             })
             .collect();
-        layers.sort_by_key(|layer| layer.models[0]);
-        if own < self.models.len() {
-            let models: Vec<usize> = by_use[own..].iter().map(|&(m, _)| m).collect();
+        if !shared.is_empty() {
+            let name = format!("other ({} models)", shared.len());
             layers.push(Layer {
-                name: format!("other ({} models)", models.len()),
-                models,
+                name,
+                models: shared,
                 fill: Fill::other(),
             });
         }
@@ -228,40 +231,43 @@ impl CallMixChart {
                 .zip(rates)
                 .collect(),
         };
-        let height = |share: f64| frame.at(0.0, share).1;
         let mut below = vec![0.0; columns.len()];
         let mut edges = Vec::new();
         for layer in layers {
+            let share = |rates: &[f64]| layer.models.iter().map(|&m| rates[m]).sum::<f64>();
             let above: Vec<f64> = columns
                 .iter()
                 .zip(&below)
-                .map(|((_, rates), &below)| {
-                    below + layer.models.iter().map(|&m| rates[m]).sum::<f64>()
-                })
+                .map(|((_, rates), low)| low + share(rates))
                 .collect();
-            let band: Vec<(i32, i32, i32)> = columns
+            let height = |share: f64| frame.at(0.0, share).1;
+            let seen = below
                 .iter()
-                .zip(below.iter().zip(&above))
-                .map(|(&(x, _), (&low, &high))| (x, height(low), height(high)))
+                .zip(&above)
+                .any(|(&low, &high)| height(low) - height(high) > pt(0.3));
+            let edge: Vec<(i32, i32)> = columns
+                .iter()
+                .zip(&above)
+                .map(|(&(x, _), &high)| (x, height(high)))
                 .collect();
-            fill::band(canvas, &band, &layer.fill)?;
-            edges.push(band);
+            if seen {
+                edges.push((edge, &layer.fill));
+            }
             below = above;
         }
-        // A white line between layers tells neighbours apart where colour does not; none along a layer without height.
-        for band in &edges {
-            for pair in band.windows(2) {
-                if pair
-                    .iter()
-                    .any(|&(_, lower, upper)| lower - upper > pt(0.6))
-                    && pair[0].2 > frame.area.top
-                {
-                    canvas.stroke(
-                        &[(pair[0].0, pair[0].2), (pair[1].0, pair[1].2)],
-                        WHITE,
-                        pt(0.45),
-                    )?;
-                }
+        // From the highest down, each over the one before: half as many corners, and no seam between neighbours.
+        for (edge, fill) in edges.iter().rev() {
+            let band: Vec<_> = edge
+                .iter()
+                .map(|&(x, upper)| (x, frame.area.bottom, upper))
+                .collect();
+            fill::band(canvas, &band, fill)?;
+        }
+        // A white line on each layer tells neighbours apart where colour does not. Where a layer has no height it
+        // falls on that of the layer below.
+        for (edge, _) in &edges {
+            for inside in edge.split(|&(_, y)| y <= frame.area.top + 1) {
+                canvas.stroke(inside, WHITE, pt(0.45))?;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::table::{Table, number};
 use crate::{Drawing, PlotError, Role, Style, sheet};
 
 /// Call rate of the strongest model `m*` against the budget per query, every router on one chart
-/// (SPEC §4; Figure 1 of EquiRouter, Lai & Ye 2026).
+/// (Figure 1 of EquiRouter, Lai & Ye 2026, arXiv 2602.03478).
 ///
 /// Collapse is a router's curve going to 100 % while the oracle's stays low.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,9 +54,10 @@ impl CallRateChart {
             &self.cost_unit,
         );
         let y = Axis {
+            // Room for the lines that run along the ends.
             scale: Scale::Linear {
-                low: 0.0,
-                high: 1.0,
+                low: -0.02,
+                high: 1.02,
             },
             title: format!("Call rate of {} (%)", self.model),
             numbers: Numbers::Percent,

@@ -144,8 +144,7 @@ impl DrawingBackend for Recorder {
         path: I,
         style: &S,
     ) -> Result<(), DrawingErrorKind<Infallible>> {
-        let mut points: Vec<_> = path.into_iter().collect();
-        points.dedup();
+        let points = without_stops(path);
         self.keep(Mark::Stroke {
             points,
             ink: style.color().into(),
@@ -182,8 +181,7 @@ impl DrawingBackend for Recorder {
         vertices: I,
         style: &S,
     ) -> Result<(), DrawingErrorKind<Infallible>> {
-        let mut points: Vec<_> = vertices.into_iter().collect();
-        points.dedup();
+        let points = without_stops(vertices);
         self.keep(Mark::Fill {
             points,
             ink: style.color().into(),
@@ -285,6 +283,11 @@ impl Canvas {
         Ok(canvas)
     }
 
+    /// Width and height in grid units.
+    pub fn size(&self) -> (i32, i32) {
+        self.size
+    }
+
     /// What was drawn, in order, and the size of the sheet.
     pub fn finish(self) -> (Vec<Mark>, (i32, i32)) {
         (self.marks.take(), self.size)
@@ -329,21 +332,6 @@ impl Canvas {
     pub fn fill(&self, points: &[BackendCoord], ink: Rgb, alpha: f64) -> Result<(), PlotError> {
         let ink: RGBAColor = colour(ink).mix(alpha);
         self.draw(&Polygon::new(points.to_vec(), ink))
-    }
-
-    /// A filled rectangle.
-    pub fn rect(&self, area: Area, ink: Rgb) -> Result<(), PlotError> {
-        let Area {
-            left,
-            top,
-            right,
-            bottom,
-        } = area;
-        self.fill(
-            &[(left, top), (right, top), (right, bottom), (left, bottom)],
-            ink,
-            1.0,
-        )
     }
 
     /// A line of text that reads from left to right.
@@ -468,6 +456,29 @@ impl Area {
     pub fn height(&self) -> i32 {
         self.bottom - self.top
     }
+}
+
+/// Leaves out points that repeat the one before or stand on a level or upright run between their neighbours.
+fn without_stops(path: impl IntoIterator<Item = BackendCoord>) -> Vec<BackendCoord> {
+    let between = |a: i32, b: i32, c: i32| (a <= b && b <= c) || (a >= b && b >= c);
+    let mut points: Vec<BackendCoord> = Vec::new();
+    for point in path {
+        match points[..] {
+            [.., last] if last == point => continue,
+            [.., before, last] => {
+                let level =
+                    before.1 == last.1 && last.1 == point.1 && between(before.0, last.0, point.0);
+                let upright =
+                    before.0 == last.0 && last.0 == point.0 && between(before.1, last.1, point.1);
+                if level || upright {
+                    points.pop();
+                }
+            }
+            _ => {}
+        }
+        points.push(point);
+    }
+    points
 }
 
 /// Cuts a line into dashes along its length.

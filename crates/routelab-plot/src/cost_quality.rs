@@ -12,7 +12,7 @@ use crate::table::{Table, number};
 use crate::text::{self, Weight};
 use crate::{Drawing, PlotError, Role, Style, frame, sheet};
 
-/// Mean quality against mean cost per query (SPEC §3): routers as curves, single models as points.
+/// Mean quality against mean cost per query: routers as curves, single models as points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostQualityChart {
     /// One curve per router, usually its Pareto front.
@@ -120,7 +120,7 @@ impl CostQualityChart {
         {
             // Where the plot has no room for a name, its number is in the CSV and its point on the plot.
             if let Some(area) = place {
-                if let Some(leader) = leader(request.point, area) {
+                if let Some(leader) = label::leader(request.point, area) {
                     canvas.stroke(&leader, FAINT, pt(0.4))?;
                 }
                 let at = (area.left, (area.top + area.bottom) / 2);
@@ -154,16 +154,6 @@ impl CostQualityChart {
     pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
         self.draw(&Style::default())?.save(folder, stem)
     }
-}
-
-/// A line from a label to its point, if they are so far apart that the eye needs it.
-fn leader(point: (i32, i32), label: Area) -> Option<[(i32, i32); 2]> {
-    let near = (
-        point.0.clamp(label.left, label.right),
-        point.1.clamp(label.top, label.bottom),
-    );
-    let apart = f64::from(near.0 - point.0).hypot(f64::from(near.1 - point.1));
-    (apart > f64::from(pt(7.0))).then_some([point, near])
 }
 
 impl CostQualityChart {

@@ -18,19 +18,19 @@ pub(crate) struct Fill {
     texture: Texture,
 }
 
-/// How many fills there are beside that of "other".
-pub(crate) const COUNT: usize = FILLS.len() * 2;
+/// How many models a figure tells apart; beyond that, legends help nobody.
+pub(crate) const COUNT: usize = 14;
 
 impl Fill {
-    /// The fill of number `rank`, from 0; plain ones first.
-    pub fn of_rank(rank: usize) -> Fill {
-        let texture = if (rank / FILLS.len()).is_multiple_of(2) {
+    /// The fill of number `index`, from 0; plain ones first.
+    pub fn number(index: usize) -> Fill {
+        let texture = if index < FILLS.len() {
             Texture::None
         } else {
             Texture::Lines
         };
         Fill {
-            colour: FILLS[rank % FILLS.len()],
+            colour: FILLS[index % FILLS.len()],
             texture,
         }
     }
@@ -76,20 +76,23 @@ pub(crate) fn band(
         for pair in edges.windows(2) {
             let ((x0, lower0, upper0), (x1, lower1, upper1)) = (pair[0], pair[1]);
             // Lines stand on a grid of the whole sheet, so that those of neighbouring pieces keep step.
-            let step = pt(2.6);
+            let step = pt(2.8);
             let mut x = x0.div_euclid(step) * step;
             while x < x1 {
                 if x >= x0 {
                     let share = f64::from(x - x0) / f64::from(x1 - x0);
                     let lower = lower0 + (f64::from(lower1 - lower0) * share) as i32;
                     let upper = upper0 + (f64::from(upper1 - upper0) * share) as i32;
-                    if lower - upper > pt(0.5) {
-                        canvas.stroke(&[(x, lower), (x, upper)], WHITE, pt(0.9))?;
+                    if lower - upper > pt(1.2) {
+                        canvas.stroke(&[(x, lower), (x, upper)], WHITE, pt(0.7))?;
                     }
                 }
                 x += step;
             }
         }
+        // The lines may end at a side, which then could not be seen.
+        outline.push(outline[0]);
+        canvas.stroke(&outline, fill.colour, pt(0.4))?;
     }
     Ok(())
 }

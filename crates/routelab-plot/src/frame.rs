@@ -182,32 +182,34 @@ impl Frame {
     }
 }
 
-/// Titles of both axes around an area. Too long ones are shortened.
+/// Titles of both axes, in the middle of an area's sides or as near to it as the sheet allows. Too long ones are
+/// shortened; empty ones are left out.
 pub(crate) fn titles(canvas: &Canvas, area: Area, x: &str, y: &str) -> Result<(), PlotError> {
-    let middle = ((area.left + area.right) / 2, (area.top + area.bottom) / 2);
+    let fitted = |title: &str, middle: i32, room: i32| {
+        let text = text::fit(
+            title,
+            size::AXIS_TITLE,
+            Weight::Regular,
+            room - 2 * size::PAD,
+        );
+        let half = text::width(&text, size::AXIS_TITLE, Weight::Regular) / 2 + size::PAD;
+        (text, middle.clamp(half, (room - half).max(half)))
+    };
+    let (width, _) = canvas.size();
+    let (x, middle) = fitted(x, (area.left + area.right) / 2, width);
     let top = area.bottom + size::TICK_LENGTH + pt(3.0) + size::TICK + pt(5.0);
-    let room = area.width() + area.left;
-    let x = text::fit(x, size::AXIS_TITLE, Weight::Regular, room);
-    let half = text::width(&x, size::AXIS_TITLE, Weight::Regular) / 2;
     canvas.text(
         &x,
-        (middle.0.max(half + size::PAD), top),
+        (middle, top),
         Anchor::Top,
         size::AXIS_TITLE,
         Weight::Regular,
         INK,
     )?;
-    let y = text::fit(
-        y,
-        size::AXIS_TITLE,
-        Weight::Regular,
-        area.height() + area.top + BOTTOM_MARGIN / 2,
-    );
-    let half = text::width(&y, size::AXIS_TITLE, Weight::Regular) / 2;
-    let centre = middle.1.max(half + size::PAD);
+    let (y, middle) = fitted(y, (area.top + area.bottom) / 2, area.bottom + BOTTOM_MARGIN);
     canvas.upright_text(
         &y,
-        (size::PAD + size::AXIS_TITLE / 2, centre),
+        (size::PAD + size::AXIS_TITLE / 2, middle),
         size::AXIS_TITLE,
     )
 }

@@ -16,66 +16,91 @@ pub(crate) struct Request {
 const POINT_ROOM: i32 = pt(3.4);
 /// Space between labels.
 const GAP: i32 = pt(1.2);
+/// Space between a label and a curve, which may have a marker there.
+const CURVE_GAP: i32 = pt(2.2);
+
+/// Orders of placing that are tried.
+const ORDERS: usize = 200;
 
 /// Finds a box for each label inside `bounds`. `None` where there is no room that is free of labels and points.
 ///
-/// Tries places around each point from near to far. The labels with the fewest good places choose first; a few
-/// other orders are tried too and the best outcome is kept. Deterministic.
+/// Tries places around each point from good to bad. In the first order the labels with the fewest good places choose
+/// first; then that order is shuffled many times, and the best outcome is kept. Deterministic.
 pub(crate) fn place(
     requests: &[Request],
     curves: &[Vec<(i32, i32)>],
     bounds: Area,
 ) -> Vec<Option<Area>> {
-    let candidates: Vec<Vec<(Area, i64)>> = requests
+    let candidates: Vec<Vec<Candidate>> = requests
         .iter()
         .map(|r| candidates(r, requests, curves, bounds))
         .collect();
-    let good = |i: usize| {
-        candidates[i]
-            .iter()
-            .filter(|(_, cost)| *cost < CROSSING)
-            .count()
-    };
-    let by = |key: &dyn Fn(usize) -> i64| {
-        let mut order: Vec<usize> = (0..requests.len()).collect();
-        order.sort_by_key(|&i| (key(i), i));
-        order
-    };
-    let orders = [
-        by(&|i| good(i) as i64),
-        by(&|i| i64::from(requests[i].point.0)),
-        by(&|i| -i64::from(requests[i].point.0)),
-        by(&|i| i64::from(requests[i].point.1)),
-        by(&|i| -i64::from(requests[i].point.1)),
-    ];
-    let mut best: Option<(i64, Vec<Option<Area>>)> = None;
-    for order in orders {
-        let mut placed: Vec<Option<Area>> = vec![None; requests.len()];
-        let mut total = 0;
-        for i in order {
-            let free = |area: &Area| {
-                placed
-                    .iter()
-                    .flatten()
-                    .all(|other| !overlap(&grown(*area, GAP), other))
-            };
-            match candidates[i].iter().find(|(area, _)| free(area)) {
-                Some(&(area, cost)) => {
-                    placed[i] = Some(area);
-                    total += cost;
-                }
-                None => total += MISSING,
-            }
+    let good = |i: usize| candidates[i].iter().filter(|c| c.cost < CROSSING).count();
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    order.sort_by_key(|&i| (good(i), i));
+
+    let mut best: Option<(i64, Vec<Option<&Candidate>>)> = None;
+    let mut random = 1u64;
+    for _ in 0..ORDERS {
+        let outcome = in_order(&order, &candidates);
+        if best.as_ref().is_none_or(|(cost, _)| outcome.0 < *cost) {
+            best = Some(outcome);
         }
-        if best.as_ref().is_none_or(|(cost, _)| total < *cost) {
-            best = Some((total, placed));
+        // Fisher and Yates with a linear congruential generator: the same shuffles on every machine.
+        for i in (1..order.len()).rev() {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            order.swap(i, (random >> 33) as usize % (i + 1));
         }
     }
-    best.map(|(_, placed)| placed).unwrap_or_default()
+    best.map(|(_, placed)| placed.into_iter().map(|c| c.map(|c| c.area)).collect())
+        .unwrap_or_default()
+}
+
+/// Gives each label its best place that is still free, and the cost of all.
+fn in_order<'a>(
+    order: &[usize],
+    candidates: &'a [Vec<Candidate>],
+) -> (i64, Vec<Option<&'a Candidate>>) {
+    let mut placed: Vec<Option<&Candidate>> = vec![None; candidates.len()];
+    let mut total = 0;
+    for &i in order {
+        let free = |c: &&Candidate| placed.iter().flatten().all(|other| c.agrees_with(other));
+        placed[i] = candidates[i].iter().find(free);
+        total += placed[i].map_or(MISSING, |c| c.cost);
+    }
+    (total, placed)
+}
+
+/// A place that a label could take.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    area: Area,
+    leader: Option<[(i32, i32); 2]>,
+    cost: i64,
+}
+
+impl Candidate {
+    /// Neither label lies on the other or on its leader, and the leaders do not cross.
+    fn agrees_with(&self, other: &Candidate) -> bool {
+        let passes = |leader: Option<[(i32, i32); 2]>, area: &Area| {
+            leader.is_none_or(|[a, b]| !crosses(a, b, area))
+        };
+        !overlap(&grown(self.area, GAP), &other.area)
+            && passes(self.leader, &other.area)
+            && passes(other.leader, &self.area)
+            && !self
+                .leader
+                .zip(other.leader)
+                .is_some_and(|(a, b)| meet(a, b))
+    }
 }
 
 /// Cost of one curve segment under a label; more than any distance.
 const CROSSING: i64 = 100_000;
+/// Cost of one curve segment under a leader.
+const LEADER_CROSSING: i64 = 2_000;
 /// Cost of a label without a place.
 const MISSING: i64 = 1_000_000_000;
 
@@ -85,7 +110,7 @@ fn candidates(
     all: &[Request],
     curves: &[Vec<(i32, i32)>],
     bounds: Area,
-) -> Vec<(Area, i64)> {
+) -> Vec<Candidate> {
     // Directions by preference: right, left, above, below, then the corners.
     const DIRECTIONS: [(f64, f64); 16] = [
         (1.0, 0.0),
@@ -130,20 +155,38 @@ fn candidates(
             if !inside || all.iter().any(|other| overlap(&area, &around(other.point))) {
                 continue;
             }
-            let crossed = curves
-                .iter()
-                .flat_map(|c| c.windows(2))
-                .filter(|s| crosses(s[0], s[1], &grown(area, GAP)))
-                .count();
-            out.push((
-                area,
-                i64::from(distance) * 4 + rank as i64 * 3 + crossed as i64 * CROSSING,
-            ));
+            let leader = leader(request.point, area);
+            let others = || all.iter().filter(|other| other.point != request.point);
+            if leader.is_some_and(|[a, b]| others().any(|o| crosses(a, b, &around(o.point)))) {
+                continue;
+            }
+            let segments = || curves.iter().flat_map(|c| c.windows(2));
+            let room = grown(area, CURVE_GAP);
+            let under_label = segments().filter(|s| crosses(s[0], s[1], &room)).count() as i64;
+            let under_leader = leader.map_or(0, |l| {
+                segments().filter(|s| meet(l, [s[0], s[1]])).count() as i64
+            });
+            let cost = i64::from(distance) * 4
+                + rank as i64 * 3
+                + under_label * CROSSING
+                + under_leader * LEADER_CROSSING;
+            out.push(Candidate { area, leader, cost });
         }
         distance += pt(2.0);
     }
-    out.sort_by_key(|(_, cost)| *cost);
+    out.sort_by_key(|c| c.cost);
     out
+}
+
+/// A line from a point to its label, if they are so far apart that the eye needs it.
+pub(crate) fn leader(point: (i32, i32), label: Area) -> Option<[(i32, i32); 2]> {
+    let room = grown(label, GAP);
+    let near = (
+        point.0.clamp(room.left, room.right),
+        point.1.clamp(room.top, room.bottom),
+    );
+    let apart = f64::from(near.0 - point.0).hypot(f64::from(near.1 - point.1));
+    (apart > f64::from(pt(6.0))).then_some([point, near])
 }
 
 fn around((x, y): (i32, i32)) -> Area {
@@ -167,6 +210,18 @@ fn grown(area: Area, by: i32) -> Area {
 /// Whether two boxes share more than an edge.
 pub(crate) fn overlap(a: &Area, b: &Area) -> bool {
     a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+}
+
+/// Whether two segments cross.
+fn meet(a: [(i32, i32); 2], b: [(i32, i32); 2]) -> bool {
+    let side = |p: (i32, i32), q: (i32, i32), r: (i32, i32)| {
+        let (px, py) = (i64::from(p.0), i64::from(p.1));
+        ((i64::from(q.0) - px) * (i64::from(r.1) - py)
+            - (i64::from(q.1) - py) * (i64::from(r.0) - px))
+            .signum()
+    };
+    side(a[0], a[1], b[0]) * side(a[0], a[1], b[1]) < 0
+        && side(b[0], b[1], a[0]) * side(b[0], b[1], a[1]) < 0
 }
 
 /// Whether a segment meets a box (Liang and Barsky's clipping).

@@ -13,7 +13,8 @@ const KEY_GAP: i32 = pt(4.0);
 const COLUMN_GAP: i32 = pt(12.0);
 /// Space between the legend and what it stands beside.
 const DISTANCE: i32 = pt(10.0);
-const LONGEST_NAME: i32 = pt(115.0);
+const LONGEST_BESIDE: i32 = pt(115.0);
+const LONGEST_BELOW: i32 = pt(160.0);
 
 /// What stands before a name.
 pub(crate) enum Key {
@@ -40,38 +41,28 @@ impl Legend {
         width: ColumnWidth,
         height: i32,
     ) -> Legend {
-        let mut legend = Legend::below(entries, title, width);
-        let rows = legend.entries.len() as i32 + i32::from(legend.title.is_some());
-        if width == ColumnWidth::Double && rows * ROW <= height {
-            legend.beside = true;
-            legend.columns = 1;
-            if let Some(title) = &legend.title {
-                legend.column =
-                    legend
-                        .column
-                        .max(text::width(title, size::LEGEND, Weight::SemiBold));
-            }
+        let rows = entries.len() as i32 + i32::from(title.is_some());
+        if width == ColumnWidth::Single || rows * ROW > height {
+            return Legend::below(entries, title, width);
         }
-        legend
+        let entries = shortened(entries, LONGEST_BESIDE);
+        let title_width = title
+            .as_ref()
+            .map_or(0, |t| text::width(t, size::LEGEND, Weight::SemiBold));
+        let column = column_width(&entries).max(title_width);
+        Legend {
+            title,
+            entries,
+            column,
+            columns: 1,
+            beside: true,
+        }
     }
 
     /// Lays a legend out below, in as many columns as fit.
     pub fn below(entries: Vec<(Key, String)>, title: Option<String>, width: ColumnWidth) -> Legend {
-        let entries: Vec<_> = entries
-            .into_iter()
-            .map(|(key, name)| {
-                (
-                    key,
-                    text::fit(&name, size::LEGEND, Weight::Regular, LONGEST_NAME),
-                )
-            })
-            .collect();
-        let longest = entries
-            .iter()
-            .map(|(_, n)| text::width(n, size::LEGEND, Weight::Regular))
-            .max()
-            .unwrap_or(0);
-        let column = KEY + KEY_GAP + longest;
+        let entries = shortened(entries, LONGEST_BELOW);
+        let column = column_width(&entries);
         let room = width.units() - 2 * size::PAD - pt(8.0);
         let fitting = ((room + COLUMN_GAP) / (column + COLUMN_GAP)).max(1) as usize;
         // As even as the number of rows allows.
@@ -155,4 +146,24 @@ impl Legend {
         }
         Ok(())
     }
+}
+
+fn shortened(entries: Vec<(Key, String)>, longest: i32) -> Vec<(Key, String)> {
+    entries
+        .into_iter()
+        .map(|(key, name)| {
+            (
+                key,
+                text::fit(&name, size::LEGEND, Weight::Regular, longest),
+            )
+        })
+        .collect()
+}
+
+fn column_width(entries: &[(Key, String)]) -> i32 {
+    let longest = entries
+        .iter()
+        .map(|(_, name)| text::width(name, size::LEGEND, Weight::Regular))
+        .max();
+    KEY + KEY_GAP + longest.unwrap_or(0)
 }

@@ -29,6 +29,6 @@ pub use call_rate::{CallRateChart, RateSeries};
 pub use cost_quality::{CostQualityChart, Curve, LabelledPoint};
 pub use drawing::Drawing;
 pub use error::PlotError;
-pub use margin::MarginChart;
+pub use margin::{MarginChart, MarginSeries};
 pub use rci::{RciBar, RciChart};
 pub use style::{ColumnWidth, Role, Style};

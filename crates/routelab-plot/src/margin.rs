@@ -11,17 +11,28 @@ use crate::table::{Table, number};
 use crate::text::Weight;
 use crate::{Drawing, PlotError, Role, Style, sheet};
 
-/// Cumulative distribution of top-two margins, real and predicted (SPEC §4).
+/// Cumulative distribution of top-two margins, real and predicted.
 ///
 /// A margin is the best minus the second-best quality of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MarginChart {
     /// Real margins, one per query, ≥ 0.
     pub real: Vec<f64>,
-    /// Per router its name and its predicted margins, one per query, ≥ 0.
-    pub predicted: Vec<(String, Vec<f64>)>,
+    /// Predicted margins of each router.
+    pub predicted: Vec<MarginSeries>,
     /// The margin up to which two models count as close (the paper: 0.05); > 0.
     pub threshold: f64,
+}
+
+/// One router's margins on a [`MarginChart`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct MarginSeries {
+    /// The router's name, as it shall stand in the legend.
+    pub name: String,
+    /// Its predicted margins, one per query, ≥ 0.
+    pub margins: Vec<f64>,
+    /// How the curve is drawn.
+    pub role: Role,
 }
 
 impl MarginChart {
@@ -33,11 +44,7 @@ impl MarginChart {
         style.check()?;
         self.check()?;
         let curves: Vec<Distribution> = std::iter::once(("real", &self.real))
-            .chain(
-                self.predicted
-                    .iter()
-                    .map(|(name, margins)| (name.as_str(), margins)),
-            )
+            .chain(self.predicted.iter().map(|s| (s.name.as_str(), &s.margins)))
             .map(|(name, margins)| Distribution::new(name, margins, self.threshold))
             .collect();
         let scale = self.scale();
@@ -47,22 +54,23 @@ impl MarginChart {
             numbers: Numbers::Plain,
         };
         let y = Axis {
+            // Room for the lines that run along the ends.
             scale: Scale::Linear {
-                low: 0.0,
-                high: 1.0,
+                low: -0.02,
+                high: 1.02,
             },
             title: "Queries with at most that margin (%)".into(),
             numbers: Numbers::Percent,
         };
         let real = Look {
             colour: BLACK,
-            width: pt(2.0),
+            width: pt(1.8),
             dash: &[],
             marker: None,
             solid: true,
         };
         let looks: Vec<Look> = std::iter::once(real)
-            .chain(looks(self.predicted.iter().map(|_| Role::Router)))
+            .chain(looks(self.predicted.iter().map(|s| s.role)))
             .collect();
         let entries = curves
             .iter()
@@ -93,7 +101,7 @@ impl MarginChart {
                 (turn, curves.len()),
             )?;
         }
-        let label = (at, frame.area.top - pt(3.0));
+        let label = (at, frame.area.top - pt(4.2));
         let text = format!("{}", self.threshold);
         canvas.text(
             &text,
@@ -162,11 +170,11 @@ impl<'a> Distribution<'a> {
         }
     }
 
-    /// The corners of its steps on the sheet, to the right end of the axis.
+    /// The corners of its steps on the sheet, from the first that rises to the right end of the axis.
     fn steps(&self, at: impl Fn(f64, f64) -> (i32, i32)) -> Vec<(i32, i32)> {
         let mut corners = Vec::with_capacity(2 * self.points.len() + 1);
         let mut before = 0.0;
-        for &(margin, share) in &self.points {
+        for &(margin, share) in self.points.iter().skip_while(|p| p.1 == 0.0) {
             corners.push(at(margin, before));
             corners.push(at(margin, share));
             before = share;
@@ -182,7 +190,7 @@ impl MarginChart {
         let check = Check("margin chart");
         check.some(&self.real, "the list of real margins")?;
         check.positive(self.real.iter().copied(), || "the real margin".into())?;
-        for (name, margins) in &self.predicted {
+        for MarginSeries { name, margins, .. } in &self.predicted {
             check.some(
                 margins,
                 format!("the list of predicted margins of \"{name}\""),
@@ -200,7 +208,7 @@ impl MarginChart {
         let all = || {
             self.real
                 .iter()
-                .chain(self.predicted.iter().flat_map(|(_, m)| m))
+                .chain(self.predicted.iter().flat_map(|s| &s.margins))
                 .copied()
         };
         Scale::for_costs(

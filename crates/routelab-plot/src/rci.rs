@@ -13,7 +13,7 @@ use crate::table::{Table, number};
 use crate::text::{self, Weight};
 use crate::{Drawing, PlotError, Style};
 
-/// Horizontal bars of the routing collapse index, RCI = wasteful + wrong (SPEC §4); lowest on top.
+/// Horizontal bars of the routing collapse index, RCI = wasteful + wrong; lowest on top.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RciChart {
     /// One bar per router, in any order.
@@ -59,7 +59,7 @@ impl RciChart {
         let entries = vec![
             (
                 Key::Area(wasteful),
-                "wasteful: strongest chosen, a cheaper one as good".to_owned(),
+                "wasteful: a cheaper model was as good".to_owned(),
             ),
             (Key::Area(wrong), "wrong: not among the best".to_owned()),
         ];
@@ -79,7 +79,7 @@ impl RciChart {
                 low: 0.0,
                 high: self.right_end(),
             },
-            title: "Routing collapse index, RCI (% of queries; lower is better)".into(),
+            title: "Routing collapse index (% of queries)".into(),
             numbers: Numbers::Percent,
         };
         let rows = Axis {

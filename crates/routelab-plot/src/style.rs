@@ -128,8 +128,8 @@ const LINES: [Rgb; 9] = [
     (115, 77, 38),
 ];
 
-/// Fills of models, most used first: Okabe and Ito's colours, which differ in lightness too.
-pub(crate) const FILLS: [Rgb; 7] = [
+/// Fills of models: Okabe and Ito's colours, which differ in lightness too, then darker ones.
+pub(crate) const FILLS: [Rgb; 10] = [
     (0, 114, 178),
     (230, 159, 0),
     (0, 158, 115),
@@ -137,6 +137,9 @@ pub(crate) const FILLS: [Rgb; 7] = [
     SKY,
     VERMILION,
     (240, 228, 66),
+    (51, 34, 136),
+    (136, 34, 85),
+    (122, 117, 30),
 ];
 
 /// Fill of everything that got no fill of its own.

@@ -23,8 +23,6 @@ static SEMI_BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| {
 
 /// Height of a capital letter, as a share of the em.
 pub(crate) const CAP_HEIGHT: f64 = 2048.0 / 2816.0;
-/// How far letters such as g reach below the line, as a share of the em.
-pub(crate) const DESCENT: f64 = 0.2;
 
 fn font(weight: Weight) -> &'static FontRef<'static> {
     match weight {
