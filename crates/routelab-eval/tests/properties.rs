@@ -1,0 +1,326 @@
+//! What holds for every table and every router.
+
+use ndarray::{Array2, Axis};
+use proptest::prelude::*;
+use routelab_eval::bootstrap::{self, Replicates};
+use routelab_eval::{
+    Budgets, EvaluationOptions, Infeasible, Metric, Point, Rule, Scores, Ties, Truth, choose,
+    collapse, evaluate, oracle, sweep,
+};
+
+/// Real and predicted quality and cost of the same queries and models.
+#[derive(Debug, Clone)]
+struct Case {
+    quality: Array2<f64>,
+    cost: Array2<f64>,
+    scores: Scores,
+}
+
+impl Case {
+    fn truth(&self) -> Truth<'_> {
+        Truth::new(self.quality.view(), self.cost.view()).unwrap()
+    }
+
+    fn select(&self, axis: Axis, indices: &[usize]) -> Case {
+        Case {
+            quality: self.quality.select(axis, indices),
+            cost: self.cost.select(axis, indices),
+            scores: Scores {
+                quality: self.scores.quality.select(axis, indices),
+                cost: self.scores.cost.select(axis, indices),
+            },
+        }
+    }
+}
+
+/// Values on a coarse grid, so that ties of every kind are common.
+fn coarse(rows: usize, columns: usize, steps: i32) -> impl Strategy<Value = Array2<f64>> {
+    prop::collection::vec(0..=steps, rows * columns).prop_map(move |values| {
+        let values = values
+            .iter()
+            .map(|&v| f64::from(v) / f64::from(steps))
+            .collect();
+        Array2::from_shape_vec((rows, columns), values).unwrap()
+    })
+}
+
+/// All values different.
+fn distinct(rows: usize, columns: usize) -> impl Strategy<Value = Array2<f64>> {
+    let all: Vec<usize> = (0..rows * columns).collect();
+    Just(all).prop_shuffle().prop_map(move |order| {
+        let values = order
+            .iter()
+            .map(|&v| (v as f64 + 0.5) / order.len() as f64)
+            .collect();
+        Array2::from_shape_vec((rows, columns), values).unwrap()
+    })
+}
+
+fn tied_case() -> impl Strategy<Value = Case> {
+    (1_usize..20, 1_usize..6).prop_flat_map(|(n, m)| {
+        (
+            coarse(n, m, 3),
+            coarse(n, m, 7),
+            coarse(n, m, 5),
+            coarse(n, m, 7),
+        )
+            .prop_map(|(quality, cost, predicted, predicted_cost)| Case {
+                quality,
+                cost,
+                scores: Scores::new(predicted, predicted_cost).unwrap(),
+            })
+    })
+}
+
+fn distinct_case() -> impl Strategy<Value = Case> {
+    (1_usize..20, 2_usize..6).prop_flat_map(|(n, m)| {
+        (
+            coarse(n, m, 3),
+            distinct(n, m),
+            distinct(n, m),
+            distinct(n, m),
+        )
+            .prop_map(|(quality, cost, predicted, predicted_cost)| Case {
+                quality,
+                cost,
+                scores: Scores::new(predicted, predicted_cost).unwrap(),
+            })
+    })
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
+    (
+        prop_oneof![Just(Infeasible::Cheapest), Just(Infeasible::First)],
+        prop_oneof![Just(Ties::Cheapest), Just(Ties::First)],
+        prop_oneof![Just(0.0), Just(0.1), Just(0.2), Just(0.45), Just(5.0)],
+    )
+        .prop_map(|(infeasible, ties, margin)| Rule {
+            infeasible,
+            ties,
+            margin,
+        })
+}
+
+/// The decision as its definition reads.
+fn decide(scores: &Scores, row: usize, budget: f64, rule: &Rule) -> usize {
+    let quality = scores.quality.row(row);
+    let cost = scores.cost.row(row);
+    let by_cost = |&a: &usize, &b: &usize| cost[a].total_cmp(&cost[b]);
+    let feasible: Vec<usize> = (0..cost.len()).filter(|&m| cost[m] <= budget).collect();
+    if feasible.is_empty() {
+        return match rule.infeasible {
+            Infeasible::First => 0,
+            Infeasible::Cheapest => (0..cost.len()).min_by(by_cost).unwrap(),
+        };
+    }
+    let best = feasible
+        .iter()
+        .map(|&m| quality[m])
+        .fold(f64::NEG_INFINITY, f64::max);
+    let mut good = feasible
+        .into_iter()
+        .filter(|&m| quality[m] >= best - rule.margin);
+    if rule.margin == 0.0 && rule.ties == Ties::First {
+        return good.next().unwrap();
+    }
+    good.min_by(|a, b| by_cost(a, b).then(quality[*b].total_cmp(&quality[*a])))
+        .unwrap()
+}
+
+fn naive_sweep(case: &Case, budgets: &[f64], rule: &Rule) -> Vec<Point> {
+    let (n, m) = case.quality.dim();
+    budgets
+        .iter()
+        .map(|&budget| {
+            let mut point = Point {
+                budget,
+                cost: 0.0,
+                quality: 0.0,
+                call_rates: vec![0.0; m],
+            };
+            for row in 0..n {
+                let model = decide(&case.scores, row, budget, rule);
+                point.cost += case.cost[[row, model]] / n as f64;
+                point.quality += case.quality[[row, model]] / n as f64;
+                point.call_rates[model] += 1.0 / n as f64;
+            }
+            point
+        })
+        .collect()
+}
+
+fn close(a: f64, b: f64) -> bool {
+    a == b || (a - b).abs() <= 1e-12 * (1.0 + a.abs().max(b.abs()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    #[test]
+    fn fast_sweep_equals_the_definition(
+        case in tied_case(),
+        rule in any_rule(),
+        levels in 2_usize..30,
+        extra in prop::collection::vec(-0.2_f64..1.2, 0..4),
+    ) {
+        let mut budgets = Budgets::Quantiles(levels).resolve(case.scores.cost.view());
+        budgets.extend(extra);
+        budgets.sort_by(f64::total_cmp);
+        budgets.dedup();
+        let fast = sweep(&case.truth(), &case.scores, &budgets, &rule).unwrap();
+        let naive = naive_sweep(&case, &budgets, &rule);
+        prop_assert_eq!(fast.len(), naive.len());
+        for (fast, naive) in fast.iter().zip(&naive) {
+            prop_assert_eq!(fast.budget, naive.budget);
+            prop_assert!(close(fast.cost, naive.cost) && close(fast.quality, naive.quality));
+            for (a, b) in fast.call_rates.iter().zip(&naive.call_rates) {
+                prop_assert!(close(*a, *b));
+            }
+            let choices = choose(&case.scores, fast.budget, &rule);
+            for (row, &choice) in choices.iter().enumerate() {
+                prop_assert_eq!(choice, decide(&case.scores, row, fast.budget, &rule));
+            }
+        }
+    }
+
+    #[test]
+    fn permuting_models_permutes_call_rates(case in distinct_case(), shift in 0_usize..6, margin in 0.0_f64..0.4) {
+        let m = case.quality.ncols();
+        let order: Vec<usize> = (0..m).map(|k| (m - 1 - k + shift) % m).collect();
+        let rule = Rule { margin, ..Rule::default() };
+        let budgets = Budgets::Quantiles(10).resolve(case.scores.cost.view());
+        let original = sweep(&case.truth(), &case.scores, &budgets, &rule).unwrap();
+        let other = case.select(Axis(1), &order);
+        let permuted = sweep(&other.truth(), &other.scores, &budgets, &rule).unwrap();
+        for (a, b) in original.iter().zip(&permuted) {
+            let moved: Vec<f64> = order.iter().map(|&model| a.call_rates[model]).collect();
+            prop_assert_eq!(&moved, &b.call_rates);
+            prop_assert_eq!((a.cost, a.quality), (b.cost, b.quality));
+        }
+    }
+
+    #[test]
+    fn evaluation_is_coherent(case in tied_case(), rule in any_rule()) {
+        let options = EvaluationOptions { rule, ..Default::default() };
+        let result = evaluate(&case.truth(), &case.scores, &options).unwrap();
+        prop_assert!(close(result.rci, result.rci_wasteful + result.rci_wrong));
+        prop_assert!(close(result.call_rates.iter().sum(), 1.0));
+        prop_assert!(result.effective_models >= 1.0 - 1e-12);
+        prop_assert!(result.effective_models <= case.quality.ncols() as f64 + 1e-9);
+        let last = result.points.last().unwrap();
+        prop_assert_eq!((last.cost, last.quality), (result.cost, result.quality));
+        prop_assert_eq!(&last.call_rates, &result.call_rates);
+        prop_assert!(result.regret >= 0.0 && result.flip_share <= 1.0);
+        let interval = result.shared_interval;
+        for point in &result.points {
+            prop_assert!(interval.low <= point.cost && point.cost <= interval.high);
+        }
+        prop_assert!(result.nauc_shared <= result.aiq + 1e-12);
+        prop_assert!(result.aiq <= result.peak.max(interval.anchor.quality) + 1e-12);
+        prop_assert!(result.qnc.is_none_or(|_| result.peak >= result.best_single_quality));
+        for share in [result.pair_accuracy, result.ndcg, result.real_margin_share].into_iter().flatten() {
+            prop_assert!((0.0..=1.0 + 1e-12).contains(&share));
+        }
+        prop_assert!(result.kendall.is_none_or(|tau| tau.abs() <= 1.0 + 1e-12));
+    }
+
+    #[test]
+    fn a_router_that_always_takes_the_best_single_model_reaches_its_quality(case in distinct_case()) {
+        let options = EvaluationOptions::default();
+        let best = evaluate(&case.truth(), &case.scores, &options).unwrap().best_single_model;
+        let mut fixed = case.scores.clone();
+        fixed.quality.column_mut(best).fill(9.0);
+        let result = evaluate(&case.truth(), &fixed, &options).unwrap();
+        prop_assert_eq!(result.quality, result.best_single_quality);
+        prop_assert_eq!(result.cost, result.best_single_cost);
+        prop_assert!(result.qnc.is_some());
+    }
+
+    #[test]
+    fn a_larger_pool_never_lowers_the_oracle(case in tied_case()) {
+        let options = EvaluationOptions::default();
+        let mut before = f64::NEG_INFINITY;
+        for size in 1..=case.quality.ncols() {
+            let pool = case.select(Axis(1), &(0..size).collect::<Vec<_>>());
+            let truth = pool.truth();
+            let result = evaluate(&truth, &oracle(&truth), &options).unwrap();
+            prop_assert!(result.quality >= before);
+            before = result.quality;
+        }
+    }
+
+    #[test]
+    fn larger_budgets_only_add_feasible_models(case in tied_case(), rule in any_rule()) {
+        // A scalar router's predicted quality can only grow with its budget, since nothing becomes unaffordable.
+        let rule = Rule { margin: 0.0, ..rule };
+        let budgets = Budgets::Quantiles(20).resolve(case.scores.cost.view());
+        for row in 0..case.quality.nrows() {
+            let mut before = (0, f64::NEG_INFINITY);
+            for &budget in &budgets {
+                let feasible = case.scores.cost.row(row).iter().filter(|&&c| c <= budget).count();
+                let chosen = case.scores.quality[[row, choose(&case.scores, budget, &rule)[row]]];
+                prop_assert!(feasible >= before.0);
+                if before.0 > 0 {
+                    prop_assert!(chosen >= before.1);
+                }
+                before = (feasible, chosen);
+            }
+        }
+    }
+
+    #[test]
+    fn the_oracle_does_not_collapse(quality in (1_usize..20, 2_usize..6).prop_flat_map(|(n, m)| coarse(n, m, 3))) {
+        // Where the strongest model is the dearest on every query, the cheapest of the best is always right.
+        let cost = Array2::from_shape_fn(quality.dim(), |(row, model)| model as f64 * 10.0 + (row % 7) as f64);
+        let truth = Truth::new(quality.view(), cost.view()).unwrap();
+        let result = evaluate(&truth, &oracle(&truth), &EvaluationOptions::default()).unwrap();
+        prop_assert_eq!((result.rci, result.rci_wasteful, result.rci_wrong), (0.0, 0.0, 0.0));
+        prop_assert_eq!(result.regret, 0.0);
+    }
+
+    #[test]
+    fn a_bootstrap_interval_contains_its_mean_and_repeats(
+        values in prop::collection::vec(0.0_f64..1.0, 1..60),
+        seed in any::<u64>(),
+    ) {
+        let first = bootstrap::mean(&values, 400, seed).unwrap();
+        prop_assert!(first.low <= first.mean + 1e-12 && first.mean <= first.high + 1e-12);
+        prop_assert_eq!(first, bootstrap::mean(&values, 400, seed).unwrap());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn weighted_replicates_equal_evaluating_the_resampled_rows(
+        case in prop_oneof![tied_case(), distinct_case()],
+        rule in any_rule(),
+        seed in any::<u64>(),
+    ) {
+        let truth = case.truth();
+        let options = EvaluationOptions { rule, budgets: Budgets::Quantiles(12), ..Default::default() };
+        let full = evaluate(&truth, &case.scores, &options).unwrap();
+        let replicates = Replicates::new(&truth, &case.scores, &options, 6, seed).unwrap();
+        for metric in Metric::ALL {
+            prop_assert!(close(replicates.interval(metric).mean, full.get(metric)), "{:?}", metric);
+        }
+        let fixed = EvaluationOptions {
+            budgets: Budgets::Grid(options.budgets.resolve(case.scores.cost.view())),
+            ..options
+        };
+        for replicate in 0..6 {
+            let rows = bootstrap::resample(case.quality.nrows(), seed, replicate);
+            let drawn = case.select(Axis(0), &rows);
+            let mut brute = evaluate(&drawn.truth(), &drawn.scores, &fixed).unwrap();
+            // Which models are strongest is held fixed.
+            let rci = collapse::Rci::of(&collapse::verdicts(&drawn.truth(), &brute.choices, &full.strongest));
+            (brute.rci, brute.rci_wasteful, brute.rci_wrong) = (rci.rci, rci.wasteful, rci.wrong);
+            brute.strongest_call_rate = full.strongest.iter().map(|&m| brute.call_rates[m]).sum();
+            for metric in Metric::ALL {
+                let (fast, slow) = (replicates.draws(metric)[replicate as usize], brute.get(metric));
+                prop_assert!(close(fast, slow), "{:?}: {} and {}", metric, fast, slow);
+            }
+        }
+    }
+}
