@@ -37,8 +37,8 @@ pub struct Interval {
 pub struct Paired {
     /// Difference `a - b` with its interval.
     pub difference: Interval,
-    /// `2 (1 + k) / (1 + B)`, at most 1, where `k` is the smaller of the numbers of replicates with a difference `<= 0` and
-    /// `>= 0`.
+    /// `2 (1 + k) / (1 + B)`, at most 1, where `k` is the smaller of the numbers of replicates with a
+    /// difference `<= 0` and with one `>= 0`.
     pub p: f64,
 }
 

@@ -56,8 +56,8 @@ pub fn nauc_shared(points: &[CurvePoint], interval: &SharedInterval) -> f64 {
 }
 
 /// nAUC, convention `legacy` (ORBIT before 2026-08): to the front is added a point with the cost of the best single
-/// model and the quality of the last point of the sweep; costs are divided by the largest of them; the area by trapezoids
-/// from the first point on, not divided by its width. 0 if there is only one cost.
+/// model and the quality of the last point of the sweep; costs are divided by the largest of them;
+/// the area by trapezoids from the first point on, not divided by its width. 0 if there is only one cost.
 pub fn nauc_legacy(points: &[CurvePoint], best_single_cost: f64) -> f64 {
     let Some(last) = points.last() else {
         return 0.0;

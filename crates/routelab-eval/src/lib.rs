@@ -1,8 +1,8 @@
 //! Evaluation of LLM routers: plain arithmetic on matrices, without files and without networks.
 //!
 //! A router predicts quality and cost ([`Scores`]) for queries whose real quality and cost ([`Truth`]) are known.
-//! [`evaluate`] turns the two into one [`Evaluation`]: the points of a budget sweep, metrics of the cost-quality curve,
-//! and metrics of collapse and of ranking at the largest budget. [`bootstrap`] adds intervals and comparisons.
+//! [`evaluate()`] turns the two into one [`Evaluation`]: the points of a budget sweep, metrics of the cost-quality
+//! curve, and metrics of collapse and of ranking at the largest budget. [`bootstrap`] adds intervals and comparisons.
 //!
 //! | module | what it holds |
 //! | --- | --- |

@@ -4,8 +4,8 @@ use ndarray::ArrayView2;
 
 /// Best minus second-best value of every row among the models with `cost <= budget`.
 ///
-/// `values` and `cost` are `N x M`. Pass real qualities for real margins and predictions for predicted ones; the feasible set
-/// is by predicted cost, as in a decision. A query with fewer than two feasible models has no margin and is left
+/// `values` and `cost` are `N x M`. Pass real qualities for real margins and predictions for predicted ones;
+/// the feasible set is by predicted cost, as in a decision. A query with fewer than two feasible models has no margin and is left
 /// out, so the result may be shorter than `N`.
 pub fn margins(values: ArrayView2<f64>, cost: ArrayView2<f64>, budget: f64) -> Vec<f64> {
     values

@@ -22,10 +22,7 @@ impl Scores {
     /// # Errors
     /// [`EvalError::Empty`], [`EvalError::Shape`] or [`EvalError::Value`].
     pub fn new(quality: Array2<f64>, cost: Array2<f64>) -> Result<Self, EvalError> {
-        check_shape("predicted quality", quality.view(), quality.dim())?;
-        check_shape("predicted cost", cost.view(), quality.dim())?;
-        check_values("predicted quality", quality.view(), f64::NEG_INFINITY)?;
-        check_values("predicted cost", cost.view(), f64::NEG_INFINITY)?;
+        check_scores(quality.view(), cost.view(), quality.dim())?;
         Ok(Self { quality, cost })
     }
 
@@ -82,13 +79,25 @@ pub fn oracle(truth: &Truth) -> Scores {
     }
 }
 
-/// Checks that `scores` are about the queries and models of `truth`, whose own parts must agree as well.
+/// Checks that `scores` are about the queries and models of `truth`, and all numbers again: the fields are public.
 pub(crate) fn check_pair(truth: &Truth, scores: &Scores) -> Result<(), EvalError> {
-    let expected = truth.quality.dim();
-    check_shape("real quality", truth.quality, expected)?;
-    check_shape("real cost", truth.cost, expected)?;
-    check_shape("predicted quality", scores.quality.view(), expected)?;
-    check_shape("predicted cost", scores.cost.view(), expected)
+    Truth::new(truth.quality, truth.cost)?;
+    check_scores(
+        scores.quality.view(),
+        scores.cost.view(),
+        truth.quality.dim(),
+    )
+}
+
+fn check_scores(
+    quality: ArrayView2<f64>,
+    cost: ArrayView2<f64>,
+    shape: (usize, usize),
+) -> Result<(), EvalError> {
+    check_shape("predicted quality", quality, shape)?;
+    check_shape("predicted cost", cost, shape)?;
+    check_values("predicted quality", quality, f64::NEG_INFINITY)?;
+    check_values("predicted cost", cost, f64::NEG_INFINITY)
 }
 
 fn check_shape(

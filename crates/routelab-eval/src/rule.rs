@@ -157,7 +157,8 @@ impl<'a> RowPath<'a> {
                 break;
             }
             self.seen += 1;
-            if quality(model) > self.best {
+            // The second condition takes a model even if no prediction of the row is a number.
+            if quality(model) > self.best || self.first_best == usize::MAX {
                 self.best = quality(model);
                 self.first_best = model;
             } else if quality(model) == self.best {

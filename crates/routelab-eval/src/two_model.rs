@@ -8,8 +8,8 @@ use crate::{Scores, Truth};
 /// How a router recovers the gap between two models as it may call the strong one more often.
 ///
 /// The router is read as RouteLLM reads it: queries are sent to the strong model in descending order of the predicted
-/// gain `q̂_strong - q̂_weak`. Queries with equal gain go together, in random order, which makes the curve a straight line
-/// across them.
+/// gain `q̂_strong - q̂_weak`. Queries with equal gain go together, in random order, which makes the curve a
+/// straight line across them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TwoModel {
     /// Index of the model with the larger mean real quality.

@@ -445,7 +445,19 @@ fn bad_requests_are_errors_with_a_place_and_a_value() {
         Err(EvalError::Empty { .. })
     ));
 
+    let mut unchecked = Scores::new(one.clone(), one.clone()).unwrap();
+    unchecked.quality.fill(f64::NAN);
+    let first = Rule {
+        ties: Ties::First,
+        ..Rule::default()
+    };
+    assert_eq!(
+        choose(&unchecked, 2.0, &first),
+        [1],
+        "the cheapest, for want of a number"
+    );
     let truth = Truth::new(one.view(), one.view()).unwrap();
+    assert!(sweep(&truth, &unchecked, &[2.0], &first).is_err());
     let other = Scores::new(two.clone(), two).unwrap();
     let options = EvaluationOptions::default();
     assert!(matches!(

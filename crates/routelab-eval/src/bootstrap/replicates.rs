@@ -18,8 +18,8 @@ use super::{Interval, Paired, check_request, interval_from, paired_from, resampl
 
 /// Every metric of [`Metric::ALL`] on all queries and on `B` resamples of them.
 ///
-/// Held fixed over the replicates are the router's budgets (they are its operating points) and which models are strongest (a property of the
-/// pool). Everything else is recomputed: the shared interval and its anchor, the best single model, the front.
+/// Held fixed over the replicates are the router's budgets (they are its operating points) and which models are
+/// strongest (a property of the pool). Everything else is recomputed: the shared interval and its anchor, the best single model, the front.
 #[derive(Debug, Clone)]
 pub struct Replicates {
     queries: usize,
