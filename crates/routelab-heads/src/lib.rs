@@ -1,1 +1,75 @@
-//! Networks.
+//! Networks that predict what a candidate model scores or costs on a query: Burn modules, losses and one training loop.
+//!
+//! Matrices go in and come out as [`ndarray`] arrays, rows are queries; nobody outside this crate (and the encoders)
+//! names a tensor or a backend type. Weights start from numbers drawn on the host, so that one seed means the same
+//! initial network and the same batches on every backend.
+
+pub mod backend;
+pub mod equirouter;
+mod init;
+mod matrix;
+pub mod scalar;
+pub mod train;
+mod weights;
+
+pub use backend::{Backend, BackendError, BackendInfo};
+pub use train::{Fit, History, TrainConfig};
+pub use weights::WeightsError;
+
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+
+/// What can go wrong in fitting, using or storing a network.
+#[derive(Debug, thiserror::Error)]
+pub enum HeadError {
+    /// The training loss stopped being a number.
+    #[error(
+        "training diverged: the loss was {loss} in epoch {epoch}; lower the learning rate (now {learning_rate})"
+    )]
+    Diverged {
+        /// Epoch, from 1.
+        epoch: usize,
+        /// The loss that was seen.
+        loss: f32,
+        /// The learning rate that was used.
+        learning_rate: f64,
+    },
+    /// Inputs whose shapes do not belong together.
+    #[error("{what}: expected {expected}, found {found}")]
+    Shape {
+        /// What has the wrong shape.
+        what: &'static str,
+        /// The expected size.
+        expected: String,
+        /// The size that was found.
+        found: String,
+    },
+    /// Weights that cannot be written or read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+/// Checks that embeddings have the dimension that a network was fitted on.
+fn check_dimension(expected: usize, found: usize) -> Result<(), HeadError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(HeadError::Shape {
+        what: "embedding dimension",
+        expected: format!("{expected}, as in training"),
+        found: found.to_string(),
+    })
+}
+
+/// Applies `predict` to at most `rows` rows at a time, so that memory does not grow with the number of queries.
+fn in_chunks(
+    x: ArrayView2<f32>,
+    rows: usize,
+    predict: impl FnMut(ArrayView2<f32>) -> Array2<f32>,
+) -> Array2<f32> {
+    let parts: Vec<Array2<f32>> = x.axis_chunks_iter(Axis(0), rows).map(predict).collect();
+    let parts: Vec<ArrayView2<f32>> = parts.iter().map(|part| part.view()).collect();
+    match parts.is_empty() {
+        true => Array2::zeros((0, 0)),
+        false => concatenate(Axis(0), &parts).expect("every chunk has the same columns"),
+    }
+}

@@ -1,0 +1,532 @@
+//! The network, its losses and its gradients against the reference implementation's numbers.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use serde::Deserialize;
+
+use super::*;
+
+/// The golden files that parse as `T`; a file of this kind is tested by being there.
+fn golden<T: for<'a> Deserialize<'a>>() -> Vec<(String, T)> {
+    let folder = std::env::var_os("ROUTELAB_GOLDEN").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden"),
+        PathBuf::from,
+    );
+    let files =
+        std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut found: Vec<(String, T)> = files
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .filter_map(|path| {
+            let case = serde_json::from_slice(&std::fs::read(&path).unwrap()).ok()?;
+            Some((path.file_name()?.to_string_lossy().into_owned(), case))
+        })
+        .collect();
+    assert!(
+        !found.is_empty(),
+        "no golden file of this kind in {}",
+        folder.display()
+    );
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Values {
+    Vector(Vec<f32>),
+    Matrix(Vec<Vec<f32>>),
+}
+
+impl Values {
+    /// The tensor in Burn's layout: linear weights are `[in, out]` here and `[out, in]` in the file.
+    fn in_burn_layout(&self, name: &str) -> (Vec<f32>, Vec<usize>) {
+        match self {
+            Values::Vector(values) => (values.clone(), vec![values.len()]),
+            Values::Matrix(rows) if name == "model_embeddings" => {
+                (rows.concat(), vec![rows.len(), rows[0].len()])
+            }
+            Values::Matrix(rows) => {
+                let transposed = (0..rows[0].len())
+                    .flat_map(|column| rows.iter().map(move |row| row[column]))
+                    .collect();
+                (transposed, vec![rows[0].len(), rows.len()])
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Sizes {
+    in_dim: usize,
+    trunk_hidden: Vec<usize>,
+    trunk_out_dim: usize,
+    model_emb_dim: usize,
+    head_hidden: Vec<usize>,
+    num_models: usize,
+    rank_weight: f64,
+}
+
+#[derive(Deserialize)]
+struct NetworkCase {
+    config: Sizes,
+    parameters: BTreeMap<String, Values>,
+    inputs: Vec<Vec<f32>>,
+    labels: Vec<Vec<f32>>,
+    scores: Vec<Vec<f32>>,
+    mse: f32,
+    pairwise_rank_per_pair: f32,
+    total: f32,
+    gradients: BTreeMap<String, Values>,
+}
+
+/// The reference's name of the parameter at a path of the module: layers are numbered linear, activation, norm.
+fn reference_name(path: &[String], head_blocks: usize) -> String {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    match path[..] {
+        ["model_embeddings"] => "model_embeddings".into(),
+        ["film", part] => format!("film_proj.{part}"),
+        ["projection", part] => format!("model_proj.{part}"),
+        ["output", part] => format!("head.{}.{part}", 3 * head_blocks),
+        [part, block, layer, name] => {
+            let block: usize = block.parse().unwrap();
+            let (offset, name) = match (layer, name) {
+                ("linear", name) => (0, name),
+                (_, "gamma") => (2, "weight"),
+                (_, _) => (2, "bias"),
+            };
+            format!("{part}.{}.{name}", 3 * block + offset)
+        }
+        _ => panic!("unexpected parameter {path:?}"),
+    }
+}
+
+/// Puts the reference's weights into the network.
+struct Loader<'a> {
+    path: Vec<String>,
+    head_blocks: usize,
+    parameters: &'a BTreeMap<String, Values>,
+    device: &'a Device,
+    seen: usize,
+}
+
+impl ModuleMapper for Loader<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = reference_name(&self.path, self.head_blocks);
+        let (values, shape) = self.parameters[&name].in_burn_layout(&name);
+        assert_eq!(shape, param.dims().to_vec(), "shape of {name}");
+        self.seen += 1;
+        Param::initialized(
+            param.id,
+            Tensor::from_data(TensorData::new(values, shape), self.device).require_grad(),
+        )
+    }
+}
+
+/// Compares the gradient of every parameter.
+struct GradientCheck<'a> {
+    path: Vec<String>,
+    head_blocks: usize,
+    file: &'a str,
+    expected: &'a BTreeMap<String, Values>,
+    gradients: &'a Gradients,
+    seen: usize,
+}
+
+impl ModuleVisitor for GradientCheck<'_> {
+    fn enter_module(&mut self, name: &str, _: &str) {
+        self.path.push(name.to_owned());
+    }
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+    }
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = reference_name(&self.path, self.head_blocks);
+        let gradient = param
+            .val()
+            .grad(self.gradients)
+            .expect("every parameter has a gradient");
+        let found = gradient
+            .into_data()
+            .convert::<f32>()
+            .try_into_vec::<f32>()
+            .unwrap();
+        let (expected, _) = self.expected[&name].in_burn_layout(&name);
+        // Single precision: an entry is as exact as the largest of its tensor allows.
+        let largest = expected
+            .iter()
+            .fold(1.0f32, |largest, value| largest.max(value.abs()));
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(
+                (found - expected).abs() <= 1e-5 * largest,
+                "{}: gradient of {name}: {found} instead of {expected}",
+                self.file
+            );
+        }
+        self.seen += 1;
+    }
+}
+
+fn matrix(rows: &[Vec<f32>], device: &Device) -> Tensor<2> {
+    let shape = [rows.len(), rows[0].len()];
+    Tensor::from_data(TensorData::new(rows.concat(), shape), device)
+}
+
+#[track_caller]
+fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (found, expected) in found.iter().zip(expected) {
+        let tolerance = 1e-5 * expected.abs().max(1.0);
+        assert!(
+            (found - expected).abs() <= tolerance,
+            "{what}: {found} instead of {expected}"
+        );
+    }
+}
+
+fn number(tensor: Tensor<1>) -> f32 {
+    tensor.into_scalar::<f32>()
+}
+
+fn cpu_backends() -> Vec<Backend> {
+    crate::backend::BACKENDS
+        .iter()
+        .filter(|info| info.built && info.description.starts_with("CPU"))
+        .map(|info| Backend::from_name(info.name).unwrap())
+        .collect()
+}
+
+#[test]
+fn scores_losses_and_gradients_match_the_reference() {
+    for backend in cpu_backends() {
+        for (file, case) in golden::<NetworkCase>() {
+            let file = format!("{file} on {}", backend.name());
+            check_case(&file, &case, &backend.device().clone().autodiff());
+        }
+    }
+}
+
+fn check_case(file: &str, case: &NetworkCase, device: &Device) {
+    let config = EquiRouterConfig {
+        trunk_hidden: case.config.trunk_hidden.clone(),
+        width: case.config.trunk_out_dim,
+        model_embedding: case.config.model_emb_dim,
+        head_hidden: case.config.head_hidden.clone(),
+        ..EquiRouterConfig::default()
+    };
+    let network = config.init(case.config.in_dim, case.config.num_models, 0, device);
+    let head_blocks = case.config.head_hidden.len();
+    let mut loader = Loader {
+        path: Vec::new(),
+        head_blocks,
+        parameters: &case.parameters,
+        device,
+        seen: 0,
+    };
+    let network = network.map(&mut loader);
+    assert_eq!(
+        loader.seen,
+        case.parameters.len(),
+        "{file}: every parameter is used"
+    );
+
+    let scores = network.forward(matrix(&case.inputs, device));
+    let found = scores
+        .clone()
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec::<f32>()
+        .unwrap();
+    assert_close(&format!("{file}: scores"), &found, &case.scores.concat());
+
+    let labels = matrix(&case.labels, device);
+    let ranking = RankingLoss {
+        tie_order: TieOrder::None,
+        normalisation: Normalisation::PerPair,
+    };
+    let mse = loss::mean_squared_error(scores.clone(), labels.clone());
+    assert_close(&format!("{file}: MSE"), &[number(mse)], &[case.mse]);
+    let rank = ranking.forward(scores.clone(), labels.clone(), labels.zeros_like());
+    assert_close(
+        &format!("{file}: ranking loss"),
+        &[number(rank)],
+        &[case.pairwise_rank_per_pair],
+    );
+
+    let objective = Objective {
+        rank_weight: case.config.rank_weight,
+        ranking,
+    };
+    let total = objective.loss(scores, labels.clone(), labels.zeros_like());
+    assert_close(
+        &format!("{file}: total"),
+        &[number(total.clone())],
+        &[case.total],
+    );
+
+    let gradients = total.backward();
+    let mut check = GradientCheck {
+        path: Vec::new(),
+        head_blocks,
+        file,
+        expected: &case.gradients,
+        gradients: &gradients,
+        seen: 0,
+    };
+    network.visit(&mut check);
+    assert_eq!(
+        check.seen,
+        case.gradients.len(),
+        "{file}: every gradient is compared"
+    );
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PairsCase {
+    scores: Vec<Vec<f32>>,
+    labels: Vec<Vec<f32>>,
+    pairwise_rank_per_pair: f32,
+}
+
+#[test]
+fn the_ranking_loss_of_a_batch_matches_the_reference() {
+    for (file, case) in golden::<PairsCase>() {
+        let device = Device::flex().autodiff();
+        let scores = matrix(&case.scores, &device).require_grad();
+        let labels = matrix(&case.labels, &device);
+        for normalisation in [Normalisation::PerPair, Normalisation::PerQuery] {
+            let ranking = RankingLoss {
+                tie_order: TieOrder::None,
+                normalisation,
+            };
+            let loss = ranking.forward(scores.clone(), labels.clone(), labels.zeros_like());
+            if normalisation == Normalisation::PerPair || case.pairwise_rank_per_pair == 0.0 {
+                assert_close(
+                    &file,
+                    &[number(loss.clone())],
+                    &[case.pairwise_rank_per_pair],
+                );
+            }
+            let gradient = scores
+                .grad(&loss.backward())
+                .expect("gradients are defined");
+            let values = gradient
+                .into_data()
+                .convert::<f32>()
+                .try_into_vec::<f32>()
+                .unwrap();
+            assert!(
+                values.iter().all(|value| value.is_finite()),
+                "{file}: {values:?}"
+            );
+        }
+    }
+}
+
+/// `ln(1 + e^x)` by definition.
+fn softplus(x: f32) -> f32 {
+    (1.0 + x.exp()).ln()
+}
+
+#[test]
+fn ties_in_quality_are_ordered_by_cost_and_queries_can_weigh_the_same() {
+    let device = Device::flex();
+    // Query 0: models 0 and 1 equally good, 1 cheaper, both better than 2. Query 1: all equal, at equal cost.
+    let scores = matrix(&[vec![0.5, -0.25, 1.0], vec![0.0, 1.0, 2.0]], &device);
+    let quality = matrix(&[vec![1.0, 1.0, 0.0], vec![0.5, 0.5, 0.5]], &device);
+    let cost = matrix(&[vec![3.0, 1.0, 0.5], vec![1.0, 1.0, 1.0]], &device);
+    let loss = |tie_order, normalisation| {
+        let ranking = RankingLoss {
+            tie_order,
+            normalisation,
+        };
+        number(ranking.forward(scores.clone(), quality.clone(), cost.clone()))
+    };
+    let (first, second, tie) = (softplus(0.5), softplus(1.25), softplus(0.75));
+    for normalisation in [Normalisation::PerPair, Normalisation::PerQuery] {
+        let without = loss(TieOrder::None, normalisation);
+        assert_close("no order of ties", &[without], &[(first + second) / 2.0]);
+        let with = loss(TieOrder::Cost, normalisation);
+        assert_close("ties by cost", &[with], &[(first + second + tie) / 3.0]);
+    }
+
+    // Query 0 has three pairs, query 1 one: the two normalisations differ.
+    let quality = matrix(&[vec![1.0, 1.0, 0.0], vec![0.5, 0.5, 0.5]], &device);
+    let cost = matrix(&[vec![3.0, 1.0, 0.5], vec![1.0, 1.0, 2.0]], &device);
+    let per = |normalisation| {
+        let ranking = RankingLoss {
+            tie_order: TieOrder::Cost,
+            normalisation,
+        };
+        number(ranking.forward(scores.clone(), quality.clone(), cost.clone()))
+    };
+    let (one, two) = (first + second + tie, softplus(2.0) + softplus(1.0));
+    assert_close(
+        "per pair",
+        &[per(Normalisation::PerPair)],
+        &[(one + two) / 5.0],
+    );
+    assert_close(
+        "per query",
+        &[per(Normalisation::PerQuery)],
+        &[(one / 3.0 + two / 2.0) / 2.0],
+    );
+}
+
+#[test]
+fn large_score_gaps_give_finite_losses() {
+    let device = Device::flex().autodiff();
+    let scores = matrix(&[vec![-500.0, 500.0]], &device).require_grad();
+    let quality = matrix(&[vec![1.0, 0.0]], &device);
+    let loss = RankingLoss::default().forward(scores.clone(), quality.clone(), quality);
+    assert_close("loss", &[number(loss.clone())], &[1000.0]);
+    let gradient = scores.grad(&loss.backward()).unwrap();
+    assert_close(
+        "gradient",
+        &gradient.into_data().try_into_vec::<f32>().unwrap(),
+        &[-1.0, 1.0],
+    );
+}
+
+fn small() -> EquiRouterConfig {
+    EquiRouterConfig {
+        trunk_hidden: vec![16],
+        width: 8,
+        model_embedding: 4,
+        head_hidden: vec![8],
+        ..EquiRouterConfig::default()
+    }
+}
+
+/// Two kinds of queries; on each another model is right, and model 2 never is.
+fn two_kinds(rows: usize) -> (Array2<f32>, Array2<f32>, Array2<f32>) {
+    let x = Array2::from_shape_fn((rows, 4), |(row, column)| {
+        let kind = row % 2;
+        let noise = ((row * 31 + column * 17) % 13) as f32 / 26.0;
+        if column == kind { 1.0 + noise } else { noise }
+    });
+    let quality = Array2::from_shape_fn((rows, 3), |(row, model)| f32::from(model == row % 2));
+    let cost = Array2::from_shape_fn((rows, 3), |(_, model)| (model + 1) as f32);
+    (x, quality, cost)
+}
+
+fn fit_small(
+    config: &EquiRouterConfig,
+    seed: u64,
+    backend: &Backend,
+) -> (FittedEquiRouter, Array2<f32>) {
+    let (x, quality, cost) = two_kinds(64);
+    let objective = Objective {
+        rank_weight: 50.0,
+        ranking: RankingLoss::default(),
+    };
+    let training = TrainConfig {
+        epochs: 30,
+        batch_size: 16,
+        learning_rate: 1e-2,
+    };
+    let fit = Fit {
+        backend,
+        seed,
+        progress: &|_| {},
+    };
+    let fitted = FittedEquiRouter::fit(
+        x.view(),
+        quality.view(),
+        cost.view(),
+        config,
+        &objective,
+        &training,
+        &fit,
+    )
+    .unwrap();
+    (fitted, x)
+}
+
+#[test]
+fn training_finds_the_right_model_of_each_kind_of_query() {
+    for (film, interaction) in [(true, true), (false, true), (true, false)] {
+        let config = EquiRouterConfig {
+            film,
+            interaction,
+            ..small()
+        };
+        let (fitted, x) = fit_small(&config, 1, &Backend::default());
+        let losses = &fitted.history().losses;
+        assert!(losses[losses.len() - 1] < losses[0] / 4.0, "{losses:?}");
+        for (row, scores) in fitted.predict(x.view()).unwrap().outer_iter().enumerate() {
+            let right = row % 2;
+            assert!(
+                scores
+                    .iter()
+                    .enumerate()
+                    .all(|(model, &s)| model == right || s < scores[right])
+            );
+        }
+    }
+}
+
+#[test]
+fn a_seed_repeats_exactly_and_weights_survive_storage() {
+    let backend = Backend::default();
+    let (first, x) = fit_small(&small(), 7, &backend);
+    let (again, _) = fit_small(&small(), 7, &backend);
+    let (other, _) = fit_small(&small(), 8, &backend);
+    let scores = first.predict(x.view()).unwrap();
+    assert_eq!(scores, again.predict(x.view()).unwrap());
+    assert_ne!(scores, other.predict(x.view()).unwrap());
+    let bytes = first.to_bytes().unwrap();
+    let stored = FittedEquiRouter::from_bytes(&bytes, &small(), 4, 3, &backend).unwrap();
+    assert_eq!(scores, stored.predict(x.view()).unwrap());
+    assert!(FittedEquiRouter::from_bytes(&bytes, &small(), 5, 3, &backend).is_err());
+    assert!(FittedEquiRouter::from_bytes(&bytes[..40], &small(), 4, 3, &backend).is_err());
+}
+
+#[test]
+fn an_absurd_learning_rate_is_reported_as_divergence() {
+    let (x, quality, cost) = two_kinds(8);
+    let training = TrainConfig {
+        epochs: 3,
+        batch_size: 8,
+        learning_rate: 1e38,
+    };
+    let fit = Fit {
+        backend: &Backend::default(),
+        seed: 0,
+        progress: &|_| {},
+    };
+    let objective = Objective {
+        rank_weight: 1.0,
+        ranking: RankingLoss::default(),
+    };
+    let result = FittedEquiRouter::fit(
+        x.view(),
+        quality.view(),
+        cost.view(),
+        &small(),
+        &objective,
+        &training,
+        &fit,
+    );
+    let error = result
+        .err()
+        .expect("the loss cannot stay finite")
+        .to_string();
+    assert!(
+        error.contains("diverged") && error.contains("epoch"),
+        "{error}"
+    );
+}

@@ -1,0 +1,3 @@
+//! Heads that predict one number per candidate model, each by itself.
+
+pub mod mlp;

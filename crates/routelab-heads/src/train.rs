@@ -1,0 +1,113 @@
+//! The one training loop: shuffled mini-batches, Adam, a loss that the caller gives.
+
+use burn::module::Module;
+use burn::optim::{AdamConfig, GradientsParams};
+use burn::tensor::{Device, Int, Tensor};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use crate::{Backend, HeadError, matrix};
+
+/// How a network is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Passes over the training queries, at least 1.
+    pub epochs: usize,
+    /// Queries of one gradient step, at least 1.
+    pub batch_size: usize,
+    /// Adam's learning rate, above 0.
+    pub learning_rate: f64,
+}
+
+impl TrainConfig {
+    /// Checks the ranges of the settings; the error names the setting.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.epochs == 0 {
+            return Err("`epochs` must be at least 1".into());
+        }
+        if self.batch_size == 0 {
+            return Err("`batch_size` must be at least 1".into());
+        }
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return Err(format!(
+                "`learning_rate` must be a number above 0, not {}",
+                self.learning_rate
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// What is the same for every fit of one network.
+#[derive(Clone, Copy)]
+pub struct Fit<'a> {
+    /// Where to run.
+    pub backend: &'a Backend,
+    /// Seed of the initial weights and of the order of the batches.
+    pub seed: u64,
+    /// Told the share of the training that is done, in (0, 1].
+    pub progress: &'a (dyn Fn(f64) + Sync),
+}
+
+/// The mean training loss of every epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// One value per epoch, in order.
+    pub losses: Vec<f32>,
+}
+
+/// Trains `model` on `rows` queries; `loss` gets the row numbers of a batch, `[batch]`, and returns one number.
+pub(crate) fn train<M: Module>(
+    model: M,
+    rows: usize,
+    config: &TrainConfig,
+    fit: &Fit,
+    loss: impl Fn(&M, Tensor<1, Int>) -> Tensor<1>,
+) -> Result<(M, History), HeadError> {
+    let device = fit.backend.device();
+    let mut model = model.train();
+    let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
+    // Its own stream, so that the order of the batches does not depend on the size of the network.
+    let mut rng = ChaCha8Rng::seed_from_u64(fit.seed);
+    rng.set_stream(1);
+    let mut order: Vec<usize> = (0..rows).collect();
+    let mut history = History::default();
+    let steps = rows.div_ceil(config.batch_size) * config.epochs;
+    let mut step = 0;
+
+    for epoch in 1..=config.epochs {
+        order.shuffle(&mut rng);
+        let mut total: Option<Tensor<1>> = None;
+        for batch in order.chunks(config.batch_size) {
+            let value = loss(&model, matrix::to_index(batch, device));
+            let gradients = GradientsParams::from_grads(value.backward(), &model);
+            model = optimizer.step(config.learning_rate, model, gradients);
+            // Summed on the device: reading every step would stall a GPU.
+            let value = value.inner() * batch.len() as f32;
+            total = Some(match total {
+                Some(sum) => sum + value,
+                None => value,
+            });
+            step += 1;
+            (fit.progress)(step as f64 / steps as f64);
+        }
+        let mean = total.map_or(0.0, |sum| sum.into_scalar::<f32>()) / rows as f32;
+        if !mean.is_finite() {
+            return Err(HeadError::Diverged {
+                epoch,
+                loss: mean,
+                learning_rate: config.learning_rate,
+            });
+        }
+        history.losses.push(mean);
+    }
+    Ok((model.valid(), history))
+}
+
+/// The device on which data of a training run lives: the same one, tracked for gradients.
+pub(crate) fn training_device(backend: &Backend) -> Device {
+    backend.device().clone().autodiff()
+}
