@@ -257,6 +257,14 @@ pub enum DataError {
         /// What the parser said.
         detail: String,
     },
+    /// A Parquet file compressed in a way that is not supported.
+    #[error("{path} is compressed with {codec}; write it again without compression or with Snappy or Zstandard", path = path.display())]
+    ParquetCodec {
+        /// The file.
+        path: PathBuf,
+        /// The compression.
+        codec: String,
+    },
     /// A Parquet column of a type that is not text, a number or a truth value.
     #[error("{path}, column {column:?}: cannot read the type {found}; expected text, a number or true/false", path = path.display())]
     ColumnType {

@@ -6,6 +6,7 @@
 
 mod assumption;
 mod atomic;
+mod builder;
 mod digest;
 mod embeddings;
 mod error;
@@ -20,6 +21,7 @@ pub use atomic::{write_atomically, write_atomically_with};
 pub use embeddings::{Embeddings, Precision};
 pub use error::{DataError, Place};
 pub use report::{InputFile, LoadReport, Loaded};
+pub use source::routelab::write_parquet;
 pub use source::tabular::{FileKind, Layout, TabularSchema};
 pub use source::{FormatInfo, Modality, formats, load};
 pub use spec::{DataSpec, Images, Missing};

@@ -1,5 +1,9 @@
 //! The published formats: one file each, and this list.
 
+mod python_list;
+pub mod routelab;
+mod routerbench;
+pub(crate) mod rows;
 pub mod tabular;
 
 use serde::Serialize;
@@ -34,7 +38,29 @@ pub struct FormatInfo {
 }
 
 /// Every format, in the order in which a user meets them.
-const FORMATS: &[FormatInfo] = &[];
+const FORMATS: &[FormatInfo] = &[
+    FormatInfo {
+        name: "routerbench",
+        description: "RouterBench, one row per query: sample_id, prompt, eval_name, MODEL, MODEL|total_cost",
+        modality: Modality::Text,
+        extension: "csv",
+        read: routerbench::read,
+    },
+    FormatInfo {
+        name: "routelab",
+        description: "RouteLab's own Parquet file, as `routelab data convert` writes it",
+        modality: Modality::TextAndImage,
+        extension: "parquet",
+        read: routelab::read,
+    },
+    FormatInfo {
+        name: "tabular",
+        description: "any CSV, JSON Lines, JSON or Parquet file whose columns the experiment declares",
+        modality: Modality::TextAndImage,
+        extension: "csv, tsv, jsonl, json, parquet",
+        read: tabular::read,
+    },
+];
 
 /// Every format that [`load`] reads.
 pub fn formats() -> &'static [FormatInfo] {

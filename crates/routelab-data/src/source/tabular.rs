@@ -1,6 +1,16 @@
 //! Tables in CSV, JSON Lines, JSON or Parquet whose columns a schema declares.
 
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
+
+use crate::builder::{Query, TableBuilder, Value};
+use crate::error::{DataError, Place};
+use crate::report::Loaded;
+use crate::source::rows::{Cell, Rows};
+use crate::spec::DataSpec;
+use crate::table::CostUnit;
 
 /// How a tabular file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +34,11 @@ pub struct TabularSchema {
     /// How the file is written; by default its extension says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileKind>,
-    /// Column of the query's id; the row number (from 1) by default. The long layout needs it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// Columns of the prompt, joined by line breaks.
+    /// Columns of the query's id, joined by `_`; the row number (from 1) by default. The long layout needs it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub id: Vec<String>,
+    /// Columns of the prompt, joined by line breaks where they are not blank.
+    #[serde(default)]
     pub prompt: Vec<String>,
     /// Column of the task; the name of the data set by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,4 +85,458 @@ pub enum Layout {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cost: Option<String>,
     },
+}
+
+/// Column names that a schema pattern such as `{model}|total_cost` stands for.
+const MODEL: &str = "{model}";
+
+/// What a published format does to each query beyond naming its columns.
+pub(crate) type Adjust<'a> = dyn FnMut(Place, &mut FoundQuery<'_>) -> Result<(), DataError> + 'a;
+
+/// A query before the pieces of its prompt are joined.
+pub(crate) struct FoundQuery<'a> {
+    /// One piece per prompt column; blank where the cell is.
+    pub(crate) prompt: Vec<Cow<'a, str>>,
+    pub(crate) query: Query,
+}
+
+/// Reads a file of the format `tabular`.
+pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
+    let Some(schema) = &spec.schema else {
+        let problem = "the format `tabular` needs to know the columns".to_owned();
+        let remedy = "add a table [data.schema] with `prompt` and `layout`".to_owned();
+        return Err(DataError::Spec {
+            key: "schema",
+            problem,
+            remedy,
+        });
+    };
+    let rows = Rows::open(&spec.path, schema.file)?;
+    let mut builder = builder(spec, schema)?;
+    fill(&rows, schema, &mut builder, &mut |_, _| Ok(()))?;
+    builder.finish()
+}
+
+/// A builder for a file with the given schema.
+pub(super) fn builder<'a>(
+    spec: &'a DataSpec,
+    schema: &TabularSchema,
+) -> Result<TableBuilder<'a>, DataError> {
+    let (Layout::Wide { cost, .. } | Layout::Long { cost, .. }) = &schema.layout;
+    let unit = cost.as_ref().map(|_| CostUnit::recorded(&schema.cost_unit));
+    TableBuilder::new(spec, &spec.path, unit)
+}
+
+/// Reads the rows into the builder.
+pub(super) fn fill(
+    rows: &Rows,
+    schema: &TabularSchema,
+    builder: &mut TableBuilder<'_>,
+    adjust: &mut Adjust<'_>,
+) -> Result<(), DataError> {
+    let mut wanted = Vec::new();
+    let queries = QueryColumns::find(rows, schema, &mut wanted)?;
+    match &schema.layout {
+        Layout::Wide {
+            quality,
+            cost,
+            models,
+        } => {
+            let models = wide_models(rows, quality, cost.as_deref(), models.as_deref(), schema)?;
+            fill_wide(rows, &queries, &models, wanted, builder, adjust)
+        }
+        Layout::Long {
+            model,
+            quality,
+            cost,
+        } => {
+            let names = LongColumns {
+                model,
+                quality,
+                cost: cost.as_deref(),
+            };
+            fill_long(rows, &queries, &names, wanted, builder, adjust)
+        }
+    }
+}
+
+/// A column and its position among the wanted cells.
+struct Column {
+    name: String,
+    cell: usize,
+}
+
+impl Column {
+    fn find(
+        rows: &Rows,
+        name: &str,
+        purpose: &'static str,
+        wanted: &mut Vec<usize>,
+    ) -> Result<Self, DataError> {
+        let index = rows.index(name, purpose)?;
+        let cell = wanted
+            .iter()
+            .position(|&known| known == index)
+            .unwrap_or_else(|| {
+                wanted.push(index);
+                wanted.len() - 1
+            });
+        Ok(Self {
+            name: name.to_owned(),
+            cell,
+        })
+    }
+
+    /// Text that must be there.
+    fn text(
+        &self,
+        rows: &Rows,
+        place: Place,
+        cells: &[Cell<'_>],
+        expected: &'static str,
+    ) -> Result<String, DataError> {
+        let text = cells[self.cell].text().map(Cow::into_owned);
+        text.ok_or_else(|| DataError::Blank {
+            path: rows.path().to_owned(),
+            place,
+            column: self.name.clone(),
+            expected,
+        })
+    }
+}
+
+/// Columns that describe a query.
+struct QueryColumns {
+    id: Vec<Column>,
+    prompt: Vec<Column>,
+    task: Option<Column>,
+    image: Option<Column>,
+    group: Option<Column>,
+    folder: PathBuf,
+}
+
+impl QueryColumns {
+    fn find(
+        rows: &Rows,
+        schema: &TabularSchema,
+        wanted: &mut Vec<usize>,
+    ) -> Result<Self, DataError> {
+        if schema.prompt.is_empty() && schema.image.is_none() {
+            let problem = "it names neither a prompt column nor an image column".to_owned();
+            let remedy =
+                "name the columns of the prompt, such as `prompt = [\"question\"]`".to_owned();
+            return Err(DataError::Spec {
+                key: "schema",
+                problem,
+                remedy,
+            });
+        }
+        if schema.id.is_empty() && matches!(schema.layout, Layout::Long { .. }) {
+            let problem =
+                "the long layout needs `id`, which says what rows belong to one query".to_owned();
+            let remedy = "name the id columns, or the prompt's column as the id".to_owned();
+            return Err(DataError::Spec {
+                key: "schema",
+                problem,
+                remedy,
+            });
+        }
+        let mut all = |names: &[String], purpose| {
+            names
+                .iter()
+                .map(|name| Column::find(rows, name, purpose, wanted))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let id = all(&schema.id, "the query's id")?;
+        let prompt = all(&schema.prompt, "the prompt")?;
+        let mut one = |name: &Option<String>, purpose| {
+            name.as_ref()
+                .map(|name| Column::find(rows, name, purpose, wanted))
+                .transpose()
+        };
+        let task = one(&schema.task, "the task")?;
+        let image = one(&schema.image, "the image's path")?;
+        let group = one(&schema.group, "the group")?;
+        let folder = rows.path().parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self {
+            id,
+            prompt,
+            task,
+            image,
+            group,
+            folder,
+        })
+    }
+
+    fn query(
+        &self,
+        rows: &Rows,
+        place: Place,
+        cells: &[Cell<'_>],
+        adjust: &mut Adjust<'_>,
+    ) -> Result<Query, DataError> {
+        let required = |column: &Column, expected| column.text(rows, place, cells, expected);
+        let id = match self.id.as_slice() {
+            [] => place.row.to_string(),
+            columns => {
+                let pieces = columns
+                    .iter()
+                    .map(|column| required(column, "an id"))
+                    .collect::<Result<Vec<_>, _>>()?;
+                pieces.join("_")
+            }
+        };
+        let optional = |column: &Option<Column>, expected| {
+            column
+                .as_ref()
+                .map(|column| required(column, expected))
+                .transpose()
+        };
+        let image = self
+            .image
+            .as_ref()
+            .and_then(|column| cells[column.cell].text());
+        let query = Query {
+            id,
+            prompt: String::new(),
+            task: optional(&self.task, "a task")?,
+            image: image.map(|path| self.folder.join(path.as_ref())),
+            group: optional(&self.group, "a group")?,
+        };
+        let prompt = self
+            .prompt
+            .iter()
+            .map(|column| cells[column.cell].text().unwrap_or_default())
+            .collect();
+        let mut found = FoundQuery { prompt, query };
+        adjust(place, &mut found)?;
+        Ok(Query {
+            prompt: join_pieces(&found.prompt),
+            ..found.query
+        })
+    }
+
+    /// The column that errors about a blank prompt name.
+    fn prompt_name(&self) -> &str {
+        self.prompt.first().map_or("prompt", |column| &column.name)
+    }
+}
+
+/// Joins what is not blank by line breaks.
+fn join_pieces(pieces: &[Cow<'_, str>]) -> String {
+    let present: Vec<&str> = pieces
+        .iter()
+        .map(Cow::as_ref)
+        .filter(|piece| !piece.is_empty())
+        .collect();
+    present.join("\n")
+}
+
+/// Columns of one model in the wide layout.
+struct ModelColumns {
+    model: String,
+    quality: String,
+    cost: Option<String>,
+}
+
+fn wide_models(
+    rows: &Rows,
+    quality: &str,
+    cost: Option<&str>,
+    models: Option<&[String]>,
+    schema: &TabularSchema,
+) -> Result<Vec<ModelColumns>, DataError> {
+    for pattern in [Some(quality), cost].into_iter().flatten() {
+        if pattern.matches(MODEL).count() != 1 {
+            let problem = format!("the pattern {pattern:?} does not have {MODEL} exactly once");
+            let remedy =
+                format!("write {MODEL} in place of the model's name, such as `{MODEL}|correct`");
+            return Err(DataError::Spec {
+                key: "schema",
+                problem,
+                remedy,
+            });
+        }
+    }
+    // A quality column that is just the model's name can be anything, so the cost columns say which models there are.
+    let telling = match cost {
+        Some(cost) if quality == MODEL => cost,
+        _ => quality,
+    };
+    let names: Vec<String> = match models {
+        Some(models) => models.to_vec(),
+        None if telling == MODEL => {
+            let problem = format!("the pattern {MODEL:?} matches every column");
+            let remedy = "list the models, as `models = [...]` in the layout".to_owned();
+            return Err(DataError::Spec {
+                key: "schema",
+                problem,
+                remedy,
+            });
+        }
+        None => rows
+            .columns()
+            .iter()
+            .filter_map(|column| matched(telling, column))
+            .map(str::to_owned)
+            .collect(),
+    };
+    let named: Vec<&String> = schema
+        .id
+        .iter()
+        .chain(&schema.prompt)
+        .chain(&schema.task)
+        .chain(&schema.image)
+        .chain(&schema.group)
+        .collect();
+    let columns = |model: String| ModelColumns {
+        quality: quality.replace(MODEL, &model),
+        cost: cost.map(|cost| cost.replace(MODEL, &model)),
+        model,
+    };
+    let found: Vec<ModelColumns> = names
+        .into_iter()
+        .map(columns)
+        .filter(|found| !named.contains(&&found.quality))
+        .collect();
+    if found.is_empty() {
+        let (path, available) = (rows.path().to_owned(), rows.columns().to_vec());
+        return Err(DataError::NoModels {
+            path,
+            pattern: telling.to_owned(),
+            available,
+        });
+    }
+    Ok(found)
+}
+
+/// The model's name in a column that matches a pattern.
+fn matched<'a>(pattern: &str, column: &'a str) -> Option<&'a str> {
+    let (before, after) = pattern.split_once(MODEL)?;
+    column
+        .strip_prefix(before)?
+        .strip_suffix(after)
+        .filter(|model| !model.is_empty())
+}
+
+fn fill_wide(
+    rows: &Rows,
+    queries: &QueryColumns,
+    models: &[ModelColumns],
+    mut wanted: Vec<usize>,
+    builder: &mut TableBuilder<'_>,
+    adjust: &mut Adjust<'_>,
+) -> Result<(), DataError> {
+    let mut values = Vec::new();
+    for ModelColumns {
+        model,
+        quality,
+        cost,
+    } in models
+    {
+        let quality = Column::find(rows, quality, "a model's quality", &mut wanted)?;
+        let cost = cost
+            .as_ref()
+            .map(|cost| Column::find(rows, cost, "a model's cost", &mut wanted))
+            .transpose()?;
+        if let Some(column) = builder.column(model) {
+            values.push((column, quality, cost));
+        }
+    }
+    note_ignored(rows, &wanted, builder);
+    rows.for_each(&wanted, &mut |place, cells| {
+        builder.count_row();
+        let query = queries.query(rows, place, cells, adjust)?;
+        let row = builder.add_query(place, query, queries.prompt_name())?;
+        for (column, quality, cost) in &values {
+            builder.set(
+                place,
+                (row, *column),
+                Value::Quality,
+                &cells[quality.cell],
+                &quality.name,
+            )?;
+            if let Some(cost) = cost {
+                builder.set(
+                    place,
+                    (row, *column),
+                    Value::Cost,
+                    &cells[cost.cell],
+                    &cost.name,
+                )?;
+            }
+        }
+        Ok(())
+    })
+}
+
+struct LongColumns<'a> {
+    model: &'a str,
+    quality: &'a str,
+    cost: Option<&'a str>,
+}
+
+fn fill_long(
+    rows: &Rows,
+    queries: &QueryColumns,
+    names: &LongColumns<'_>,
+    mut wanted: Vec<usize>,
+    builder: &mut TableBuilder<'_>,
+    adjust: &mut Adjust<'_>,
+) -> Result<(), DataError> {
+    let model = Column::find(rows, names.model, "the model's name", &mut wanted)?;
+    let quality = Column::find(rows, names.quality, "the quality", &mut wanted)?;
+    let cost = names
+        .cost
+        .map(|cost| Column::find(rows, cost, "the cost", &mut wanted))
+        .transpose()?;
+    note_ignored(rows, &wanted, builder);
+    rows.for_each(&wanted, &mut |place, cells| {
+        builder.count_row();
+        let name = model.text(rows, place, cells, "the name of a model")?;
+        let Some(column) = builder.column(&name) else {
+            return Ok(());
+        };
+        let query = queries.query(rows, place, cells, adjust)?;
+        let id = query.id.clone();
+        let row = builder.add_or_match(place, query, queries.prompt_name())?;
+        if builder.has(Value::Quality, row, column) {
+            return Err(DataError::DuplicatePair {
+                path: rows.path().to_owned(),
+                place,
+                id,
+                model: name,
+            });
+        }
+        builder.set(
+            place,
+            (row, column),
+            Value::Quality,
+            &cells[quality.cell],
+            &quality.name,
+        )?;
+        match &cost {
+            Some(cost) => builder.set(
+                place,
+                (row, column),
+                Value::Cost,
+                &cells[cost.cell],
+                &cost.name,
+            ),
+            None => Ok(()),
+        }
+    })
+}
+
+fn note_ignored(rows: &Rows, wanted: &[usize], builder: &mut TableBuilder<'_>) {
+    let ignored: Vec<&str> = rows
+        .columns()
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !wanted.contains(index))
+        .map(|(_, column)| column.as_str())
+        .collect();
+    if !ignored.is_empty() {
+        builder.note(format!("columns not used: {}", ignored.join(", ")));
+    }
 }

@@ -1,0 +1,559 @@
+//! Gathers queries and values from the rows of a file into a sound table.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+
+use crate::assumption::{CostAssumption, Pool};
+use crate::error::{DataError, Place};
+use crate::report::{InputFile, LoadReport, Loaded};
+use crate::source::rows::Cell;
+use crate::spec::{DataSpec, Images, Missing};
+use crate::table::{CostUnit, RoutingTable, RoutingTableParts};
+
+/// One query as a reader found it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Query {
+    pub(crate) id: String,
+    pub(crate) prompt: String,
+    /// The name of the data set where the file has no tasks.
+    pub(crate) task: Option<String>,
+    pub(crate) image: Option<PathBuf>,
+    pub(crate) group: Option<String>,
+}
+
+/// Which of a query's two values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Quality,
+    Cost,
+}
+
+/// A table in the making. Rows may come one per query or one per query and model, in any order.
+pub(crate) struct TableBuilder<'a> {
+    spec: &'a DataSpec,
+    path: PathBuf,
+    name: String,
+    files: Vec<InputFile>,
+    notes: Vec<String>,
+    rows_read: usize,
+    models: Vec<String>,
+    column_of: HashMap<String, Option<usize>>,
+    ids: Vec<String>,
+    row_of: HashMap<String, FirstSeen>,
+    prompts: Vec<String>,
+    tasks: Vec<String>,
+    images: Vec<Option<PathBuf>>,
+    groups: Option<Vec<String>>,
+    incomplete: Vec<bool>,
+    quality: Grid,
+    cost: Grid,
+    cost_source: CostSource<'a>,
+}
+
+enum CostSource<'a> {
+    Recorded(CostUnit),
+    Assumed(&'a CostAssumption),
+}
+
+#[derive(Clone, Copy)]
+struct FirstSeen {
+    row: usize,
+    file_row: u64,
+}
+
+impl<'a> TableBuilder<'a> {
+    /// `path` is the data file, which is hashed; `cost_unit` is the unit of recorded costs, `None` where the format has none
+    /// and [`DataSpec::cost`] must say what a call costs.
+    pub(crate) fn new(
+        spec: &'a DataSpec,
+        path: &Path,
+        cost_unit: Option<CostUnit>,
+    ) -> Result<Self, DataError> {
+        if spec.limit == Some(0) {
+            let remedy = "give a number of at least 1, or leave it out".to_owned();
+            return Err(DataError::Spec {
+                key: "limit",
+                problem: "0 queries make no table".to_owned(),
+                remedy,
+            });
+        }
+        let cost_source = cost_source(path, cost_unit, spec.cost.as_ref())?;
+        Ok(Self {
+            spec,
+            path: path.to_owned(),
+            name: spec.name.clone().unwrap_or_else(|| spec.format.clone()),
+            files: vec![InputFile::of(path)?],
+            notes: Vec::new(),
+            rows_read: 0,
+            models: Vec::new(),
+            column_of: HashMap::new(),
+            ids: Vec::new(),
+            row_of: HashMap::new(),
+            prompts: Vec::new(),
+            tasks: Vec::new(),
+            images: Vec::new(),
+            groups: None,
+            incomplete: Vec::new(),
+            quality: Grid::default(),
+            cost: Grid::default(),
+            cost_source,
+        })
+    }
+
+    /// Whether the file records costs.
+    pub(crate) fn has_cost(&self) -> bool {
+        matches!(self.cost_source, CostSource::Recorded(_))
+    }
+
+    /// Says that the recorded costs of this file rest on an assumption after all.
+    pub(crate) fn set_cost_unit(&mut self, unit: CostUnit) {
+        self.cost_source = CostSource::Recorded(unit);
+    }
+
+    /// Takes the name that the file gives itself, unless the user gave one.
+    pub(crate) fn set_name(&mut self, name: String) {
+        if self.spec.name.is_none() {
+            self.name = name;
+        }
+    }
+
+    /// Adds a remark to the report.
+    pub(crate) fn note(&mut self, note: String) {
+        self.notes.push(note);
+    }
+
+    /// Column of a model, which is new on first use; `None` when the user left the model out.
+    pub(crate) fn column(&mut self, model: &str) -> Option<usize> {
+        if let Some(&column) = self.column_of.get(model) {
+            return column;
+        }
+        let kept = self
+            .spec
+            .models
+            .as_ref()
+            .is_none_or(|models| models.iter().any(|name| name == model));
+        let excluded = self.spec.exclude_models.iter().any(|name| name == model);
+        let column = (kept && !excluded).then(|| {
+            self.models.push(model.to_owned());
+            self.models.len() - 1
+        });
+        self.column_of.insert(model.to_owned(), column);
+        column
+    }
+
+    /// Counts a row of the file.
+    pub(crate) fn count_row(&mut self) {
+        self.rows_read += 1;
+    }
+
+    /// Adds a query that must be new. Returns its row.
+    pub(crate) fn add_query(
+        &mut self,
+        place: Place,
+        query: Query,
+        prompt_column: &str,
+    ) -> Result<usize, DataError> {
+        match self.row_of.entry(query.id.clone()) {
+            Entry::Occupied(first) => Err(DataError::DuplicateId {
+                path: self.path.clone(),
+                place,
+                id: query.id,
+                first: first.get().file_row,
+            }),
+            Entry::Vacant(entry) => {
+                let row = self.ids.len();
+                entry.insert(FirstSeen {
+                    row,
+                    file_row: place.row,
+                });
+                self.push(place, query, prompt_column)?;
+                Ok(row)
+            }
+        }
+    }
+
+    /// Adds a query, or checks that it agrees with its earlier rows. Returns its row.
+    pub(crate) fn add_or_match(
+        &mut self,
+        place: Place,
+        query: Query,
+        prompt_column: &str,
+    ) -> Result<usize, DataError> {
+        let Some(&FirstSeen { row, .. }) = self.row_of.get(&query.id) else {
+            return self.add_query(place, query, prompt_column);
+        };
+        let image = if self.spec.images == Images::Ignore {
+            None
+        } else {
+            query.image
+        };
+        let different = if self.prompts[row] != query.prompt {
+            "prompt"
+        } else if query.task.is_some_and(|task| self.tasks[row] != task) {
+            "task"
+        } else if self.images[row] != image {
+            "image"
+        } else if self.groups.as_ref().map(|groups| &groups[row]) != query.group.as_ref() {
+            "group"
+        } else {
+            return Ok(row);
+        };
+        Err(DataError::Conflict {
+            path: self.path.clone(),
+            place,
+            id: query.id,
+            column: different,
+        })
+    }
+
+    fn push(&mut self, place: Place, query: Query, prompt_column: &str) -> Result<(), DataError> {
+        let image = if self.spec.images == Images::Ignore {
+            None
+        } else {
+            query.image
+        };
+        if let Some(image) = image.as_ref().filter(|image| !image.is_file()) {
+            let (path, image) = (self.path.clone(), image.clone());
+            return Err(DataError::MissingImage {
+                path,
+                place,
+                id: query.id,
+                image,
+            });
+        }
+        let incomplete = query.prompt.is_empty() && image.is_none();
+        if incomplete {
+            self.missing(place, &query.id, prompt_column)?;
+        }
+        if let Some(group) = query.group {
+            self.groups.get_or_insert_default().push(group);
+        }
+        self.ids.push(query.id);
+        self.prompts.push(query.prompt);
+        self.tasks
+            .push(query.task.unwrap_or_else(|| self.name.clone()));
+        self.images.push(image);
+        self.incomplete.push(incomplete);
+        Ok(())
+    }
+
+    /// What is missing is counted at the end; here it may only be an error.
+    fn missing(&self, place: Place, id: &str, column: &str) -> Result<(), DataError> {
+        match self.spec.missing {
+            Missing::DropQuery => Ok(()),
+            Missing::Error => Err(DataError::MissingCell {
+                path: self.path.clone(),
+                place,
+                id: id.to_owned(),
+                column: column.to_owned(),
+            }),
+        }
+    }
+
+    /// Whether a value of this row and column is there.
+    pub(crate) fn has(&self, value: Value, row: usize, column: usize) -> bool {
+        let grid = if value == Value::Quality {
+            &self.quality
+        } else {
+            &self.cost
+        };
+        grid.get(row, column).is_some()
+    }
+
+    /// Checks and keeps one value. `name` is the column of the file, for errors.
+    pub(crate) fn set(
+        &mut self,
+        place: Place,
+        (row, column): (usize, usize),
+        value: Value,
+        cell: &Cell<'_>,
+        name: &str,
+    ) -> Result<(), DataError> {
+        let number = cell.number().map_err(|text| DataError::NotANumber {
+            path: self.path.clone(),
+            place,
+            column: name.to_owned(),
+            value: text.to_owned(),
+            expected: match value {
+                Value::Quality => "a quality, a number from 0 to 1",
+                Value::Cost => "a cost, a finite number not below 0",
+            },
+        })?;
+        let Some(number) = number else {
+            return self.missing(place, &self.ids[row], name);
+        };
+        let (fits, expected, remedy) = match value {
+            Value::Quality => (
+                (0.0..=1.0).contains(&number),
+                "a quality from 0 to 1",
+                "scale the scores to [0, 1] or name the right column",
+            ),
+            Value::Cost => (
+                number >= 0.0 && number.is_finite(),
+                "a finite cost not below 0",
+                "correct the cost or name the right column",
+            ),
+        };
+        if !fits {
+            let (path, column) = (self.path.clone(), name.to_owned());
+            return Err(DataError::OutOfRange {
+                path,
+                place,
+                column,
+                value: number,
+                expected,
+                remedy,
+            });
+        }
+        let grid = if value == Value::Quality {
+            &mut self.quality
+        } else {
+            &mut self.cost
+        };
+        grid.set(row, column, number);
+        Ok(())
+    }
+
+    /// Makes the table: finds missing pairs, leaves out incomplete queries, applies an assumed cost.
+    pub(crate) fn finish(mut self) -> Result<Loaded, DataError> {
+        if self.ids.is_empty() {
+            return Err(DataError::NoRows { path: self.path });
+        }
+        let missing_cells = self.find_missing()?;
+        let columns = self.model_order()?;
+        let limit = self.spec.limit.unwrap_or(usize::MAX);
+        let keep: Vec<usize> = (0..self.ids.len())
+            .filter(|&row| !self.incomplete[row])
+            .take(limit)
+            .collect();
+        let dropped_queries = self
+            .incomplete
+            .iter()
+            .filter(|incomplete| **incomplete)
+            .count();
+        if keep.is_empty() {
+            return Err(DataError::NothingLeft {
+                path: self.path,
+                dropped: dropped_queries,
+            });
+        }
+        let models: Vec<String> = columns
+            .iter()
+            .map(|&column| self.models[column].clone())
+            .collect();
+        let prompts = pick(self.prompts, &keep);
+        let images = pick(self.images, &keep);
+        let (cost, cost_unit) = match self.cost_source {
+            CostSource::Recorded(unit) => (self.cost.into_array(&keep, &columns), unit),
+            CostSource::Assumed(assumption) => {
+                let has_image = images.iter().map(Option::is_some).collect();
+                let pool = Pool {
+                    format: &self.spec.format,
+                    models: &models,
+                    prompts: &prompts,
+                    has_image,
+                };
+                let assumed = assumption.apply(&pool)?;
+                self.files.extend(assumed.file);
+                self.notes.extend(
+                    assumed
+                        .unit
+                        .assumption
+                        .iter()
+                        .map(|text| format!("costs are assumed: {text}")),
+                );
+                (assumed.cost, assumed.unit)
+            }
+        };
+        if self.spec.images == Images::Ignore {
+            self.notes
+                .push("images were left out (`images = \"ignore\"`)".to_owned());
+        }
+        let parts = RoutingTableParts {
+            name: self.name,
+            models,
+            ids: pick(self.ids, &keep),
+            prompts,
+            tasks: pick(self.tasks, &keep),
+            images,
+            groups: self.groups.map(|groups| pick(groups, &keep)),
+            quality: self.quality.into_array(&keep, &columns),
+            cost,
+            cost_unit,
+        };
+        let table = RoutingTable::new(parts).map_err(|source| DataError::Table {
+            path: self.path,
+            source,
+        })?;
+        let report = LoadReport {
+            format: self.spec.format.clone(),
+            files: self.files,
+            rows_read: self.rows_read,
+            dropped_queries,
+            missing_cells,
+            notes: self.notes,
+        };
+        Ok(Loaded { table, report })
+    }
+
+    /// Counts the missing cells and marks their queries as incomplete.
+    fn find_missing(&mut self) -> Result<usize, DataError> {
+        let mut count = self
+            .incomplete
+            .iter()
+            .filter(|incomplete| **incomplete)
+            .count();
+        let values: &[Value] = if self.has_cost() {
+            &[Value::Quality, Value::Cost]
+        } else {
+            &[Value::Quality]
+        };
+        for row in 0..self.ids.len() {
+            for column in 0..self.models.len() {
+                for &value in values {
+                    if self.has(value, row, column) {
+                        continue;
+                    }
+                    if self.spec.missing == Missing::Error {
+                        return Err(DataError::MissingPair {
+                            path: self.path.clone(),
+                            id: self.ids[row].clone(),
+                            model: self.models[column].clone(),
+                            what: if value == Value::Quality {
+                                "quality"
+                            } else {
+                                "cost"
+                            },
+                        });
+                    }
+                    count += 1;
+                    self.incomplete[row] = true;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Columns in the order of `models`, or as found; checks that every model that was asked for exists.
+    fn model_order(&self) -> Result<Vec<usize>, DataError> {
+        let unknown = |model: &String, option| {
+            let mut available: Vec<String> = self.column_of.keys().cloned().collect();
+            available.sort();
+            DataError::UnknownModel {
+                path: self.path.clone(),
+                model: model.clone(),
+                option,
+                available,
+            }
+        };
+        if let Some(model) = self
+            .spec
+            .exclude_models
+            .iter()
+            .find(|model| !self.column_of.contains_key(*model))
+        {
+            return Err(unknown(model, "exclude_models"));
+        }
+        let Some(wanted) = &self.spec.models else {
+            return Ok((0..self.models.len()).collect());
+        };
+        let column = |model: &String| match self.column_of.get(model) {
+            Some(column) => Ok(*column),
+            None => Err(unknown(model, "models")),
+        };
+        Ok(wanted
+            .iter()
+            .map(column)
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect())
+    }
+}
+
+fn cost_source<'a>(
+    path: &Path,
+    recorded: Option<CostUnit>,
+    assumed: Option<&'a CostAssumption>,
+) -> Result<CostSource<'a>, DataError> {
+    let (problem, remedy) = match (recorded, assumed) {
+        (Some(unit), None) => return Ok(CostSource::Recorded(unit)),
+        (None, Some(assumption)) => return Ok(CostSource::Assumed(assumption)),
+        (Some(unit), Some(_)) => (
+            format!("{} records its own costs, in {}", path.display(), unit.name),
+            "remove it",
+        ),
+        (None, None) => (
+            format!(
+                "{} records no costs, so they must be assumed",
+                path.display()
+            ),
+            "give a price list with `cost = { kind = \"prices\", file = \"prices.toml\" }`, a cost per call and model with \
+             `kind = \"per-call\"`, or `kind = \"uniform\"`",
+        ),
+    };
+    Err(DataError::Spec {
+        key: "cost",
+        problem,
+        remedy: remedy.to_owned(),
+    })
+}
+
+/// The entries at `keep`, which ascends.
+fn pick<T>(values: Vec<T>, keep: &[usize]) -> Vec<T> {
+    let mut keep = keep.iter().copied().peekable();
+    values
+        .into_iter()
+        .enumerate()
+        .filter_map(|(row, value)| keep.next_if_eq(&row).map(|_| value))
+        .collect()
+}
+
+/// A matrix that grows in both directions; NaN where nothing was set.
+#[derive(Default)]
+struct Grid {
+    values: Vec<f64>,
+    /// Columns that there is room for.
+    width: usize,
+}
+
+impl Grid {
+    fn get(&self, row: usize, column: usize) -> Option<f64> {
+        let value = (column < self.width)
+            .then(|| self.values.get(row * self.width + column))
+            .flatten();
+        value.copied().filter(|value| !value.is_nan())
+    }
+
+    fn set(&mut self, row: usize, column: usize, value: f64) {
+        if column >= self.width {
+            self.widen((column + 1).max(2 * self.width));
+        }
+        let end = (row + 1) * self.width;
+        if self.values.len() < end {
+            self.values.resize(end, f64::NAN);
+        }
+        self.values[row * self.width + column] = value;
+    }
+
+    fn widen(&mut self, width: usize) {
+        if let Some(rows) = self.values.len().checked_div(self.width) {
+            let mut values = vec![f64::NAN; rows * width];
+            for (old, new) in self.values.chunks(self.width).zip(values.chunks_mut(width)) {
+                new[..old.len()].copy_from_slice(old);
+            }
+            self.values = values;
+        }
+        self.width = width;
+    }
+
+    /// The given rows and columns, all of which are set.
+    fn into_array(self, rows: &[usize], columns: &[usize]) -> Array2<f64> {
+        Array2::from_shape_fn((rows.len(), columns.len()), |(row, column)| {
+            self.values[rows[row] * self.width + columns[column]]
+        })
+    }
+}

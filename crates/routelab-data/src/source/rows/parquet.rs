@@ -1,0 +1,315 @@
+//! Parquet, in batches of rows, without Arrow.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use parquet::basic::{Compression, ConvertedType, LogicalType, Type as Physical};
+use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
+use parquet::data_type::{ByteArray, DataType};
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::schema::types::ColumnDescriptor;
+
+use super::{Cell, EachRow};
+use crate::error::{DataError, Place};
+
+/// Rows that are decoded at a time.
+const BATCH: usize = 1024;
+
+type Reader = SerializedFileReader<File>;
+
+fn open(path: &Path) -> Result<Reader, DataError> {
+    let file = File::open(path).map_err(|source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    guarded(path, || SerializedFileReader::new(file))
+}
+
+/// Runs a piece of Parquet decoding. A damaged file must not end the program, so a panic of the decoder becomes an error.
+fn guarded<T>(
+    path: &Path,
+    decode: impl FnOnce() -> Result<T, ParquetError>,
+) -> Result<T, DataError> {
+    let detail = match catch_unwind(AssertUnwindSafe(decode)) {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) => error.to_string(),
+        Err(payload) => panic_text(payload.as_ref()),
+    };
+    Err(DataError::Parquet {
+        path: path.to_owned(),
+        detail,
+    })
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("its content contradicts itself").to_owned()
+}
+
+pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
+    let reader = open(path)?;
+    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    Ok(schema
+        .columns()
+        .iter()
+        .map(|column| column.path().parts().join("."))
+        .collect())
+}
+
+/// The value of a key in the file's own metadata.
+pub(crate) fn key_value(path: &Path, key: &str) -> Result<Option<String>, DataError> {
+    let reader = open(path)?;
+    let pairs = reader.metadata().file_metadata().key_value_metadata();
+    Ok(pairs
+        .into_iter()
+        .flatten()
+        .find(|pair| pair.key == key)
+        .and_then(|pair| pair.value.clone()))
+}
+
+pub(super) fn for_each(
+    path: &Path,
+    wanted: &[usize],
+    each: &mut EachRow<'_>,
+) -> Result<(), DataError> {
+    let reader = open(path)?;
+    let schema = reader.metadata().file_metadata().schema_descr_ptr();
+    for &column in wanted {
+        check_type(path, &schema.column(column))?;
+    }
+    let mut row = 0;
+    for index in 0..reader.num_row_groups() {
+        check_codecs(path, &reader, index, wanted)?;
+        let group = guarded(path, || reader.get_row_group(index))?;
+        let mut left = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
+        let mut readers = guarded(path, || {
+            wanted
+                .iter()
+                .map(|&column| group.get_column_reader(column))
+                .collect::<Result<Vec<_>, _>>()
+        })?;
+        while left > 0 {
+            let rows = left.min(BATCH);
+            let batches = readers.iter_mut().zip(wanted).map(|(reader, &column)| {
+                let batch = guarded(path, || Batch::read(reader, &schema.column(column), rows))?;
+                if batch.len() == rows {
+                    return Ok(batch);
+                }
+                let name = schema.column(column).name().to_owned();
+                Err(DataError::Parquet {
+                    path: path.to_owned(),
+                    detail: format!("column {name:?} ends before the last row"),
+                })
+            });
+            let batches = batches.collect::<Result<Vec<_>, _>>()?;
+            for offset in 0..rows {
+                row += 1;
+                let place = Place { row, line: None };
+                let mut cells = Vec::with_capacity(wanted.len());
+                for (batch, &column) in batches.iter().zip(wanted) {
+                    cells.push(batch.cell(offset).map_err(|()| DataError::NotUtf8 {
+                        path: path.to_owned(),
+                        place,
+                        column: schema.column(column).name().to_owned(),
+                    })?);
+                }
+                each(place, &cells)?;
+            }
+            left -= rows;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what cannot be read as one text, number or truth value per row.
+fn check_type(path: &Path, column: &ColumnDescriptor) -> Result<(), DataError> {
+    let logical_fits = matches!(
+        column.logical_type_ref(),
+        None | Some(
+            LogicalType::String | LogicalType::Enum | LogicalType::Json | LogicalType::Integer(_)
+        )
+    );
+    let converted = column.converted_type();
+    let converted_fits =
+        converted == ConvertedType::NONE || is_text(converted) || is_integer(converted);
+    let physical_fits = !matches!(
+        column.physical_type(),
+        Physical::INT96 | Physical::FIXED_LEN_BYTE_ARRAY
+    );
+    if logical_fits && converted_fits && physical_fits && column.max_rep_level() == 0 {
+        return Ok(());
+    }
+    let list = if column.max_rep_level() > 0 {
+        "a list of "
+    } else {
+        ""
+    };
+    let found = match column.logical_type_ref() {
+        Some(logical) => format!("{list}{} ({logical:?})", column.physical_type()),
+        None => format!("{list}{} ({converted})", column.physical_type()),
+    };
+    Err(DataError::ColumnType {
+        path: path.to_owned(),
+        column: column.path().parts().join("."),
+        found,
+    })
+}
+
+fn is_text(converted: ConvertedType) -> bool {
+    matches!(
+        converted,
+        ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON
+    )
+}
+
+fn is_integer(converted: ConvertedType) -> bool {
+    use ConvertedType::{INT_8, INT_16, INT_32, INT_64, UINT_8, UINT_16, UINT_32, UINT_64};
+    matches!(
+        converted,
+        INT_8 | INT_16 | INT_32 | INT_64 | UINT_8 | UINT_16 | UINT_32 | UINT_64
+    )
+}
+
+fn check_codecs(
+    path: &Path,
+    reader: &Reader,
+    group: usize,
+    wanted: &[usize],
+) -> Result<(), DataError> {
+    let columns = reader.metadata().row_group(group).columns();
+    for &column in wanted {
+        let codec = columns.get(column).map(|chunk| chunk.compression());
+        if !matches!(
+            codec,
+            None | Some(Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
+        ) {
+            let codec = codec.map(|codec| codec.to_string()).unwrap_or_default();
+            return Err(DataError::ParquetCodec {
+                path: path.to_owned(),
+                codec,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Decoded values of one column; `None` where null.
+enum Batch {
+    Text(Vec<Option<ByteArray>>),
+    Integer(Vec<Option<i128>>),
+    Number(Vec<Option<f64>>),
+    Truth(Vec<Option<bool>>),
+}
+
+impl Batch {
+    fn read(
+        reader: &mut ColumnReader,
+        column: &ColumnDescriptor,
+        rows: usize,
+    ) -> Result<Self, ParquetError> {
+        let most = column.max_def_level();
+        let unsigned = matches!(
+            column.converted_type(),
+            ConvertedType::UINT_8
+                | ConvertedType::UINT_16
+                | ConvertedType::UINT_32
+                | ConvertedType::UINT_64
+        ) || matches!(column.logical_type_ref(), Some(LogicalType::Integer(integer)) if !integer.is_signed);
+        Ok(match reader {
+            ColumnReader::BoolColumnReader(reader) => {
+                Self::Truth(values(reader, most, rows, |truth| truth)?)
+            }
+            ColumnReader::Int32ColumnReader(reader) if unsigned => {
+                Self::Integer(values(reader, most, rows, |number| {
+                    i128::from(number.cast_unsigned())
+                })?)
+            }
+            ColumnReader::Int32ColumnReader(reader) => {
+                Self::Integer(values(reader, most, rows, i128::from)?)
+            }
+            ColumnReader::Int64ColumnReader(reader) if unsigned => {
+                Self::Integer(values(reader, most, rows, |number| {
+                    i128::from(number.cast_unsigned())
+                })?)
+            }
+            ColumnReader::Int64ColumnReader(reader) => {
+                Self::Integer(values(reader, most, rows, i128::from)?)
+            }
+            ColumnReader::FloatColumnReader(reader) => {
+                Self::Number(values(reader, most, rows, f64::from)?)
+            }
+            ColumnReader::DoubleColumnReader(reader) => {
+                Self::Number(values(reader, most, rows, |number| number)?)
+            }
+            ColumnReader::ByteArrayColumnReader(reader) => {
+                Self::Text(values(reader, most, rows, |bytes| bytes)?)
+            }
+            ColumnReader::Int96ColumnReader(_) | ColumnReader::FixedLenByteArrayColumnReader(_) => {
+                return Err(ParquetError::General(format!(
+                    "column {:?} has an unreadable type",
+                    column.name()
+                )));
+            }
+        })
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(values) => values.len(),
+            Self::Integer(values) => values.len(),
+            Self::Number(values) => values.len(),
+            Self::Truth(values) => values.len(),
+        }
+    }
+
+    /// The value of a row; an error where text is not UTF-8.
+    fn cell(&self, row: usize) -> Result<Cell<'_>, ()> {
+        let cell = match self {
+            Self::Text(values) => match &values[row] {
+                Some(bytes) => Some(Cell::Text(Cow::Borrowed(
+                    std::str::from_utf8(bytes.data()).map_err(|_| ())?,
+                ))),
+                None => None,
+            },
+            Self::Integer(values) => values[row].map(Cell::Integer),
+            Self::Number(values) => values[row].map(Cell::Number),
+            Self::Truth(values) => values[row].map(Cell::Truth),
+        };
+        Ok(cell.unwrap_or(Cell::Missing))
+    }
+}
+
+/// Up to `rows` values; fewer only where the column ends. A value is null where its definition level is below `most`.
+fn values<T: DataType, V>(
+    reader: &mut ColumnReaderImpl<T>,
+    most: i16,
+    rows: usize,
+    convert: impl Fn(T::T) -> V,
+) -> Result<Vec<Option<V>>, ParquetError> {
+    let mut levels = Vec::with_capacity(rows);
+    let mut present = Vec::with_capacity(rows);
+    let mut read = 0;
+    while read < rows {
+        let (records, ..) =
+            reader.read_records(rows - read, Some(&mut levels), None, &mut present)?;
+        if records == 0 {
+            break;
+        }
+        read += records;
+    }
+    let mut present = present.into_iter().map(convert);
+    if most == 0 {
+        return Ok(present.map(Some).collect());
+    }
+    Ok(levels
+        .into_iter()
+        .map(|level| if level == most { present.next() } else { None })
+        .collect())
+}

@@ -1,0 +1,196 @@
+//! The shipped RouterBench slice against the published facts about it.
+
+use std::path::{Path, PathBuf};
+
+use ndarray::{ArrayView1, Axis};
+use routelab_data::{DataError, DataSpec, Loaded, Missing, load};
+
+fn slice() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../datasets/routerbench-slice/routerbench_slice.csv")
+}
+
+fn complete() -> Loaded {
+    load(&DataSpec {
+        missing: Missing::DropQuery,
+        ..DataSpec::new("routerbench", slice())
+    })
+    .unwrap()
+}
+
+fn largest(row: ArrayView1<f64>) -> f64 {
+    row.fold(0.0, |largest, &value| f64::max(largest, value))
+}
+
+#[test]
+fn missing_cells_stop_the_reader_by_default() {
+    let error = load(&DataSpec::new("routerbench", slice())).unwrap_err();
+    assert!(matches!(error, DataError::MissingCell { .. }));
+    let message = error.to_string();
+    for part in [
+        "routerbench_slice.csv, row ",
+        "arc-challenge",
+        "gpt-3.5-turbo-1106",
+        "missing = \"drop-query\"",
+    ] {
+        assert!(message.contains(part), "{part:?} not in {message:?}");
+    }
+}
+
+#[test]
+fn the_report_counts_what_was_dropped() {
+    let report = complete().report;
+    assert_eq!(
+        (
+            report.rows_read,
+            report.dropped_queries,
+            report.missing_cells
+        ),
+        (3164, 14, 104)
+    );
+    assert_eq!(report.files.len(), 1);
+    assert_eq!(
+        report.files[0].sha256,
+        "5055c8c44758046d08257cc1364b7a9e0106ba67f918284ff4de417d02886345"
+    );
+    assert_eq!(
+        report.notes,
+        ["prompts: 3154 Python lists of one string became that string, 10 stayed as published"]
+    );
+    assert!(
+        serde_json::to_string(&report)
+            .unwrap()
+            .contains("\"dropped_queries\":14")
+    );
+}
+
+#[test]
+fn means_oracle_and_margins_are_as_published() {
+    let table = complete().table;
+    assert_eq!((table.len(), table.models().len()), (3150, 11));
+    assert_eq!(
+        (
+            table.cost_unit().name.as_str(),
+            &table.cost_unit().assumption
+        ),
+        ("US dollars", &None)
+    );
+    let column = |part: &str| {
+        table
+            .models()
+            .iter()
+            .position(|model| model.contains(part))
+            .unwrap()
+    };
+    let mean_quality = |part: &str| table.quality().column(column(part)).mean().unwrap();
+    let facts = [
+        ("gpt-4", 0.8794),
+        ("Yi-34B", 0.7730),
+        ("mixtral", 0.7413),
+        ("gpt-3.5", 0.7321),
+        ("claude-v1", 0.7270),
+        ("claude-instant", 0.6730),
+        ("llama-2-70b", 0.6181),
+        ("code-llama", 0.6121),
+        ("mistral-7b", 0.5844),
+        ("WizardLM", 0.5670),
+        ("claude-v2", 0.5511),
+    ];
+    for (model, expected) in facts {
+        assert!(
+            (mean_quality(model) - expected).abs() < 5e-5,
+            "{model}: {}",
+            mean_quality(model)
+        );
+    }
+    for (model, expected) in [
+        ("gpt-4", 0.005015),
+        ("Yi-34B", 0.000329),
+        ("mistral-7b", 0.000081),
+    ] {
+        let mean = table.cost().column(column(model)).mean().unwrap();
+        assert!((mean - expected).abs() < 5e-7, "{model}: {mean}");
+    }
+
+    let quality = table.quality();
+    let rows = || quality.axis_iter(Axis(0));
+    let oracle = rows().map(largest).sum::<f64>() / table.len() as f64;
+    assert!((oracle - 0.9756).abs() < 5e-5, "{oracle}");
+    let share = |count: usize| count as f64 / table.len() as f64;
+    let close = |row: &ArrayView1<f64>| {
+        let mut sorted = row.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        sorted[10] - sorted[9] <= 0.05
+    };
+    assert!((share(rows().filter(close).count()) - 0.983).abs() < 5e-4);
+    let gpt4 = column("gpt-4");
+    let only_gpt4 = |row: &ArrayView1<f64>| {
+        row.iter()
+            .enumerate()
+            .all(|(model, &value)| model == gpt4 || value < row[gpt4])
+    };
+    assert!((share(rows().filter(only_gpt4).count()) - 0.007).abs() < 5e-4);
+}
+
+#[test]
+fn prompts_are_the_text_that_the_models_saw() {
+    let table = complete().table;
+    let prompt =
+        |id: &str| &table.prompts()[table.ids().iter().position(|known| known == id).unwrap()];
+    assert!(
+        prompt("arc-challenge.test.1")
+            .starts_with("George wants to warm his hands quickly by rubbing them. Which skin")
+    );
+    assert!(prompt("arc-challenge.test.1").ends_with("\nAnswer:"));
+    assert!(prompt("arc-challenge.test.1").contains("\nA) dry palms\nB) wet palms\n"));
+    assert!(prompt("arc-challenge.test.489").contains("\\times"));
+    assert!(prompt("arc-challenge.val.294").contains('\u{2}'));
+    assert!(
+        table
+            .prompts()
+            .iter()
+            .all(|prompt| !prompt.starts_with("['"))
+    );
+}
+
+#[test]
+fn models_can_be_chosen_and_left_out() {
+    let models = ["gpt-4-1106-preview", "mistralai/mistral-7b-chat"].map(str::to_owned);
+    let spec = DataSpec {
+        missing: Missing::DropQuery,
+        models: Some(models.to_vec()),
+        limit: Some(100),
+        ..DataSpec::new("routerbench", slice())
+    };
+    let table = load(&spec).unwrap().table;
+    assert_eq!(table.models(), models);
+    assert_eq!(table.quality().dim(), (100, 2));
+
+    let spec = DataSpec {
+        exclude_models: models.to_vec(),
+        models: None,
+        ..spec
+    };
+    assert_eq!(load(&spec).unwrap().table.models().len(), 9);
+
+    let spec = DataSpec {
+        exclude_models: vec!["gpt-5".to_owned()],
+        ..spec
+    };
+    let message = load(&spec).unwrap_err().to_string();
+    assert!(
+        message.contains("no model \"gpt-5\" (asked for by `exclude_models`)")
+            && message.contains("\"claude-v1\"")
+    );
+}
+
+#[test]
+fn equal_tables_have_equal_hashes_and_others_do_not() {
+    let table = complete().table;
+    assert_eq!(table.content_hash(), complete().table.content_hash());
+    assert_ne!(table.content_hash(), table.select(&[1, 0]).content_hash());
+    assert_ne!(
+        table.select(&[0, 1]).content_hash(),
+        table.select(&[1, 0]).content_hash()
+    );
+}
