@@ -201,40 +201,47 @@ impl Axis {
         }
     }
 
-    /// The ticks of an axis of some length, their labels `along` a horizontal axis or beside a vertical one. As many as
-    /// stand apart.
-    pub fn ticks(&self, length: i32, along: bool) -> Vec<Tick> {
-        let fits = |ticks: &[Tick]| {
-            let mut end = i32::MIN;
-            ticks
-                .iter()
-                .filter_map(|t| t.label.as_ref().map(|l| (t.value, l)))
-                .all(|(value, label)| {
-                    let extent = if along {
-                        text::width(label, size::TICK, Weight::Regular)
-                    } else {
-                        size::TICK
-                    };
-                    let start = (f64::from(length) * self.scale.place(value)) as i32 - extent / 2;
-                    let free =
-                        end == i32::MIN || start - end >= if along { pt(5.0) } else { pt(6.0) };
-                    end = start + extent;
-                    free
-                })
+    /// The ticks of an axis of some length, their labels `along` a horizontal axis or beside a vertical one: as many as
+    /// stand apart. No label reaches further than `overhang` beyond an end of the axis.
+    pub fn ticks(&self, length: i32, along: bool, overhang: i32) -> Vec<Tick> {
+        let extent = |label: &str| {
+            if along {
+                text::width(label, size::TICK, Weight::Regular)
+            } else {
+                size::TICK
+            }
         };
-        let choices = match self.scale {
+        let apart = if along { pt(5.0) } else { pt(6.0) };
+        let span = |tick: &Tick| {
+            let extent = extent(tick.label.as_deref()?);
+            let start = (f64::from(length) * self.scale.place(tick.value)) as i32 - extent / 2;
+            Some((start, start + extent))
+        };
+        let mut choices = match self.scale {
             Scale::Linear { low, high } => (2..=7)
                 .rev()
                 .map(|n| self.linear_ticks(low..high, n))
-                .collect::<Vec<_>>(),
+                .collect(),
             Scale::Log { low, high } => self.log_ticks(low, high, false),
             Scale::LogWithZero { low, high } => self.log_ticks(low, high, true),
         };
-        let last = choices.last().cloned().unwrap_or_default();
-        choices
-            .into_iter()
-            .find(|ticks| fits(ticks))
-            .unwrap_or(last)
+        for tick in choices.iter_mut().flatten() {
+            let inside = |(start, end): (i32, i32)| -start <= overhang && end - length <= overhang;
+            if !span(tick).is_none_or(inside) {
+                tick.label = None;
+            }
+        }
+        let fits = |ticks: &&Vec<Tick>| {
+            let spans: Vec<(i32, i32)> = ticks.iter().filter_map(span).collect();
+            spans.windows(2).all(|pair| pair[1].0 - pair[0].1 >= apart)
+        };
+        let labels = |ticks: &Vec<Tick>| ticks.iter().filter(|t| t.label.is_some()).count();
+        // An axis with fewer than two labels says little.
+        let fitting: Vec<&Vec<Tick>> = choices.iter().filter(fits).collect();
+        let best = [2, 1, 0]
+            .iter()
+            .find_map(|least| fitting.iter().find(|ticks| labels(ticks) >= *least));
+        best.map(|ticks| (*ticks).clone()).unwrap_or_default()
     }
 
     fn linear_ticks(&self, range: Range<f64>, at_most: usize) -> Vec<Tick> {
@@ -285,10 +292,22 @@ impl Axis {
         }
         let count = decades.end() - decades.start() + 1;
         choices.extend((1..=count).map(|every| choice(&[1], every)));
-        // An axis with fewer than two labels says little; such a choice is for want of a better one.
-        let labels = |ticks: &Vec<Tick>| ticks.iter().filter(|t| t.label.is_some()).count();
-        if choices.iter().any(|ticks| labels(ticks) >= 2) {
-            choices.retain(|ticks| labels(ticks) >= 2);
+        if zero {
+            // The label of 0 may leave no room for that of the first decade.
+            let without_first = |ticks: &Vec<Tick>| {
+                let mut ticks = ticks.clone();
+                let first = ticks
+                    .iter_mut()
+                    .find(|t| t.value > 0.0 && t.label.is_some());
+                if let Some(first) = first {
+                    first.label = None;
+                }
+                ticks
+            };
+            choices = choices
+                .iter()
+                .flat_map(|ticks| [ticks.clone(), without_first(ticks)])
+                .collect();
         }
         choices
     }
@@ -357,7 +376,7 @@ mod tests {
             title: String::new(),
             numbers,
         };
-        axis.ticks(length, true)
+        axis.ticks(length, true, i32::MAX)
             .into_iter()
             .filter_map(|t| t.label)
             .collect()
@@ -387,7 +406,7 @@ mod tests {
                     title: String::new(),
                     numbers: Numbers::Dollars,
                 };
-                let ticks = axis.ticks(length, true);
+                let ticks = axis.ticks(length, true, i32::MAX);
                 let shown: Vec<_> = ticks.iter().filter(|t| t.label.is_some()).collect();
                 assert!(!shown.is_empty(), "no label on {low}..{high}");
                 if length == pt(400.0) {

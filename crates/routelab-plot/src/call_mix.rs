@@ -87,7 +87,7 @@ impl CallMixChart {
         let canvas = Canvas::new(width, legend_top + legend.below_height() + size::PAD)?;
         for (i, mix) in self.panels.iter().enumerate() {
             let area = panel(i);
-            let frame = Frame::new(area, &x, &y);
+            let frame = Frame::new(area, &x, &y, GAP / 2 - pt(1.0));
             self.stack(&canvas, &frame, mix, &layers)?;
             // Shared axes: numbers stand at the left, and below the last panel of each column.
             frame.y_axis(&canvas, i % columns == 0)?;

@@ -69,7 +69,7 @@ impl CallRateChart {
             .map(|&i| (Key::Curve(looks[i]), self.series[i].name.clone()))
             .collect();
         let legend = Legend::new(entries, None, style.width, style.width.plot_height());
-        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend, &[])?;
+        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend)?;
 
         let line = |values: &[f64]| -> Vec<(i32, i32)> {
             self.budgets

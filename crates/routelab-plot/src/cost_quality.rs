@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::axis::{Axis, Numbers, Scale};
 use crate::canvas::{Anchor, Area};
 use crate::check::Check;
+use crate::frame::Frame;
 use crate::label::{self, Request};
 use crate::legend::{Key, Legend};
 use crate::style::{FAINT, INK, legend_order, looks, pt, size};
@@ -76,9 +77,7 @@ impl CostQualityChart {
             entries.push((Key::Point, "single model".into()));
         }
         let legend = Legend::new(entries, None, style.width, style.width.plot_height());
-        let notes: Vec<String> = self.note.iter().cloned().collect();
-        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend, &notes)?;
-
+        let frame = sheet::frame(style.width, &x, &y, &legend);
         let lines: Vec<Vec<(i32, i32)>> = self
             .curves
             .iter()
@@ -89,9 +88,70 @@ impl CostQualityChart {
                     .collect()
             })
             .collect();
+        let labels = self.labels(&frame, &lines);
+        let mut notes: Vec<String> = self.note.iter().cloned().collect();
+        let crowded: Vec<&str> = labels
+            .iter()
+            .zip(&self.models)
+            .filter(|(l, _)| l.place.is_none())
+            .map(|(_, m)| m.name.as_str())
+            .collect();
+        if !crowded.is_empty() {
+            notes.push(format!("No room for the names of: {}.", crowded.join(", ")));
+        }
+        let canvas = sheet::around(style.width, &frame, &x, &y, &legend, &notes)?;
+
         for (turn, &i) in order.iter().rev().enumerate() {
             frame.curve(&canvas, &lines[i], &looks[i], (turn, order.len()))?;
         }
+        for label in &labels {
+            if let Some(area) = label.place {
+                if let Some(leader) = label::leader(label.point, area) {
+                    canvas.stroke(&leader, FAINT, pt(0.4))?;
+                }
+                let at = (area.left, (area.top + area.bottom) / 2);
+                canvas.text(
+                    &label.name,
+                    at,
+                    Anchor::Left,
+                    size::POINT_LABEL,
+                    Weight::Regular,
+                    INK,
+                )?;
+            }
+        }
+        for label in &labels {
+            frame::model_point(&canvas, label.point)?;
+        }
+        Ok(Drawing::new(
+            canvas,
+            "Mean quality against mean cost".into(),
+            self.csv()?,
+            style,
+        ))
+    }
+
+    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
+    ///
+    /// Each file appears whole. Returns the paths written.
+    ///
+    /// # Errors
+    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
+    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
+        self.draw(&Style::default())?.save(folder, stem)
+    }
+}
+
+/// A model's point and name on the sheet.
+struct Label {
+    name: String,
+    point: (i32, i32),
+    /// Where the name stands, if there is room.
+    place: Option<Area>,
+}
+
+impl CostQualityChart {
+    fn labels(&self, frame: &Frame, lines: &[Vec<(i32, i32)>]) -> Vec<Label> {
         let longest = frame.area.width() * 2 / 5;
         let names: Vec<String> = self
             .models
@@ -113,50 +173,16 @@ impl CostQualityChart {
             bottom: frame.area.bottom - pt(2.0),
             ..frame.area
         };
-        for ((request, name), place) in requests
-            .iter()
-            .zip(&names)
-            .zip(label::place(&requests, &lines, inside))
-        {
-            // Where the plot has no room for a name, its number is in the CSV and its point on the plot.
-            if let Some(area) = place {
-                if let Some(leader) = label::leader(request.point, area) {
-                    canvas.stroke(&leader, FAINT, pt(0.4))?;
-                }
-                let at = (area.left, (area.top + area.bottom) / 2);
-                canvas.text(
-                    name,
-                    at,
-                    Anchor::Left,
-                    size::POINT_LABEL,
-                    Weight::Regular,
-                    INK,
-                )?;
-            }
-        }
-        for request in &requests {
-            frame::model_point(&canvas, request.point)?;
-        }
-        Ok(Drawing::new(
-            canvas,
-            "Mean quality against mean cost".into(),
-            self.csv()?,
-            style,
-        ))
+        let places = label::place(&requests, lines, inside);
+        let points = requests.iter().map(|r| r.point);
+        names
+            .into_iter()
+            .zip(points)
+            .zip(places)
+            .map(|((name, point), place)| Label { name, point, place })
+            .collect()
     }
 
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
-    }
-}
-
-impl CostQualityChart {
     fn check(&self) -> Result<(), PlotError> {
         let check = Check("cost–quality chart");
         if self.models.is_empty() {

@@ -29,6 +29,11 @@ impl Drawing {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn marks(&self) -> (&[Mark], (i32, i32)) {
+        (&self.marks, self.size)
+    }
+
     /// The figure as one `<svg>` element that needs nothing else: texts are outlines that carry their words in
     /// `aria-label`, and there are no ids, so that many figures can stand in one HTML page.
     pub fn svg(&self) -> String {

@@ -90,9 +90,6 @@ pub(crate) fn band(
                 x += step;
             }
         }
-        // The lines may end at a side, which then could not be seen.
-        outline.push(outline[0]);
-        canvas.stroke(&outline, fill.colour, pt(0.4))?;
     }
     Ok(())
 }

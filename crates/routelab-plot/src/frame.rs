@@ -12,7 +12,7 @@ use crate::text::{self, Weight};
 /// Width that the labels of a vertical axis and its title take left of the plot area.
 pub(crate) fn left_margin(axis: &Axis, height: i32) -> i32 {
     let labels = axis
-        .ticks(height, false)
+        .ticks(height, false, i32::MAX)
         .iter()
         .filter_map(|t| t.label.as_deref())
         .map(label_width)
@@ -37,7 +37,8 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    pub fn new(area: Area, x: &Axis, y: &Axis) -> Frame {
+    /// `overhang` is how far labels of the horizontal axis may reach beyond its ends.
+    pub fn new(area: Area, x: &Axis, y: &Axis, overhang: i32) -> Frame {
         let coordinates = Cartesian2d::new(
             x.scale,
             y.scale,
@@ -46,8 +47,8 @@ impl Frame {
         Frame {
             area,
             coordinates,
-            x_ticks: x.ticks(area.width(), true),
-            y_ticks: y.ticks(area.height(), false),
+            x_ticks: x.ticks(area.width(), true, overhang),
+            y_ticks: y.ticks(area.height(), false, i32::MAX),
         }
     }
 

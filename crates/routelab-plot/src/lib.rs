@@ -14,6 +14,8 @@ mod error;
 mod fill;
 mod frame;
 mod label;
+#[cfg(test)]
+mod layout_tests;
 mod legend;
 mod margin;
 mod raster;

@@ -84,7 +84,7 @@ impl MarginChart {
             .collect();
         let title = format!("Share with margin ≤ {}", self.threshold);
         let legend = Legend::new(entries, Some(title), style.width, style.width.plot_height());
-        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend, &[])?;
+        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend)?;
 
         let (at, _) = frame.at(self.threshold, 0.0);
         canvas.dashed(

@@ -90,7 +90,7 @@ impl RciChart {
             title: String::new(),
             numbers: Numbers::Plain,
         };
-        let frame = Frame::new(plot, &x, &rows);
+        let frame = Frame::new(plot, &x, &rows, i32::MAX);
         frame.x_grid(&canvas)?;
         for (i, (bar, name)) in bars.iter().zip(&names).enumerate() {
             let y = plot.top + pt(2.0) + i as i32 * ROW + ROW / 2;
@@ -106,6 +106,14 @@ impl RciChart {
                 &[(at(bar.wasteful), low, high), (at(bar.rci()), low, high)],
                 &wrong,
             )?;
+            // The lines of the filling may end at a side, which then could not be seen.
+            let sides = [
+                (at(bar.wasteful), low),
+                (at(bar.rci()), low),
+                (at(bar.rci()), high),
+                (at(bar.wasteful), high),
+            ];
+            canvas.stroke(&sides, SKY, pt(0.5))?;
             let mut end = at(bar.rci());
             if let (Some(from), Some(to)) = (bar.low, bar.high) {
                 let (from, to) = (at(from), at(to));

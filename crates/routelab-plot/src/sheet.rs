@@ -14,37 +14,54 @@ pub(crate) fn with_one_plot(
     x: &Axis,
     y: &Axis,
     legend: &Legend,
-    notes: &[String],
 ) -> Result<(Canvas, Frame), PlotError> {
+    let frame = frame(width, x, y, legend);
+    let canvas = around(width, &frame, x, y, legend, &[])?;
+    Ok((canvas, frame))
+}
+
+/// Where the plot area of such a sheet stands.
+pub(crate) fn frame(width: ColumnWidth, x: &Axis, y: &Axis, legend: &Legend) -> Frame {
     let height = width.plot_height();
     let top = size::PAD + pt(3.0);
     let left = left_margin(y, height);
     // Room for half of a label under the right end of the axis.
-    let right = size::PAD + legend.right_width().max(pt(12.0));
-    let plot = Area {
+    let right = size::PAD + legend.right_width().max(pt(15.0));
+    let area = Area {
         left,
         top,
         right: width.units() - right,
         bottom: top + height,
     };
+    Frame::new(area, x, y, i32::MAX)
+}
+
+/// The sheet around a plot area, with remarks below.
+pub(crate) fn around(
+    width: ColumnWidth,
+    frame: &Frame,
+    x: &Axis,
+    y: &Axis,
+    legend: &Legend,
+    notes: &[String],
+) -> Result<Canvas, PlotError> {
     let lines: Vec<String> = notes
         .iter()
         .flat_map(|note| wrap(note, width.units() - 2 * size::PAD))
         .collect();
-    let legend_top = plot.bottom + BOTTOM_MARGIN;
+    let legend_top = frame.area.bottom + BOTTOM_MARGIN;
     let notes_top = legend_top + legend.below_height() + if lines.is_empty() { 0 } else { pt(4.0) };
     let bottom = notes_top + lines.len() as i32 * NOTE_ROW + size::PAD;
 
     let canvas = Canvas::new(width.units(), bottom)?;
-    let frame = Frame::new(plot, x, y);
     frame.grid(&canvas)?;
     frame.axes(&canvas, x, y)?;
-    legend.draw(&canvas, plot, legend_top, width.units())?;
+    legend.draw(&canvas, frame.area, legend_top, width.units())?;
     for (i, line) in lines.iter().enumerate() {
         let at = (size::PAD, notes_top + i as i32 * NOTE_ROW + NOTE_ROW / 2);
         canvas.text(line, at, Anchor::Left, size::NOTE, Weight::Regular, FAINT)?;
     }
-    Ok((canvas, frame))
+    Ok(canvas)
 }
 
 const NOTE_ROW: i32 = pt(9.0);

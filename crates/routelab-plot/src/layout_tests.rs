@@ -1,0 +1,275 @@
+//! Nothing is cut off and no text lies on another, whatever the size of the data.
+
+use crate::canvas::{Area, Mark, Words};
+use crate::label::overlap;
+use crate::*;
+
+/// The box of the letters of a text, from its outlines.
+fn box_of(words: &Words) -> Option<Area> {
+    use crate::text::Step;
+    let mut corners: Vec<(f32, f32)> = Vec::new();
+    for step in crate::text::outline(&words.text, words.weight) {
+        match step {
+            Step::Move(a) | Step::Line(a) => corners.push(a),
+            Step::Quad(a, b) => corners.extend([a, b]),
+            Step::Cubic(a, b, c) => corners.extend([a, b, c]),
+            Step::Close => {}
+        }
+    }
+    let scale = words.size as f32 / 1000.0;
+    let places = corners.iter().map(|&(right, down)| {
+        let (right, down) = ((right * scale) as i32, (down * scale) as i32);
+        let (x, y) = words.at;
+        if words.upright {
+            (x + down, y - right)
+        } else {
+            (x + right, y + down)
+        }
+    });
+    places.fold(None, |area: Option<Area>, (x, y)| {
+        Some(match area {
+            None => Area {
+                left: x,
+                top: y,
+                right: x,
+                bottom: y,
+            },
+            Some(a) => Area {
+                left: a.left.min(x),
+                top: a.top.min(y),
+                right: a.right.max(x),
+                bottom: a.bottom.max(y),
+            },
+        })
+    })
+}
+
+fn assert_legible(what: &str, drawing: &Drawing) {
+    let (marks, (width, height)) = drawing.marks();
+    let texts: Vec<(&str, Area)> = marks
+        .iter()
+        .filter_map(|mark| match mark {
+            Mark::Text(words) => box_of(words).map(|area| (words.text.as_str(), area)),
+            _ => None,
+        })
+        .collect();
+    assert!(texts.len() > 4, "{what}: there are texts");
+    for (i, (text, area)) in texts.iter().enumerate() {
+        let inside =
+            area.left >= 0 && area.top >= 0 && area.right <= width && area.bottom <= height;
+        assert!(
+            inside,
+            "{what}: \"{text}\" is cut off: {area:?} on {width} by {height}"
+        );
+        for (other, place) in &texts[..i] {
+            assert!(
+                !overlap(area, place),
+                "{what}: \"{text}\" lies on \"{other}\""
+            );
+        }
+    }
+    for mark in marks {
+        let points: &[(i32, i32)] = match mark {
+            Mark::Stroke { points, .. } | Mark::Fill { points, .. } => points,
+            Mark::Disc { centre, .. } | Mark::Ring { centre, .. } => std::slice::from_ref(centre),
+            Mark::Text(_) => &[],
+        };
+        for &(x, y) in points {
+            assert!(
+                (0..=width).contains(&x) && (0..=height).contains(&y),
+                "{what}: a mark is cut off at {x}, {y}"
+            );
+        }
+    }
+}
+
+fn names(count: usize, long: bool) -> Vec<String> {
+    let end = if long {
+        " with a name that no legend was ever made for, not even in a thesis"
+    } else {
+        ""
+    };
+    (0..count)
+        .map(|i| format!("zero-one-ai/Yi-{i}B{end}"))
+        .collect()
+}
+
+fn role(i: usize) -> Role {
+    [
+        Role::Oracle,
+        Role::Highlight,
+        Role::Router,
+        Role::Router,
+        Role::Baseline,
+    ][i.min(4 + i % 2) % 5]
+}
+
+fn budgets(count: usize, low: f64, high: f64) -> Vec<f64> {
+    (0..count)
+        .map(|i| low * (high / low).powf(i as f64 / (count.max(2) - 1) as f64))
+        .collect()
+}
+
+fn wave(i: usize, k: usize) -> f64 {
+    0.5 + 0.5 * ((i * 7 + k) as f64 * 0.37).sin()
+}
+
+#[test]
+fn figures_are_legible_at_every_size() {
+    for width in [ColumnWidth::Single, ColumnWidth::Double] {
+        for (count, long) in [(1, false), (2, true), (13, false), (30, false), (30, true)] {
+            let style = Style { width, dpi: 72 };
+            let what = |figure: &str| format!("{figure}, {count} names, long: {long}, {width:?}");
+            let names = names(count, long);
+            let cost_unit = "US dollars".to_owned();
+            for (k, low, high) in [
+                (100, 3e-5, 5e-3),
+                (5, 1.0, 2.0),
+                (1, 0.001, 0.001),
+                (40, 1e-9, 1e6),
+            ] {
+                let budgets = budgets(k, low, high);
+                let series = names
+                    .iter()
+                    .enumerate()
+                    .map(|(i, name)| {
+                        let rate: Vec<f64> = (0..k).map(|j| wave(i, j)).collect();
+                        let ends = (i % 2 == 0).then(|| rate.clone());
+                        RateSeries {
+                            name: name.clone(),
+                            low: ends.clone(),
+                            high: ends,
+                            rate,
+                            role: role(i),
+                        }
+                    })
+                    .collect();
+                let model = names[0].clone();
+                let chart = CallRateChart {
+                    budgets: budgets.clone(),
+                    series,
+                    model,
+                    cost_unit: cost_unit.clone(),
+                };
+                assert_legible(&what("call rate"), &chart.draw(&style).unwrap());
+
+                let panels = names
+                    .iter()
+                    .take(13)
+                    .map(|name| MixPanel {
+                        name: name.clone(),
+                        rates: vec![vec![1.0 / count as f64; count]; k],
+                    })
+                    .collect();
+                let chart = CallMixChart {
+                    budgets,
+                    models: names.clone(),
+                    panels,
+                    cost_unit: cost_unit.clone(),
+                };
+                assert_legible(&what("call mix"), &chart.draw(&style).unwrap());
+            }
+
+            let curves = names
+                .iter()
+                .enumerate()
+                .map(|(i, name)| Curve {
+                    name: name.clone(),
+                    points: (0..30)
+                        .map(|k| (1e-5 * 1.3f64.powi(k), wave(i, k as usize) / 2.0 + 0.2))
+                        .collect(),
+                    role: role(i),
+                })
+                .collect();
+            let models = names
+                .iter()
+                .enumerate()
+                .map(|(i, name)| LabelledPoint {
+                    name: name.clone(),
+                    cost: 2e-5 * 1.2f64.powi(i as i32),
+                    quality: wave(i, 3),
+                })
+                .collect();
+            let note = Some("Prices are assumed. ".repeat(12));
+            let chart = CostQualityChart {
+                curves,
+                models,
+                cost_unit,
+                note,
+            };
+            assert_legible(&what("cost and quality"), &chart.draw(&style).unwrap());
+
+            let margins = |i: usize| {
+                (0..700)
+                    .map(|k| 0.4 * wave(i, k).powi(6))
+                    .collect::<Vec<f64>>()
+            };
+            let predicted = names
+                .iter()
+                .enumerate()
+                .map(|(i, name)| MarginSeries {
+                    name: name.clone(),
+                    margins: margins(i),
+                    role: role(i),
+                })
+                .collect();
+            let chart = MarginChart {
+                real: margins(99),
+                predicted,
+                threshold: 0.05,
+            };
+            assert_legible(&what("margins"), &chart.draw(&style).unwrap());
+
+            let bars = names
+                .iter()
+                .enumerate()
+                .map(|(i, name)| {
+                    let (wasteful, wrong) = (0.7 * wave(i, 0), 0.3 * wave(i, 1));
+                    let (low, high) =
+                        (Some(wasteful + wrong - 0.05), Some(wasteful + wrong + 0.05));
+                    RciBar {
+                        name: name.clone(),
+                        wasteful,
+                        wrong,
+                        low,
+                        high,
+                    }
+                })
+                .collect();
+            assert_legible(&what("RCI"), &RciChart { bars }.draw(&style).unwrap());
+        }
+    }
+}
+
+#[test]
+fn zero_costs_keep_their_place_on_the_sheet() {
+    let models = vec![
+        LabelledPoint {
+            name: "free".into(),
+            cost: 0.0,
+            quality: 0.5,
+        },
+        LabelledPoint {
+            name: "cheap".into(),
+            cost: 1e-5,
+            quality: 0.6,
+        },
+        LabelledPoint {
+            name: "dear".into(),
+            cost: 1e-2,
+            quality: 0.9,
+        },
+    ];
+    let curves = vec![Curve {
+        name: "kNN".into(),
+        points: vec![(0.0, 0.5), (1e-4, 0.7), (1e-2, 0.9)],
+        role: Role::Router,
+    }];
+    let chart = CostQualityChart {
+        curves,
+        models,
+        cost_unit: "US dollars".into(),
+        note: None,
+    };
+    assert_legible("zero cost", &chart.draw(&Style::default()).unwrap());
+}
