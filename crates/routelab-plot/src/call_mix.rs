@@ -14,6 +14,8 @@ use crate::text::{self, Weight};
 use crate::{Drawing, PlotError, Style};
 
 /// Call rates of all models against the budget per query, stacked, one panel per router.
+///
+/// Of more than 14 models the 13 most used, over all panels, are drawn and the others as one; the CSV has them all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallMixChart {
     /// Budgets per query, `K` values, ascending, each ≥ 0, in `cost_unit`.
@@ -222,9 +224,13 @@ impl CallMixChart {
         mix: &MixPanel,
         layers: &[Layer],
     ) -> Result<(), PlotError> {
-        // One budget has no width of its own: its mix fills the panel.
+        // One budget has no width of its own: its mix is a bar around it.
         let columns: Vec<(i32, &Vec<f64>)> = match (&self.budgets[..], &mix.rates[..]) {
-            ([_], [only]) => vec![(frame.area.left, only), (frame.area.right, only)],
+            ([budget], [only]) => {
+                let (x, half) = (frame.at(*budget, 0.0).0, frame.area.width() / 6);
+                let (left, right) = (frame.area.left, frame.area.right);
+                vec![((x - half).max(left), only), ((x + half).min(right), only)]
+            }
             (budgets, rates) => budgets
                 .iter()
                 .map(|&b| frame.at(b, 0.0).0)

@@ -2,6 +2,18 @@
 //!
 //! Each figure is a plain struct of the numbers it shows, with `draw` and `save`. Names are drawn as given: shorten
 //! vendor prefixes before. The font is part of the crate, so that figures look the same on every machine.
+//!
+//! Axes of costs and budgets are logarithmic where the positive values span more than a decade, and linear otherwise.
+//! On a logarithmic axis a 0 stands left of the rest, behind a break of the axis. Legends stand right of the plot
+//! area, or below it where there is no room; names that are too long are shortened inside by an ellipsis.
+//!
+//! ```no_run
+//! use routelab_plot::{RciBar, RciChart};
+//!
+//! let bars = vec![RciBar { name: "kNN".into(), wasteful: 0.61, wrong: 0.12, low: Some(0.70), high: Some(0.76) }];
+//! let files = RciChart { bars }.save("figures".as_ref(), "rci")?; // rci.csv, rci.svg, rci.png
+//! # Ok::<(), routelab_plot::PlotError>(())
+//! ```
 
 mod axis;
 mod call_mix;
