@@ -10,6 +10,7 @@ mod builder;
 mod digest;
 mod embeddings;
 mod error;
+mod grid;
 mod report;
 pub mod source;
 mod spec;

@@ -86,7 +86,7 @@ pub(super) fn for_each(
     }
     let mut row = 0;
     for index in 0..reader.num_row_groups() {
-        check_codecs(path, &reader, index, wanted)?;
+        check_chunks(path, &reader, index, wanted)?;
         let group = guarded(path, || reader.get_row_group(index))?;
         let mut left = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
         let mut readers = guarded(path, || {
@@ -177,7 +177,8 @@ fn is_integer(converted: ConvertedType) -> bool {
     )
 }
 
-fn check_codecs(
+/// Refuses what the decoder would stumble over: compressions that are not built in, and places outside the file.
+fn check_chunks(
     path: &Path,
     reader: &Reader,
     group: usize,
@@ -185,15 +186,34 @@ fn check_codecs(
 ) -> Result<(), DataError> {
     let columns = reader.metadata().row_group(group).columns();
     for &column in wanted {
-        let codec = columns.get(column).map(|chunk| chunk.compression());
+        let Some(chunk) = columns.get(column) else {
+            let detail = format!("row group {} has fewer columns than the schema", group + 1);
+            return Err(DataError::Parquet {
+                path: path.to_owned(),
+                detail,
+            });
+        };
+        let first = chunk
+            .dictionary_page_offset()
+            .unwrap_or(0)
+            .min(chunk.data_page_offset());
+        if first < 0 || chunk.compressed_size() < 0 {
+            let detail = format!(
+                "column {:?} has a negative place or size",
+                chunk.column_descr().name()
+            );
+            return Err(DataError::Parquet {
+                path: path.to_owned(),
+                detail,
+            });
+        }
         if !matches!(
-            codec,
-            None | Some(Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_))
+            chunk.compression(),
+            Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_)
         ) {
-            let codec = codec.map(|codec| codec.to_string()).unwrap_or_default();
             return Err(DataError::ParquetCodec {
                 path: path.to_owned(),
-                codec,
+                codec: chunk.compression().to_string(),
             });
         }
     }
