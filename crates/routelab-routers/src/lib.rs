@@ -1,1 +1,245 @@
-//! Routers.
+//! The routers that the field compares, behind one trait.
+//!
+//! A [`Router`] is a description with its settings; [`Router::fit`] sees training rows only and gives a
+//! [`FittedRouter`], which predicts the quality and the cost of every candidate model on unseen queries. What is chosen
+//! under a budget follows from the predictions alone (`routelab_eval::choose`), the same way for every router.
+//!
+//! One file per router; [`registry`] is the only place that lists them.
+
+mod archive;
+pub mod cost;
+pub mod equirouter;
+pub mod fixed;
+pub mod knn;
+pub mod linear;
+pub mod margin;
+pub mod mlp;
+pub mod registry;
+
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array2, ArrayView2};
+use routelab_data::{Embeddings, RoutingTable};
+use routelab_eval::Scores;
+use routelab_heads::{Backend, Fit, HeadError, History};
+
+pub use archive::Archive;
+pub use cost::{CostConfig, SharedCost};
+pub use registry::{ParsedRouter, RouterInfo};
+
+/// What a router may learn from: training rows only.
+#[derive(Clone, Copy)]
+pub struct TrainingSet<'a> {
+    embeddings: &'a Embeddings,
+    table: &'a RoutingTable,
+}
+
+impl<'a> TrainingSet<'a> {
+    /// Joins embeddings and table, row by row.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Rows`] if the two have different numbers of rows.
+    pub fn new(embeddings: &'a Embeddings, table: &'a RoutingTable) -> Result<Self, RouterError> {
+        if embeddings.len() != table.len() {
+            return Err(RouterError::Rows {
+                embeddings: embeddings.len(),
+                table: table.len(),
+            });
+        }
+        Ok(Self { embeddings, table })
+    }
+
+    /// Embeddings `[queries, dimension]`.
+    pub fn x(&self) -> ArrayView2<'a, f32> {
+        self.embeddings.values()
+    }
+
+    /// Real quality `[queries, models]`, in [0, 1].
+    pub fn quality(&self) -> ArrayView2<'a, f64> {
+        self.table.quality()
+    }
+
+    /// Real cost `[queries, models]`, not negative.
+    pub fn cost(&self) -> ArrayView2<'a, f64> {
+        self.table.cost()
+    }
+
+    /// The number of candidate models.
+    pub fn models(&self) -> usize {
+        self.table.models().len()
+    }
+
+    /// The table itself, for routers that read prompts, tasks or model names.
+    pub fn table(&self) -> &'a RoutingTable {
+        self.table
+    }
+}
+
+/// Where and how a fit runs.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Seed of everything random in the fit.
+    pub seed: u64,
+    /// Where networks run.
+    pub backend: &'a Backend,
+    /// The cost network that all routers without costs of their own share.
+    pub cost: &'a SharedCost,
+    /// Told the share of the fit that is done, in (0, 1].
+    pub progress: &'a (dyn Fn(f64) + Sync),
+}
+
+impl<'a> Context<'a> {
+    /// The settings of a network's fit.
+    pub fn fit(&self) -> Fit<'a> {
+        Fit {
+            backend: self.backend,
+            seed: self.seed,
+            progress: self.progress,
+        }
+    }
+}
+
+/// A router with its settings, before it has seen data.
+pub trait Router: Send + Sync {
+    /// The name in an experiment file.
+    fn kind(&self) -> &'static str;
+
+    /// Checks the ranges of the settings; the error names the setting and what was expected.
+    fn validate(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Fits the router. The same training set, settings, seed and backend give the same fitted router.
+    ///
+    /// # Errors
+    ///
+    /// A training that diverges, or data that this router cannot use.
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError>;
+}
+
+/// A router that can predict.
+pub trait FittedRouter: Send + Sync {
+    /// Predicts quality and cost `[queries, models]` of embeddings `[queries, dimension]`.
+    ///
+    /// # Errors
+    ///
+    /// Embeddings of another dimension than those it was fitted on.
+    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError>;
+
+    /// How far below the best prediction a cheaper model may be and still be taken; 0 for all but the margin rule.
+    fn margin(&self) -> f64 {
+        0.0
+    }
+
+    /// The training losses of the router's network, if it has one.
+    fn history(&self) -> Option<&History> {
+        None
+    }
+
+    /// Puts everything that [`registry::load`] needs into `archive`.
+    ///
+    /// # Errors
+    ///
+    /// Weights that cannot be encoded.
+    fn save(&self, archive: &mut Archive) -> Result<(), RouterError>;
+}
+
+/// What can go wrong with a router.
+#[derive(Debug, thiserror::Error)]
+pub enum RouterError {
+    /// No router has this name.
+    #[error("unknown router `{kind}`: expected one of {known}")]
+    UnknownKind {
+        /// The name that was given.
+        kind: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// A setting that the router does not have, of the wrong type, or out of range.
+    #[error("router `{kind}`: {reason}")]
+    Settings {
+        /// The router.
+        kind: String,
+        /// What is wrong and what was expected.
+        reason: String,
+    },
+    /// Embeddings and table of different lengths.
+    #[error("{embeddings} embeddings for a table of {table} queries: expected one per query")]
+    Rows {
+        /// Rows of embeddings.
+        embeddings: usize,
+        /// Rows of the table.
+        table: usize,
+    },
+    /// Embeddings of another dimension than in training.
+    #[error(
+        "embeddings have dimension {found}, but the router was fitted on dimension {expected}: use the same encoder"
+    )]
+    Dimension {
+        /// The dimension in training.
+        expected: usize,
+        /// The dimension that was given.
+        found: usize,
+    },
+    /// A least-squares problem without a unique solution.
+    #[error("{what} is not positive definite: raise `alpha`")]
+    Singular {
+        /// The matrix.
+        what: &'static str,
+    },
+    /// A prediction that is not a number.
+    #[error(transparent)]
+    Scores(#[from] routelab_eval::EvalError),
+    /// A network that cannot be fitted or used.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// A stored router that cannot be read.
+    #[error("{path}: {reason}; expected a folder written by `routelab run` of this version", path = path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file that cannot be read or written.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl RouterError {
+    fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| RouterError::Io { path, source }
+    }
+}
+
+/// Checks that queries have the dimension that a router was fitted on.
+fn check_dimension(expected: usize, queries: &Embeddings) -> Result<(), RouterError> {
+    match queries.dim() == expected {
+        true => Ok(()),
+        false => Err(RouterError::Dimension {
+            expected,
+            found: queries.dim(),
+        }),
+    }
+}
+
+/// Single precision, for networks.
+fn to_f32(matrix: ArrayView2<f64>) -> Array2<f32> {
+    matrix.mapv(|value| value as f32)
+}
+
+/// Double precision, for decisions and metrics.
+fn to_f64(matrix: ArrayView2<f32>) -> Array2<f64> {
+    matrix.mapv(f64::from)
+}

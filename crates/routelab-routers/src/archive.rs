@@ -1,0 +1,194 @@
+//! A fitted router on disk: `router.json` says what it is, `.safetensors` files hold its numbers.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ndarray::Array2;
+use routelab_data::write_atomically;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::RouterError;
+
+const DESCRIPTION: &str = "router.json";
+
+/// Everything that a fitted router needs to come back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Archive {
+    /// The router's kind.
+    pub(crate) kind: String,
+    /// Settings and sizes.
+    values: Map<String, Value>,
+    /// Weights of networks and matrices, as safetensors, by name.
+    blobs: BTreeMap<String, Vec<u8>>,
+    /// Archives of the routers that this one is made of.
+    parts: BTreeMap<String, Archive>,
+}
+
+impl Archive {
+    /// An archive without content of a router of this kind.
+    pub(crate) fn new(kind: &str) -> Self {
+        Self {
+            kind: kind.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Stores a setting or a size.
+    pub fn put<T: Serialize>(&mut self, name: &str, value: &T) {
+        let value = serde_json::to_value(value).expect("settings are plain data");
+        self.values.insert(name.to_owned(), value);
+    }
+
+    /// Reads a setting or a size.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Archive`] if there is none of this name and type.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<T, RouterError> {
+        let value = self
+            .values
+            .get(name)
+            .ok_or_else(|| self.broken(name, "is missing"))?;
+        serde_json::from_value(value.clone()).map_err(|error| self.broken(name, &error.to_string()))
+    }
+
+    /// Stores the bytes of a safetensors file.
+    pub fn put_bytes(&mut self, name: &str, bytes: Vec<u8>) {
+        self.blobs.insert(name.to_owned(), bytes);
+    }
+
+    /// Reads the bytes of a safetensors file.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Archive`] if there is none of this name.
+    pub fn bytes(&self, name: &str) -> Result<&[u8], RouterError> {
+        let bytes = self
+            .blobs
+            .get(name)
+            .ok_or_else(|| self.broken(name, "is missing"))?;
+        Ok(bytes)
+    }
+
+    /// Stores a matrix `[rows, columns]` in double precision.
+    pub fn put_matrix(&mut self, name: &str, matrix: &Array2<f64>) {
+        let bytes: Vec<u8> = matrix
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        let shape = vec![matrix.nrows(), matrix.ncols()];
+        let view = TensorView::new(Dtype::F64, shape, &bytes).expect("eight bytes per value");
+        let file = safetensors::serialize([(name, view)], None).expect("one named tensor");
+        self.put_bytes(name, file);
+    }
+
+    /// Reads a matrix `[rows, columns]`.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Archive`] if there is none of this name, or it is not a matrix in double precision.
+    pub fn matrix(&self, name: &str) -> Result<Array2<f64>, RouterError> {
+        let broken = |error: &dyn std::fmt::Display| self.broken(name, &error.to_string());
+        let file = SafeTensors::deserialize(self.bytes(name)?).map_err(|error| broken(&error))?;
+        let tensor = file.tensor(name).map_err(|error| broken(&error))?;
+        let (Dtype::F64, [rows, columns]) = (tensor.dtype(), tensor.shape()) else {
+            return Err(broken(&"is not a matrix of 64-bit numbers"));
+        };
+        let (values, _) = tensor.data().as_chunks::<8>();
+        let values = values
+            .iter()
+            .map(|bytes| f64::from_le_bytes(*bytes))
+            .collect();
+        Array2::from_shape_vec((*rows, *columns), values).map_err(|error| broken(&error))
+    }
+
+    /// Stores a router that this one is made of.
+    pub fn put_part(&mut self, name: &str, part: Archive) {
+        self.parts.insert(name.to_owned(), part);
+    }
+
+    /// Reads a router that this one is made of.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Archive`] if there is none of this name.
+    pub fn part(&self, name: &str) -> Result<&Archive, RouterError> {
+        let part = self
+            .parts
+            .get(name)
+            .ok_or_else(|| self.broken(name, "is missing"))?;
+        Ok(part)
+    }
+
+    /// Writes the archive as a folder; every file appears whole, the description last.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Io`].
+    pub fn write(&self, folder: &Path) -> Result<(), RouterError> {
+        std::fs::create_dir_all(folder).map_err(RouterError::io(folder))?;
+        for (name, bytes) in &self.blobs {
+            let path = folder.join(format!("{name}.safetensors"));
+            write_atomically(&path, bytes).map_err(RouterError::io(&path))?;
+        }
+        for (name, part) in &self.parts {
+            part.write(&folder.join(name))?;
+        }
+        let description = serde_json::json!({
+            "kind": self.kind,
+            "settings": self.values,
+            "files": self.blobs.keys().collect::<Vec<_>>(),
+            "parts": self.parts.keys().collect::<Vec<_>>(),
+        });
+        let path = folder.join(DESCRIPTION);
+        let text = format!("{description:#}\n");
+        write_atomically(&path, text.as_bytes()).map_err(RouterError::io(&path))
+    }
+
+    /// Reads a folder that [`write`](Self::write) made.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Io`], or [`RouterError::Archive`] for a description that is not one.
+    pub fn read(folder: &Path) -> Result<Self, RouterError> {
+        #[derive(serde::Deserialize)]
+        struct Description {
+            kind: String,
+            settings: Map<String, Value>,
+            files: Vec<String>,
+            parts: Vec<String>,
+        }
+        let path = folder.join(DESCRIPTION);
+        let text = std::fs::read(&path).map_err(RouterError::io(&path))?;
+        let description: Description =
+            serde_json::from_slice(&text).map_err(|error| RouterError::Archive {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+        let mut archive = Archive {
+            kind: description.kind,
+            values: description.settings,
+            ..Archive::default()
+        };
+        for name in description.files {
+            let path = folder.join(format!("{name}.safetensors"));
+            let bytes = std::fs::read(&path).map_err(RouterError::io(&path))?;
+            archive.blobs.insert(name, bytes);
+        }
+        for name in description.parts {
+            let part = Archive::read(&folder.join(&name))?;
+            archive.parts.insert(name, part);
+        }
+        Ok(archive)
+    }
+
+    fn broken(&self, name: &str, reason: &str) -> RouterError {
+        RouterError::Archive {
+            path: format!("{}/{name}", self.kind).into(),
+            reason: reason.to_owned(),
+        }
+    }
+}

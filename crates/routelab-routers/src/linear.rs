@@ -1,0 +1,121 @@
+//! Ridge regression.
+
+use nalgebra::DMatrix;
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use routelab_data::Embeddings;
+use routelab_eval::Scores;
+use routelab_heads::Backend;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, to_f64,
+};
+
+/// Predicts quality and cost of every model by a linear map of the embedding with an intercept:
+/// `min Σ (x w + b - y)² + alpha |w|²`, solved exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Linear {
+    /// Penalty on the weights, above 0.
+    pub alpha: f64,
+}
+
+impl Default for Linear {
+    fn default() -> Self {
+        Self { alpha: 1.0 }
+    }
+}
+
+impl Router for Linear {
+    fn kind(&self) -> &'static str {
+        "linear"
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        match self.alpha > 0.0 && self.alpha.is_finite() {
+            true => Ok(()),
+            false => Err(format!(
+                "`alpha` must be a number above 0, not {}",
+                self.alpha
+            )),
+        }
+    }
+
+    fn fit(&self, train: &TrainingSet, _: &Context) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let targets = ndarray::concatenate![Axis(1), train.quality(), train.cost()];
+        let map = ridge(to_f64(train.x()).view(), targets.view(), self.alpha)?;
+        Ok(Box::new(FittedLinear { map }))
+    }
+}
+
+/// The ridge solution of `targets [rows, outputs]` on `x [rows, dimension]`: weights `[dimension, outputs]` with the
+/// intercepts as a last row.
+///
+/// # Errors
+///
+/// [`RouterError::Singular`] if `alpha` is too small for the numbers at hand.
+pub(crate) fn ridge(
+    x: ArrayView2<f64>,
+    targets: ArrayView2<f64>,
+    alpha: f64,
+) -> Result<Array2<f64>, RouterError> {
+    let mean_of = |values: ArrayView2<f64>| -> Array1<f64> {
+        values
+            .mean_axis(Axis(0))
+            .expect("a training set has at least one query")
+    };
+    let (x_mean, target_mean) = (mean_of(x), mean_of(targets));
+    let x = &x - &x_mean;
+    let targets = &targets - &target_mean;
+
+    let mut gram = x.t().dot(&x);
+    gram.diag_mut().mapv_inplace(|value| value + alpha);
+    let right = x.t().dot(&targets);
+    let (dimension, outputs) = right.dim();
+    let factor = to_nalgebra(&gram).cholesky().ok_or(RouterError::Singular {
+        what: "the covariance of the embeddings",
+    })?;
+    let solution = factor.solve(&to_nalgebra(&right));
+
+    let mut map = Array2::zeros((dimension + 1, outputs));
+    for ((row, output), value) in map.slice_mut(s![..dimension, ..]).indexed_iter_mut() {
+        *value = solution[(row, output)];
+    }
+    let intercepts = &target_mean - &x_mean.dot(&map.slice(s![..dimension, ..]));
+    map.row_mut(dimension).assign(&intercepts);
+    Ok(map)
+}
+
+fn to_nalgebra(matrix: &Array2<f64>) -> DMatrix<f64> {
+    DMatrix::from_row_iterator(matrix.nrows(), matrix.ncols(), matrix.iter().copied())
+}
+
+struct FittedLinear {
+    /// Weights `[dimension, 2 · models]` (quality, then cost) and intercepts in the last row.
+    map: Array2<f64>,
+}
+
+impl FittedRouter for FittedLinear {
+    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
+        let dimension = self.map.nrows() - 1;
+        check_dimension(dimension, queries)?;
+        let x = to_f64(queries.values());
+        let predicted = x.dot(&self.map.slice(s![..dimension, ..])) + self.map.row(dimension);
+        let models = predicted.ncols() / 2;
+        Ok(Scores::new(
+            predicted.slice(s![.., ..models]).to_owned(),
+            predicted.slice(s![.., models..]).to_owned(),
+        )?)
+    }
+
+    fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
+        archive.put_matrix("map", &self.map);
+        Ok(())
+    }
+}
+
+pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRouter>, RouterError> {
+    Ok(Box::new(FittedLinear {
+        map: archive.matrix("map")?,
+    }))
+}
