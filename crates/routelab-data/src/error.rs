@@ -265,6 +265,22 @@ pub enum DataError {
         /// The compression.
         codec: String,
     },
+    /// A pickle that is damaged or holds something else.
+    #[error("{path}: not a pickle that can be read ({detail}); download it again, or write it as Parquet with pandas' `to_parquet`", path = path.display())]
+    Pickle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        detail: String,
+    },
+    /// A pickle that mentions a name which no table needs. Nothing of a pickle is ever executed.
+    #[error("{path} asks for {name:?}, which a table does not need, so it was not read (no code of a pickle is ever run); if you trust the file, write it as Parquet with pandas' `to_parquet`", path = path.display())]
+    PickleName {
+        /// The file.
+        path: PathBuf,
+        /// The Python name.
+        name: String,
+    },
     /// A Parquet column of a type that is not text, a number or a truth value.
     #[error("{path}, column {column:?}: cannot read the type {found}; expected text, a number or true/false", path = path.display())]
     ColumnType {

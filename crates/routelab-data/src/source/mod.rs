@@ -1,5 +1,6 @@
 //! The published formats: one file each, and this list.
 
+mod pickle;
 mod python_list;
 pub mod routelab;
 mod routerbench;
@@ -41,9 +42,9 @@ pub struct FormatInfo {
 const FORMATS: &[FormatInfo] = &[
     FormatInfo {
         name: "routerbench",
-        description: "RouterBench, one row per query: sample_id, prompt, eval_name, MODEL, MODEL|total_cost",
+        description: "RouterBench (Hu et al. 2024): routerbench_0shot.pkl, routerbench_5shot.pkl, routerbench_raw.pkl, or the same columns as CSV or Parquet",
         modality: Modality::Text,
-        extension: "csv",
+        extension: "pkl, csv, parquet",
         read: routerbench::read,
     },
     FormatInfo {
@@ -55,9 +56,9 @@ const FORMATS: &[FormatInfo] = &[
     },
     FormatInfo {
         name: "tabular",
-        description: "any CSV, JSON Lines, JSON or Parquet file whose columns the experiment declares",
+        description: "any CSV, JSON Lines, JSON, Parquet or pandas pickle file whose columns the experiment declares",
         modality: Modality::TextAndImage,
-        extension: "csv, tsv, jsonl, json, parquet",
+        extension: "csv, tsv, jsonl, json, parquet, pkl",
         read: tabular::read,
     },
 ];

@@ -1,7 +1,9 @@
-//! RouterBench (Hu et al. 2024), wide: one row per query, a column `MODEL` with its quality and `MODEL|total_cost` with its
-//! cost in US dollars.
+//! RouterBench (Hu et al. 2024). `routerbench_0shot.pkl` and `routerbench_5shot.pkl` are wide: one row per query, a column
+//! `MODEL` with its quality and `MODEL|total_cost` with its cost in US dollars. `routerbench_raw.pkl` is long: one row per
+//! query and model, `performance` and `cost`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use crate::error::DataError;
 use crate::report::Loaded;
@@ -10,9 +12,8 @@ use crate::source::rows::Rows;
 use crate::source::tabular::{self, Layout, TabularSchema};
 use crate::spec::DataSpec;
 
-/// The columns as published. A model is a column that has a `|total_cost` beside it, so `MODEL|model_response` and
-/// `oracle_model_to_route_to` are none.
-fn schema() -> TabularSchema {
+/// The columns as published.
+fn schema(layout: Layout) -> TabularSchema {
     TabularSchema {
         file: None,
         id: vec!["sample_id".to_owned()],
@@ -21,36 +22,68 @@ fn schema() -> TabularSchema {
         image: None,
         group: None,
         cost_unit: "US dollars".to_owned(),
-        layout: Layout::Wide {
-            quality: "{model}".to_owned(),
-            cost: Some("{model}|total_cost".to_owned()),
-            models: None,
-        },
+        layout,
     }
 }
 
-/// Reads a wide file. Prompts were published as Python lists, `['…']`: a list of one string becomes that string, so that an
-/// encoder sees the text that the models saw; anything else stays exactly as published. The report counts both.
+/// A model is a column that has a `|total_cost` beside it, so `MODEL|model_response` and `oracle_model_to_route_to` are none.
+fn wide() -> Layout {
+    Layout::Wide {
+        quality: "{model}".to_owned(),
+        cost: Some("{model}|total_cost".to_owned()),
+        models: None,
+    }
+}
+
+fn long() -> Layout {
+    Layout::Long {
+        model: "model_name".to_owned(),
+        quality: "performance".to_owned(),
+        cost: Some("cost".to_owned()),
+    }
+}
+
+/// Reads a file, which is long if it has a column `model_name`. Prompts were published as Python lists, `['…']`: a list of
+/// one string becomes that string, so that an encoder sees the text that the models saw; anything else stays exactly as
+/// published. In the long layout a sample is one query, whose prompt is that of its first row. The report counts all this.
 pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
-    let schema = schema();
-    let rows = Rows::open(&spec.path, schema.file)?;
+    let rows = Rows::open(&spec.path, None)?;
+    let is_long = rows.columns().iter().any(|column| column == "model_name");
+    let schema = schema(if is_long { long() } else { wide() });
     let mut builder = tabular::builder(spec, &schema)?;
-    let (mut unwrapped, mut kept) = (0, 0);
+    let (mut unwrapped, mut kept, mut different) = (0, 0, 0);
+    let mut first_prompts: HashMap<String, String> = HashMap::new();
     tabular::fill(&rows, &schema, &mut builder, &mut |_, found| {
-        for piece in &mut found.prompt {
-            match single_string(piece) {
-                Some(text) => {
-                    unwrapped += 1;
-                    *piece = Cow::Owned(text);
-                }
-                None => kept += 1,
+        let Some(prompt) = found.prompt.first_mut() else {
+            return Ok(());
+        };
+        let text = single_string(prompt);
+        if let (true, Some(first)) = (is_long, first_prompts.get(&found.query.id)) {
+            let same = text.as_deref().unwrap_or(prompt) == first;
+            different += usize::from(!same);
+            *prompt = Cow::Owned(first.clone());
+            return Ok(());
+        }
+        match text {
+            Some(text) => {
+                unwrapped += 1;
+                *prompt = Cow::Owned(text);
             }
+            None => kept += 1,
+        }
+        if is_long {
+            first_prompts.insert(found.query.id.clone(), prompt.clone().into_owned());
         }
         Ok(())
     })?;
     if unwrapped > 0 {
         builder.note(format!(
             "prompts: {unwrapped} Python lists of one string became that string, {kept} stayed as published"
+        ));
+    }
+    if different > 0 {
+        builder.note(format!(
+            "prompts: {different} rows had another prompt than the first row of their sample, which is the one kept"
         ));
     }
     builder.finish()

@@ -1,4 +1,4 @@
-//! Tables in CSV, JSON Lines, JSON or Parquet whose columns a schema declares.
+//! Tables in CSV, JSON Lines, JSON, Parquet or pickles of pandas whose columns a schema declares.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,8 @@ pub enum FileKind {
     Json,
     /// Apache Parquet, `.parquet`.
     Parquet,
+    /// A pickled pandas DataFrame, `.pkl` or `.pickle`; read without running anything, and held in memory.
+    Pickle,
 }
 
 /// Which columns of a tabular file hold what. Columns that the schema does not name are ignored, and listed in the report.

@@ -1,4 +1,5 @@
-//! Rows of tabular files, one at a time whatever the file is, so that memory does not grow with the file.
+//! Rows of tabular files, one at a time whatever the file is, so that memory does not grow with the file; only a pickle
+//! has to be held as a whole.
 
 mod csv;
 mod json;
@@ -9,6 +10,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Place};
+use crate::source::pickle::frame::Frame;
 use crate::source::tabular::FileKind;
 
 pub(crate) use json::for_each_object;
@@ -73,6 +75,7 @@ enum Kind {
         keys: Vec<json::KeyPath>,
     },
     Parquet,
+    Pickle(Box<Frame>),
 }
 
 impl Rows {
@@ -86,6 +89,10 @@ impl Rows {
         let (columns, kind) = match kind {
             FileKind::Csv => (csv::columns(path)?, Kind::Csv),
             FileKind::Parquet => (parquet::columns(path)?, Kind::Parquet),
+            FileKind::Pickle => {
+                let frame = Frame::read(path)?;
+                (frame.columns().to_vec(), Kind::Pickle(Box::new(frame)))
+            }
             FileKind::Json | FileKind::JsonLines => {
                 let keys = json::columns(path, kind)?;
                 (
@@ -139,6 +146,7 @@ impl Rows {
         match &self.kind {
             Kind::Csv => csv::for_each(&self.path, &self.columns, wanted, each),
             Kind::Parquet => parquet::for_each(&self.path, wanted, each),
+            Kind::Pickle(frame) => frame.for_each(wanted, each),
             Kind::Json { file, keys } => {
                 let keys: Vec<&json::KeyPath> =
                     wanted.iter().map(|&column| &keys[column]).collect();
@@ -162,10 +170,11 @@ fn kind_by_extension(path: &Path) -> Result<FileKind, DataError> {
         "jsonl" | "ndjson" => Ok(FileKind::JsonLines),
         "json" => Ok(FileKind::Json),
         "parquet" => Ok(FileKind::Parquet),
+        "pkl" | "pickle" => Ok(FileKind::Pickle),
         _ => Err(DataError::Spec {
             key: "path",
-            problem: format!("{} does not end in .csv, .tsv, .jsonl, .ndjson, .json or .parquet", path.display()),
-            remedy: "say how it is written: `file = \"csv\"` in its schema (or json-lines, json, parquet)".to_owned(),
+            problem: format!("{} does not end in .csv, .tsv, .jsonl, .ndjson, .json, .parquet or .pkl", path.display()),
+            remedy: "say how it is written: `file = \"csv\"` in its schema (or json-lines, json, parquet, pickle)".to_owned(),
         }),
     }
 }
@@ -185,6 +194,7 @@ fn check_not_empty(path: &Path, kind: FileKind) -> Result<(), DataError> {
         FileKind::JsonLines => "one JSON object per line",
         FileKind::Json => "a JSON array of objects",
         FileKind::Parquet => "a Parquet file",
+        FileKind::Pickle => "a pickled pandas DataFrame",
     };
     if metadata.len() == 0 {
         Err(DataError::EmptyFile {
