@@ -7,6 +7,7 @@
 mod cache;
 mod device;
 mod error;
+mod kernels;
 mod table;
 mod text;
 mod transformer;

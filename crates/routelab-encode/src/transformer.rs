@@ -2,14 +2,14 @@
 
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
-use burn::tensor::activation;
 use burn::tensor::module::attention;
 use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
-use crate::EncodeError;
+use crate::device::is_processor;
 use crate::weights::Weights;
+use crate::{EncodeError, kernels};
 
 /// Sequences of equal length that lie side by side in a packed batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,11 +78,18 @@ impl SelfAttention {
             .reshape([run.count, run.length, 3, self.heads, head])
             .permute([2, 0, 3, 1, 4]);
         let [q, k, v] = [0, 1, 2].map(|part| qkv.clone().select_dim::<4>(0, part));
-        let options = AttentionModuleOptions {
-            is_causal: causal,
-            ..Default::default()
+        // [count, heads, length, head]
+        let mixed = if is_processor(&q.device()) && !causal {
+            let scores = q.matmul(k.transpose()); // [count, heads, length, length]
+            kernels::scaled_softmax(scores, 1.0 / (head as f32).sqrt()).matmul(v)
+        } else {
+            let options = AttentionModuleOptions {
+                is_causal: causal,
+                ..Default::default()
+            };
+            attention(q, k, v, None, None, options)
         };
-        attention(q, k, v, None, None, options) // [count, heads, length, head]
+        mixed
             .swap_dims(1, 2)
             .reshape([run.count * run.length, width])
     }
@@ -101,8 +108,8 @@ pub(crate) enum Activation {
 impl Activation {
     fn forward(self, x: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Gelu => activation::gelu(x),
-            Self::QuickGelu => x.clone() * activation::sigmoid(x * 1.702),
+            Self::Gelu => kernels::gelu(x),
+            Self::QuickGelu => kernels::quick_gelu(x),
         }
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use common::{WORDS, golden, largest_difference, minilm_folder, numbers, tiny_bert};
-use routelab_encode::{Encoder, MAX_TOKENS, MiniLm, Query};
+use routelab_data::{DataSpec, Embeddings, load};
+use routelab_encode::{Encoder, MAX_TOKENS, MiniLm, Query, embed_table};
 use serde_json::Value;
 
 fn devices() -> Vec<Device> {
@@ -233,5 +234,36 @@ fn broken_tokenizers_and_configurations_are_refused() {
             fs::write(&path, text.replace(from, to)).unwrap();
         });
         assert_names(&message, &["config.json", named]);
+    }
+}
+
+#[test]
+fn the_shipped_embeddings_are_those_of_the_shipped_prompts() {
+    let folder = common::root().join("datasets/routerbench-slice");
+    let table = load(&DataSpec::read(&folder).unwrap()).unwrap().table;
+    let shipped = Embeddings::read(&folder.join("minilm.safetensors"), table.ids()).unwrap();
+    assert_eq!(shipped.values().dim(), (table.len(), 384));
+    for row in shipped.values().rows() {
+        assert!(
+            (row.dot(&row) - 1.0).abs() < 1e-2,
+            "length {}",
+            row.dot(&row)
+        );
+    }
+    let Some(folder) = minilm_folder() else {
+        return;
+    };
+    let encoder = MiniLm::load(&folder, &Device::flex()).unwrap();
+    assert_eq!(shipped.encoder(), encoder.id());
+    // A few rows spread over the table; half precision keeps three digits.
+    let rows: Vec<usize> = (0..table.len()).step_by(table.len() / 8).collect();
+    let computed = embed_table(&encoder, &table.select(&rows), &|_, _| ()).unwrap();
+    for (computed, shipped) in computed
+        .values()
+        .rows()
+        .into_iter()
+        .zip(shipped.select(&rows).values().rows())
+    {
+        assert!(largest_difference(computed, shipped) < 2e-4);
     }
 }

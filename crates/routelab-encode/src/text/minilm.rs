@@ -16,8 +16,9 @@ use crate::{EncodeError, Encoder, Query, hex, normalise};
 /// Tokens kept of a text, the two special ones included.
 pub const MAX_TOKENS: usize = 256;
 
-/// Tokens per pass on a processor: the widest intermediate result (tokens × 1536 numbers) stays in its cache.
-const PROCESSOR_BATCH: usize = 512;
+/// Tokens per pass on a processor: intermediate results (at most tokens × 1536 numbers) stay in its cache, and are small
+/// enough that the allocator reuses memory instead of asking the system for fresh pages.
+const PROCESSOR_BATCH: usize = 256;
 /// Tokens per pass on a graphics card, which wants much work at once.
 const GRAPHICS_BATCH: usize = 16_384;
 
