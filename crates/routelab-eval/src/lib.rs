@@ -6,7 +6,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`rule`] | the decision: feasible models, ties, the margin rule |
+//! | [`rule`] | the decision: feasible models, ties, the margin rule, one price for all queries |
 //! | [`budget`] | quantiles of predicted costs, or a fixed grid |
 //! | [`sweep`](mod@sweep) | points and call rates at every budget |
 //! | [`curve`] | Pareto front, nAUC in three conventions, AIQ, peak, QNC, PerfGain, CostSave, ParetoDist |
@@ -33,6 +33,7 @@ mod metric;
 pub mod ranking;
 pub mod rule;
 pub mod sweep;
+mod trade_off;
 pub mod two_model;
 mod unbounded;
 
@@ -42,5 +43,5 @@ pub use error::EvalError;
 pub use evaluate::{Evaluation, EvaluationOptions, evaluate, shared_interval};
 pub use matrices::{Scores, Truth, oracle};
 pub use metric::Metric;
-pub use rule::{Infeasible, Rule, Ties, choose};
+pub use rule::{Decision, Infeasible, Rule, Ties, choose};
 pub use sweep::{Point, sweep};

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sweep::Paths;
 use crate::{EvalError, Scores};
 
 /// What happens to a query for which no model is predicted to be within the budget.
@@ -28,11 +29,33 @@ pub enum Ties {
     First,
 }
 
+/// What a budget `B` means and what is taken under it. Most routers predict and leave the decision to
+/// [`Decision::WithinBudget`]; some are defined by their decision.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Decision {
+    /// `B` limits every query: affordable are the models with `ĉ <= B`. Without a margin the best `q̂` among them is
+    /// taken. With a margin `δ > 0` it is the cheapest (by `ĉ`) of those with `q̂ >= best - δ`; equal `ĉ` goes to the
+    /// larger `q̂`, then to the smaller index, and [`Ties`] has nothing left to decide.
+    WithinBudget {
+        /// `δ >= 0`, in the unit of `q̂`.
+        #[serde(default)]
+        margin: f64,
+    },
+    /// `B` limits the mean: every query takes `argmax q̂ - λ ĉ` with the smallest common price `λ >= 0` for which the
+    /// mean `ĉ` of what is taken is at most `B`. Equal values go to the smaller `ĉ`, then to the smaller index, whatever
+    /// [`Ties`] says. If even the cheapest models are above `B` on average, [`Infeasible`] decides for every query.
+    /// The price belongs to the queries at hand; resampling them keeps it.
+    TradeOff,
+}
+
+impl Default for Decision {
+    fn default() -> Self {
+        Decision::WithinBudget { margin: 0.0 }
+    }
+}
+
 /// How a choice follows from `q̂`, `ĉ` and a budget `B`.
-///
-/// Affordable are the models with `ĉ <= B`. Without a margin the best `q̂` among them is taken. With a margin
-/// `δ > 0` it is the cheapest (by `ĉ`) of those with `q̂ >= best - δ`; equal `ĉ` goes to the larger `q̂`, then to
-/// the smaller index, and `ties` has nothing left to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rule {
@@ -40,8 +63,8 @@ pub struct Rule {
     pub infeasible: Infeasible,
     /// What to do when several are best.
     pub ties: Ties,
-    /// `δ >= 0`, in the unit of `q̂`.
-    pub margin: f64,
+    /// What the budget means.
+    pub decision: Decision,
 }
 
 impl Rule {
@@ -49,46 +72,65 @@ impl Rule {
     pub const LEGACY: Rule = Rule {
         infeasible: Infeasible::First,
         ties: Ties::First,
-        margin: 0.0,
+        decision: Decision::WithinBudget { margin: 0.0 },
     };
 
     /// # Errors
     /// [`EvalError::Option`] unless the margin is finite and not negative.
     pub fn validate(&self) -> Result<(), EvalError> {
-        if self.margin.is_finite() && self.margin >= 0.0 {
-            return Ok(());
+        match self.decision {
+            Decision::WithinBudget { margin } if !(margin.is_finite() && margin >= 0.0) => {
+                Err(EvalError::Option {
+                    option: "margin",
+                    value: margin.to_string(),
+                    expected: "a finite number, 0 or more",
+                })
+            }
+            Decision::WithinBudget { .. } | Decision::TradeOff => Ok(()),
         }
-        Err(EvalError::Option {
-            option: "margin",
-            value: self.margin.to_string(),
-            expected: "a finite number, 0 or more",
-        })
     }
 }
 
 /// The model chosen for every query at one budget: `N` indices below `M`.
 ///
-/// `budget` is in the unit of `ĉ`; infinity means no limit.
+/// `budget` is in the unit of `ĉ`; infinity means no limit. With [`Decision::TradeOff`] the choices of the queries depend on
+/// each other; a single query takes the best of its trade-offs that it can afford.
 pub fn choose(scores: &Scores, budget: f64, rule: &Rule) -> Vec<usize> {
-    let mut order = Vec::with_capacity(scores.models());
-    (0..scores.queries())
-        .map(|row| {
-            let mut path = RowPath::new(scores, row, rule, &mut order);
-            let mut choice = path.fallback();
-            while let Some((threshold, model)) = path.next() {
-                if threshold > budget {
-                    break;
-                }
-                choice = model;
-            }
-            choice
-        })
-        .collect()
+    let paths = Paths::new(scores, &[budget], rule);
+    paths.rows.iter().map(|path| path.last()).collect()
 }
 
 /// Total order of numbers in which both zeros are equal; not-a-number comes last instead of breaking a sort.
 pub(crate) fn ascending(a: f64, b: f64) -> Ordering {
     (a + 0.0).total_cmp(&(b + 0.0))
+}
+
+/// The models of a query in ascending order of `ĉ`; of equal ones the larger `q̂` first, then the smaller index.
+pub(crate) fn order_by_cost(scores: &Scores, row: usize, order: &mut Vec<usize>) {
+    order.clear();
+    order.extend(0..scores.models());
+    order.sort_unstable_by(|&a, &b| {
+        ascending(scores.cost[[row, a]], scores.cost[[row, b]])
+            .then_with(|| ascending(scores.quality[[row, b]], scores.quality[[row, a]]))
+            .then(a.cmp(&b))
+    });
+}
+
+/// The choice of a query while nothing is affordable; `order` from [`order_by_cost`].
+pub(crate) fn fallback(scores: &Scores, row: usize, rule: &Rule, order: &[usize]) -> usize {
+    match rule.infeasible {
+        Infeasible::First => 0,
+        Infeasible::Cheapest => {
+            let cost = |m: usize| scores.cost[[row, m]];
+            let cheapest = cost(order[0]);
+            order
+                .iter()
+                .copied()
+                .take_while(|&m| ascending(cost(m), cheapest).is_eq())
+                .min()
+                .unwrap_or(0)
+        }
+    }
 }
 
 /// One query's choices as its budget grows. Yields `(ĉ, choice from this budget on)` in ascending order of `ĉ`,
@@ -98,6 +140,7 @@ pub(crate) struct RowPath<'a> {
     scores: &'a Scores,
     row: usize,
     rule: &'a Rule,
+    margin: f64,
     order: &'a [usize],
     /// How many models of `order` are affordable by now.
     seen: usize,
@@ -110,18 +153,19 @@ pub(crate) struct RowPath<'a> {
 
 impl<'a> RowPath<'a> {
     /// `order` is scratch space, so that a sweep does not allocate once per query.
-    pub fn new(scores: &'a Scores, row: usize, rule: &'a Rule, order: &'a mut Vec<usize>) -> Self {
-        order.clear();
-        order.extend(0..scores.models());
-        order.sort_unstable_by(|&a, &b| {
-            ascending(scores.cost[[row, a]], scores.cost[[row, b]])
-                .then_with(|| ascending(scores.quality[[row, b]], scores.quality[[row, a]]))
-                .then(a.cmp(&b))
-        });
+    pub fn new(
+        scores: &'a Scores,
+        row: usize,
+        rule: &'a Rule,
+        margin: f64,
+        order: &'a mut Vec<usize>,
+    ) -> Self {
+        order_by_cost(scores, row, order);
         Self {
             scores,
             row,
             rule,
+            margin,
             order,
             seen: 0,
             qualifying: 0,
@@ -132,19 +176,7 @@ impl<'a> RowPath<'a> {
 
     /// The choice while nothing is affordable.
     pub fn fallback(&self) -> usize {
-        match self.rule.infeasible {
-            Infeasible::First => 0,
-            Infeasible::Cheapest => {
-                let cost = |m: usize| self.scores.cost[[self.row, m]];
-                let cheapest = cost(self.order[0]);
-                self.order
-                    .iter()
-                    .copied()
-                    .take_while(|&m| ascending(cost(m), cheapest).is_eq())
-                    .min()
-                    .unwrap_or(0)
-            }
-        }
+        fallback(self.scores, self.row, self.rule, self.order)
     }
 
     /// The next budget at which something becomes affordable, and the choice from there on.
@@ -165,11 +197,11 @@ impl<'a> RowPath<'a> {
                 self.first_best = self.first_best.min(model);
             }
         }
-        let bar = self.best - self.rule.margin;
+        let bar = self.best - self.margin;
         while self.qualifying + 1 < self.seen && quality(self.order[self.qualifying]) < bar {
             self.qualifying += 1;
         }
-        let choice = if self.rule.margin == 0.0 && self.rule.ties == Ties::First {
+        let choice = if self.margin == 0.0 && self.rule.ties == Ties::First {
             self.first_best
         } else {
             self.order[self.qualifying]

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{check_grid, sorted_distinct};
 use crate::exact::FixedPoint;
 use crate::matrices::check_pair;
-use crate::rule::{RowPath, ascending};
-use crate::{EvalError, Rule, Scores, Truth};
+use crate::rule::{Decision, RowPath, ascending};
+use crate::{EvalError, Rule, Scores, Truth, trade_off};
 
 /// One operating point of a router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,28 @@ pub(crate) struct Path {
 }
 
 impl Path {
+    pub fn starting_with(first: usize) -> Self {
+        Self {
+            first,
+            changes: Vec::new(),
+        }
+    }
+
+    /// Adds a choice that holds from the budget at position `at` on, which is not before that of the last one.
+    pub fn push(&mut self, at: usize, model: usize) {
+        if at == 0 {
+            self.first = model;
+            return;
+        }
+        // Of several changes before the same budget only the last is ever seen.
+        if self.changes.last().is_some_and(|&(when, _)| when == at) {
+            self.changes.pop();
+        }
+        if self.last() != model {
+            self.changes.push((at, model));
+        }
+    }
+
     /// The choice at the largest budget.
     pub fn last(&self) -> usize {
         self.changes.last().map_or(self.first, |&(_, model)| model)
@@ -68,31 +90,28 @@ impl Path {
 impl Paths {
     /// `budgets` ascending and not empty.
     pub fn new(scores: &Scores, budgets: &[f64], rule: &Rule) -> Self {
+        match rule.decision {
+            Decision::WithinBudget { margin } => Self::within(scores, budgets, rule, margin),
+            Decision::TradeOff => trade_off::paths(scores, budgets, rule),
+        }
+    }
+
+    /// Every query by itself, since the budget limits every query.
+    fn within(scores: &Scores, budgets: &[f64], rule: &Rule, margin: f64) -> Self {
         let rows = (0..scores.queries())
             .into_par_iter()
             .with_min_len(256)
             .map_init(Vec::new, |order, row| {
-                let mut path = RowPath::new(scores, row, rule, order);
-                let mut first = path.fallback();
-                let mut changes: Vec<(usize, usize)> = Vec::new();
-                while let Some((threshold, model)) = path.next() {
+                let mut choices = RowPath::new(scores, row, rule, margin, order);
+                let mut path = Path::starting_with(choices.fallback());
+                while let Some((threshold, model)) = choices.next() {
                     let at = budgets.partition_point(|&b| ascending(b, threshold).is_lt());
                     if at == budgets.len() {
                         break;
                     }
-                    if at == 0 {
-                        first = model;
-                        continue;
-                    }
-                    // Of several changes before the same budget only the last is ever seen.
-                    if changes.last().is_some_and(|&(when, _)| when == at) {
-                        changes.pop();
-                    }
-                    if changes.last().map_or(first, |&(_, before)| before) != model {
-                        changes.push((at, model));
-                    }
+                    path.push(at, model);
                 }
-                Path { first, changes }
+                path
             })
             .collect();
         Self { rows }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, array};
 use routelab_eval::{
-    Budgets, CurvePoint, EvalError, EvaluationOptions, Infeasible, Metric, Rule, Scores,
+    Budgets, CurvePoint, Decision, EvalError, EvaluationOptions, Infeasible, Metric, Rule, Scores,
     SharedInterval, Ties, Truth, bootstrap, choose, collapse, curve, evaluate, margin, oracle,
     pareto_dist, ranking, spaced_grid, sweep, two_model,
 };
@@ -123,7 +123,7 @@ fn decisions_follow_the_rule() {
     let rule = |infeasible, ties, margin| Rule {
         infeasible,
         ties,
-        margin,
+        decision: Decision::WithinBudget { margin },
     };
     let plain = Rule::default();
     assert_eq!(choose(&scores, 1.0, &plain), [0]);
@@ -233,6 +233,52 @@ fn entropy_counts_models_in_use() {
     near(collapse::entropy(&[0.5, 0.5, 0.0]), 2.0_f64.ln());
     near(collapse::effective_models(&[0.25; 4]), 4.0);
     near(collapse::effective_models(&[0.0, 1.0]), 1.0);
+}
+
+#[test]
+fn one_price_for_all_queries() {
+    // Slopes of query 0: 0.4 / 1 to model 1, then 0.1 / 2 to model 2. Of query 1: model 1 is under the line from 0 to 2,
+    // which has the slope 0.6 / 3. Query 2 is best off with its cheapest model at any price.
+    let scores = Scores::new(
+        array![[0.2, 0.6, 0.7], [0.1, 0.2, 0.7], [0.9, 0.5, 0.9]],
+        array![[1.0, 2.0, 4.0], [1.0, 2.0, 4.0], [1.0, 2.0, 4.0]],
+    )
+    .unwrap();
+    let rule = Rule {
+        decision: Decision::TradeOff,
+        ..Rule::default()
+    };
+    // Mean costs: 1, then 4/3 at prices below 0.4, 7/3 below 0.2, 3 below 0.05.
+    for (budget, expected) in [
+        (0.5, [0, 0, 0]),
+        (1.0, [0, 0, 0]),
+        (1.3, [0, 0, 0]),
+        (1.4, [1, 0, 0]),
+        (2.3, [1, 0, 0]),
+        (2.4, [1, 2, 0]),
+        (3.0, [2, 2, 0]),
+        (f64::INFINITY, [2, 2, 0]),
+    ] {
+        assert_eq!(choose(&scores, budget, &rule), expected, "budget {budget}");
+    }
+    let dear_first = Scores::new(array![[0.8, 0.9]], array![[2.0, 1.0]]).unwrap();
+    let first = Rule {
+        infeasible: Infeasible::First,
+        ..rule
+    };
+    assert_eq!(choose(&dear_first, 0.5, &rule), [1]);
+    assert_eq!(choose(&dear_first, 0.5, &first), [0]);
+    assert_eq!(choose(&dear_first, 1.0, &first), [1]);
+}
+
+#[test]
+fn a_decision_is_one_table_in_a_file() {
+    let text = r#"{"kind":"within-budget","margin":0.05}"#;
+    let margin: Decision = serde_json::from_str(text).unwrap();
+    assert_eq!(margin, Decision::WithinBudget { margin: 0.05 });
+    assert_eq!(serde_json::to_string(&margin).unwrap(), text);
+    let trade_off: Decision = serde_json::from_str(r#"{"kind":"trade-off"}"#).unwrap();
+    assert_eq!(trade_off, Decision::TradeOff);
 }
 
 #[test]
@@ -486,7 +532,7 @@ fn bad_requests_are_errors_with_a_place_and_a_value() {
         },
         EvaluationOptions {
             rule: Rule {
-                margin: f64::NAN,
+                decision: Decision::WithinBudget { margin: f64::NAN },
                 ..Rule::default()
             },
             ..options

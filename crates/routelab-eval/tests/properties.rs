@@ -4,8 +4,8 @@ use ndarray::{Array2, Axis};
 use proptest::prelude::*;
 use routelab_eval::bootstrap::{self, Replicates};
 use routelab_eval::{
-    Budgets, EvaluationOptions, Infeasible, Metric, Point, Rule, Scores, Ties, Truth, choose,
-    collapse, evaluate, oracle, sweep,
+    Budgets, Decision, EvaluationOptions, Infeasible, Metric, Point, Rule, Scores, Ties, Truth,
+    choose, collapse, evaluate, oracle, sweep,
 };
 
 /// Real and predicted quality and cost of the same queries and models.
@@ -97,8 +97,22 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         .prop_map(|(infeasible, ties, margin)| Rule {
             infeasible,
             ties,
-            margin,
+            decision: Decision::WithinBudget { margin },
         })
+}
+
+fn within_budget(rule: Rule) -> Rule {
+    Rule {
+        decision: Decision::default(),
+        ..rule
+    }
+}
+
+fn trade_off(rule: Rule) -> Rule {
+    Rule {
+        decision: Decision::TradeOff,
+        ..rule
+    }
 }
 
 /// The decision as its definition reads.
@@ -113,18 +127,71 @@ fn decide(scores: &Scores, row: usize, budget: f64, rule: &Rule) -> usize {
             Infeasible::Cheapest => (0..cost.len()).min_by(by_cost).unwrap(),
         };
     }
+    let Decision::WithinBudget { margin } = rule.decision else {
+        panic!("a trade-off is not decided query by query");
+    };
     let best = feasible
         .iter()
         .map(|&m| quality[m])
         .fold(f64::NEG_INFINITY, f64::max);
     let mut good = feasible
         .into_iter()
-        .filter(|&m| quality[m] >= best - rule.margin);
-    if rule.margin == 0.0 && rule.ties == Ties::First {
+        .filter(|&m| quality[m] >= best - margin);
+    if margin == 0.0 && rule.ties == Ties::First {
         return good.next().unwrap();
     }
     good.min_by(|a, b| by_cost(a, b).then(quality[*b].total_cmp(&quality[*a])))
         .unwrap()
+}
+
+/// Whole numbers, so that a scan of prices can be exact.
+fn whole(rows: usize, columns: usize, most: i64) -> impl Strategy<Value = Array2<i64>> {
+    prop::collection::vec(0..=most, rows * columns)
+        .prop_map(move |values| Array2::from_shape_vec((rows, columns), values).unwrap())
+}
+
+/// The trade-off as its definition reads: the smallest price, among 0 and all at which a choice can change, whose choices
+/// are affordable on average. A price is a fraction of whole numbers.
+fn scan_prices(
+    quality: &Array2<i64>,
+    cost: &Array2<i64>,
+    budget: f64,
+    infeasible: Infeasible,
+) -> Vec<usize> {
+    let (n, m) = quality.dim();
+    let mut prices = vec![(0, 1), (1000, 1)];
+    for row in 0..n {
+        for (a, b) in (0..m).flat_map(|a| (0..m).map(move |b| (a, b))) {
+            let run = cost[[row, b]] - cost[[row, a]];
+            let rise = quality[[row, b]] - quality[[row, a]];
+            if run > 0 && rise > 0 {
+                prices.push((rise, run));
+            }
+        }
+    }
+    prices.sort_by(|a, b| (a.0 * b.1).cmp(&(b.0 * a.1)));
+    for (rise, run) in prices {
+        let choices: Vec<usize> = (0..n)
+            .map(|row| {
+                let value = |model: usize| quality[[row, model]] * run - rise * cost[[row, model]];
+                (0..m)
+                    .min_by_key(|&model| (-value(model), cost[[row, model]], model))
+                    .unwrap()
+            })
+            .collect();
+        let spent: i64 = (choices.iter().enumerate())
+            .map(|(row, &model)| cost[[row, model]])
+            .sum();
+        if spent as f64 <= budget * n as f64 {
+            return choices;
+        }
+    }
+    (0..n)
+        .map(|row| match infeasible {
+            Infeasible::First => 0,
+            Infeasible::Cheapest => (0..m).min_by_key(|&model| cost[[row, model]]).unwrap(),
+        })
+        .collect()
 }
 
 fn naive_sweep(case: &Case, budgets: &[f64], rule: &Rule) -> Vec<Point> {
@@ -184,10 +251,61 @@ proptest! {
     }
 
     #[test]
+    fn fast_trade_offs_equal_a_scan_of_all_prices(
+        quality in (1_usize..8, 1_usize..6).prop_flat_map(|(n, m)| whole(n, m, 6)),
+        seed in any::<u64>(),
+        rule in any_rule().prop_map(trade_off),
+    ) {
+        let (n, m) = quality.dim();
+        // Costs from the same few numbers, some of them below 0, as regressions give them.
+        let mut state = seed;
+        let cost = quality.mapv(|_: i64| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as i64 % 7 - 1
+        });
+        let scores = Scores::new(quality.mapv(|v| v as f64), cost.mapv(|v| v as f64)).unwrap();
+        let budgets: Vec<f64> = (-6..=28).map(|quarter| f64::from(quarter) / 4.0).collect();
+        let zeros = Array2::zeros((n, m));
+        let truth = Truth::new(scores.quality.view(), zeros.view()).unwrap();
+        let fast = sweep(&truth, &scores, &budgets, &rule).unwrap();
+        for (point, &budget) in fast.iter().zip(&budgets) {
+            let expected = scan_prices(&quality, &cost, budget, rule.infeasible);
+            prop_assert_eq!(&choose(&scores, budget, &rule), &expected, "budget {}", budget);
+            for (model, rate) in point.call_rates.iter().enumerate() {
+                let calls = expected.iter().filter(|&&choice| choice == model).count();
+                prop_assert!(close(*rate, calls as f64 / n as f64));
+            }
+        }
+    }
+
+    #[test]
+    fn trade_offs_spend_more_only_for_more(case in distinct_case(), extra in 0.0_f64..2.0) {
+        let rule = trade_off(Rule::default());
+        let mut budgets = Budgets::Quantiles(30).resolve(case.scores.cost.view());
+        budgets.push(1.0 + extra);
+        let n = case.quality.nrows() as f64;
+        let mean = |values: &Array2<f64>, choices: &[usize]| {
+            choices.iter().enumerate().map(|(row, &model)| values[[row, model]]).sum::<f64>() / n
+        };
+        let mut before = (0.0, f64::NEG_INFINITY, f64::NEG_INFINITY);
+        let cheapest = mean(&case.scores.cost, &choose(&case.scores, f64::NEG_INFINITY, &rule));
+        for &budget in &budgets {
+            let choices = choose(&case.scores, budget, &rule);
+            let (cost, quality) = (mean(&case.scores.cost, &choices), mean(&case.scores.quality, &choices));
+            prop_assert!(cost <= budget + 1e-12 || (budget < cheapest && close(cost, cheapest)));
+            prop_assert!(cost >= before.1 - 1e-12 && quality >= before.2 - 1e-12);
+            before = (budget, cost, quality);
+        }
+        // No limit: everybody's best model, whatever its price.
+        let best = choose(&case.scores, f64::INFINITY, &Rule::default());
+        prop_assert_eq!(choose(&case.scores, f64::INFINITY, &rule), best);
+    }
+
+    #[test]
     fn permuting_models_permutes_call_rates(case in distinct_case(), shift in 0_usize..6, margin in 0.0_f64..0.4) {
         let m = case.quality.ncols();
         let order: Vec<usize> = (0..m).map(|k| (m - 1 - k + shift) % m).collect();
-        let rule = Rule { margin, ..Rule::default() };
+        let rule = Rule { decision: Decision::WithinBudget { margin }, ..Rule::default() };
         let budgets = Budgets::Quantiles(10).resolve(case.scores.cost.view());
         let original = sweep(&case.truth(), &case.scores, &budgets, &rule).unwrap();
         let other = case.select(Axis(1), &order);
@@ -200,7 +318,7 @@ proptest! {
     }
 
     #[test]
-    fn evaluation_is_coherent(case in tied_case(), rule in any_rule()) {
+    fn evaluation_is_coherent(case in tied_case(), rule in prop_oneof![any_rule(), any_rule().prop_map(trade_off)]) {
         let options = EvaluationOptions { rule, ..Default::default() };
         let result = evaluate(&case.truth(), &case.scores, &options).unwrap();
         prop_assert!(close(result.rci, result.rci_wasteful + result.rci_wrong));
@@ -252,7 +370,7 @@ proptest! {
     #[test]
     fn larger_budgets_only_add_feasible_models(case in tied_case(), rule in any_rule()) {
         // A scalar router's predicted quality can only grow with its budget, since nothing becomes unaffordable.
-        let rule = Rule { margin: 0.0, ..rule };
+        let rule = within_budget(rule);
         let budgets = Budgets::Quantiles(20).resolve(case.scores.cost.view());
         for row in 0..case.quality.nrows() {
             let mut before = (0, f64::NEG_INFINITY);

@@ -2,7 +2,8 @@
 //!
 //! A [`Router`] is a description with its settings; [`Router::fit`] sees training rows only and gives a
 //! [`FittedRouter`], which predicts the quality and the cost of every candidate model on unseen queries. What is chosen
-//! under a budget follows from the predictions alone (`routelab_eval::choose`), the same way for every router.
+//! under a budget follows from the predictions alone (`routelab_eval::choose`), by the [`FittedRouter::decision`] that nearly
+//! all routers share.
 //!
 //! One file per router; [`registry`] is the only place that lists them.
 
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView2};
 use routelab_data::{Embeddings, RoutingTable};
-use routelab_eval::Scores;
+use routelab_eval::{Decision, Scores};
 use routelab_heads::{Backend, Fit, HeadError, History};
 
 pub use archive::Archive;
@@ -131,9 +132,9 @@ pub trait FittedRouter: Send + Sync {
     /// Embeddings of another dimension than those it was fitted on.
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError>;
 
-    /// How far below the best prediction a cheaper model may be and still be taken; 0 for all but the margin rule.
-    fn margin(&self) -> f64 {
-        0.0
+    /// What is chosen under a budget, given the predictions; the common decision for all but a few routers.
+    fn decision(&self) -> Decision {
+        Decision::default()
     }
 
     /// The training losses of the router's network, if it has one.

@@ -1,7 +1,7 @@
 //! The margin rule: a scalar router that prefers the cheap among the nearly best.
 
 use routelab_data::Embeddings;
-use routelab_eval::Scores;
+use routelab_eval::{Decision, Scores};
 use routelab_heads::{Backend, History};
 use serde::{Deserialize, Serialize};
 
@@ -84,8 +84,8 @@ impl FittedRouter for Fitted {
         self.base.predict(queries)
     }
 
-    fn margin(&self) -> f64 {
-        self.delta
+    fn decision(&self) -> Decision {
+        Decision::WithinBudget { margin: self.delta }
     }
 
     fn history(&self) -> Option<&History> {
