@@ -13,7 +13,7 @@ use crate::EvalError;
 
 mod replicates;
 
-pub use replicates::Replicates;
+pub use replicates::{Population, Replicates};
 
 /// The number of replicates used by papers on routers and by this project.
 pub const REPLICATES: usize = 2000;
@@ -122,11 +122,16 @@ pub fn resample(n: usize, seed: u64, replicate: u64) -> Vec<usize> {
 }
 
 fn resample_into(rows: &mut Vec<usize>, n: usize, seed: u64, replicate: u64) {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // A stream of its own for every replicate: threads may take them in any order.
-    rng.set_stream(replicate);
+    let mut rng = replicate_rng(seed, replicate);
     rows.clear();
     rows.extend((0..n).map(|_| rng.random_range(0..n)));
+}
+
+/// A stream of its own for every replicate: threads may take them in any order.
+fn replicate_rng(seed: u64, replicate: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(replicate);
+    rng
 }
 
 fn draws(

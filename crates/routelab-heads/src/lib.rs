@@ -18,6 +18,9 @@ pub use weights::WeightsError;
 
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
+/// The version of Burn in this build.
+pub const BURN_VERSION: &str = "0.22.1";
+
 /// What can go wrong in fitting, using or storing a network.
 #[derive(Debug, thiserror::Error)]
 pub enum HeadError {

@@ -1,1 +1,41 @@
-fn main() {}
+//! RouteLab: experiments on LLM routers, from a TOML file to figures, tables and a report.
+
+mod backends;
+mod cli;
+mod data;
+mod embed;
+mod evaluate;
+mod experiment;
+mod failure;
+mod output;
+mod predictions;
+mod report;
+mod route;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = output::Output::new(cli.quiet, cli.json);
+    let done = match &cli.command {
+        Command::Run(args) => run::run(args, &output),
+        Command::Report(args) => report::run(args, &output),
+        Command::Evaluate(args) => evaluate::run(args, &output),
+        Command::Route(args) => route::run(args, &output),
+        Command::Embed(args) => embed::run(args, &output),
+        Command::Data(args) => data::run(args, &output),
+        Command::Backends => backends::run(&output),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}

@@ -5,6 +5,7 @@
 //! and quality at the budgets where its choice changes, times the number of draws. That is `O(changes + K log K)` per
 //! replicate instead of a new sweep.
 
+use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::collapse::{self, Verdict};
@@ -14,7 +15,7 @@ use crate::matrices::check_pair;
 use crate::sweep::{ExactTruth, Paths};
 use crate::{CurvePoint, EvalError, EvaluationOptions, Metric, Scores, Truth};
 
-use super::{Interval, Paired, check_request, interval_from, paired_from, resample_into};
+use super::{Interval, Paired, check_request, interval_from, paired_from, replicate_rng};
 
 /// Every metric of [`Metric::ALL`] on all queries and on `B` resamples of them.
 ///
@@ -40,21 +41,40 @@ impl Replicates {
         replicates: usize,
         seed: u64,
     ) -> Result<Self, EvalError> {
+        let rows: Vec<usize> = (0..truth.queries()).collect();
+        let population = Population {
+            rows: &rows,
+            size: rows.len(),
+        };
+        Self::of_part(truth, scores, options, replicates, seed, population)
+    }
+
+    /// Like [`Replicates::new`], for queries that are part of a larger table: the table is resampled, and a query counts as
+    /// often as it was drawn there. Test sets of several splits overlap; under one `seed` the same queries then come
+    /// and go in all of them, so that [`Replicates::mean_of`] is as uncertain as it should be.
+    ///
+    /// # Errors
+    /// As for [`Replicates::new`]; and [`EvalError::Option`] unless `population` names one row below its size per query.
+    pub fn of_part(
+        truth: &Truth,
+        scores: &Scores,
+        options: &EvaluationOptions,
+        replicates: usize,
+        seed: u64,
+        population: Population,
+    ) -> Result<Self, EvalError> {
         check_pair(truth, scores)?;
         options.validate()?;
         let queries = truth.queries();
         check_request(queries, replicates)?;
+        population.check(queries)?;
         let weighted = WeightedSweep::new(truth, scores, options);
         let draws = (0..replicates as u64)
             .into_par_iter()
             .map_init(
-                || (Vec::new(), vec![0; queries]),
-                |(rows, counts), replicate| {
-                    resample_into(rows, queries, seed, replicate);
-                    counts.fill(0);
-                    for &row in rows.iter() {
-                        counts[row] += 1;
-                    }
+                || (vec![0; population.size], vec![0; queries]),
+                |(drawn, counts), replicate| {
+                    population.resample(drawn, counts, seed, replicate);
                     weighted.metrics(counts)
                 },
             )
@@ -64,6 +84,41 @@ impl Replicates {
             seed,
             estimate: weighted.metrics(&vec![1; queries]),
             draws,
+        })
+    }
+
+    /// The mean over several results, replicate by replicate: one router on several splits of a table.
+    ///
+    /// # Errors
+    /// [`EvalError::Option`] without parts, or unless all come from the same seed and number of replicates.
+    pub fn mean_of(parts: &[Replicates]) -> Result<Self, EvalError> {
+        let same = |part: &Replicates| (part.seed, part.draws.len());
+        let Some(first) = parts
+            .first()
+            .filter(|first| parts.iter().all(|p| same(p) == same(first)))
+        else {
+            return Err(EvalError::Option {
+                option: "replicates to average",
+                value: format!("{:?}", parts.iter().map(same).collect::<Vec<_>>()),
+                expected: "at least one, all with the same seed and number of replicates",
+            });
+        };
+        let mean = |value: &dyn Fn(&Replicates) -> [f64; Metric::ALL.len()]| {
+            let mut mean = [0.0; Metric::ALL.len()];
+            for part in parts {
+                for (mean, value) in mean.iter_mut().zip(value(part)) {
+                    *mean += value / parts.len() as f64;
+                }
+            }
+            mean
+        };
+        Ok(Self {
+            queries: parts.iter().map(|part| part.queries).sum(),
+            seed: first.seed,
+            estimate: mean(&|part| part.estimate),
+            draws: (0..first.draws.len())
+                .map(|draw| mean(&|part| part.draws[draw]))
+                .collect(),
         })
     }
 
@@ -105,6 +160,45 @@ impl Replicates {
             difference(self.estimate[at], other.estimate[at]),
             draws,
         ))
+    }
+}
+
+/// Where queries stand in the table that is resampled.
+#[derive(Debug, Clone, Copy)]
+pub struct Population<'a> {
+    /// The row of every query, in the order of the queries.
+    pub rows: &'a [usize],
+    /// Rows of the table.
+    pub size: usize,
+}
+
+impl Population<'_> {
+    fn check(&self, queries: usize) -> Result<(), EvalError> {
+        if self.rows.len() == queries && self.rows.iter().all(|&row| row < self.size) {
+            return Ok(());
+        }
+        Err(EvalError::Option {
+            option: "population",
+            value: format!("{} rows of a table of {}", self.rows.len(), self.size),
+            expected: "one row of the table per query",
+        })
+    }
+
+    /// How often every query is drawn; at least one is, or no metric would be defined.
+    fn resample(&self, drawn: &mut [u32], counts: &mut [u32], seed: u64, replicate: u64) {
+        let mut rng = replicate_rng(seed, replicate);
+        loop {
+            drawn.fill(0);
+            for _ in 0..self.size {
+                drawn[rng.random_range(0..self.size)] += 1;
+            }
+            for (count, &row) in counts.iter_mut().zip(self.rows) {
+                *count = drawn[row];
+            }
+            if counts.iter().any(|&count| count > 0) {
+                return;
+            }
+        }
     }
 }
 
@@ -181,7 +275,7 @@ impl WeightedSweep {
         }
     }
 
-    /// All metrics when query `n` counts `counts[n]` times; the counts add up to the number of queries.
+    /// All metrics when query `n` counts `counts[n]` times; at least one count is above 0.
     fn metrics(&self, counts: &[u32]) -> [f64; Metric::ALL.len()] {
         let mut cost = vec![0_i128; self.budgets];
         let mut quality = vec![0_i128; self.budgets];
@@ -221,7 +315,7 @@ impl WeightedSweep {
             .map(|(index, &count)| i128::from(count) * self.truth.cost[[index, best_single]])
             .sum();
 
-        let queries = self.rows.len();
+        let queries = counts.iter().map(|&count| count as usize).sum();
         let mean_cost = |sum| self.truth.cost_scale.mean(sum, queries);
         let mean_quality = |sum| self.truth.quality_scale.mean(sum, queries);
         let share = |count: u32| f64::from(count) / queries as f64;

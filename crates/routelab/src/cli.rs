@@ -1,0 +1,226 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use routelab_eval::{Infeasible, Ties};
+
+/// Experiments on LLM routers: train them, show where they collapse, make the figures and tables of a paper.
+#[derive(Parser)]
+#[command(version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Example:\n  routelab run experiments/collapse.toml")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print no progress and no summary.
+    #[arg(long, global = true)]
+    pub quiet: bool,
+    /// Print the result as JSON on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run an experiment: fit every router on every seed, evaluate, write figures, tables and a report.
+    #[command(after_help = "Examples:\n  routelab run experiments/collapse.toml\n  \
+                            routelab run experiments/collapse.toml --seeds 2 --out /tmp/runs")]
+    Run(RunArgs),
+    /// Write report.html of a run: one page with every figure and table, which opens from disk.
+    #[command(after_help = "Example:\n  routelab report runs/collapse")]
+    Report(ReportArgs),
+    /// Evaluate predictions that were made elsewhere.
+    #[command(after_help = "Example:\n  routelab evaluate --table \
+                            datasets/routerbench-slice/routerbench_slice.csv --missing drop-query \
+                            --predictions predictions.csv --json")]
+    Evaluate(EvaluateArgs),
+    /// Choose a model for a prompt with a fitted router of a run.
+    #[command(
+        after_help = "Example:\n  routelab route --model runs/hashed/models/equirouter \
+                            --budget 0.001 \"Which planet is known as the Red Planet?\""
+    )]
+    Route(RouteArgs),
+    /// Compute the embeddings of a data set and store them beside it.
+    #[command(after_help = "Example:\n  scripts/get-minilm.sh\n  routelab embed \
+                            datasets/routerbench-slice --encoder minilm --half")]
+    Embed(EmbedArgs),
+    /// List the formats and data sets, look at one, or convert it to Parquet.
+    #[command(after_help = "Example:\n  routelab data inspect datasets/routerbench-slice")]
+    Data(DataArgs),
+    /// List the backends of this build.
+    #[command(after_help = "Example:\n  routelab backends")]
+    Backends,
+}
+
+/// Arguments of `run`.
+#[derive(Args)]
+pub struct RunArgs {
+    /// The experiment file.
+    pub experiment: PathBuf,
+    /// Where networks run: see `routelab backends`.
+    #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
+    pub backend: String,
+    /// Folder of the runs; the run gets a folder of its own in it, named after the experiment.
+    #[arg(long, default_value = "runs")]
+    pub out: PathBuf,
+    /// Number of seeds, instead of those in the file.
+    #[arg(long)]
+    pub seeds: Option<usize>,
+    /// Continue an interrupted run; an error if there is none. Without this flag an interrupted run with the same
+    /// settings is continued, too.
+    #[arg(long, conflicts_with = "overwrite")]
+    pub resume: bool,
+    /// Throw away what an earlier run left in the folder.
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+/// Arguments of `report`.
+#[derive(Args)]
+pub struct ReportArgs {
+    /// The run's folder.
+    pub run: PathBuf,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Args)]
+pub struct EvaluateArgs {
+    /// What every model really scored and cost, in RouterBench's wide layout: `sample_id`, `prompt`, `eval_name`,
+    /// and for every model `MODEL` (quality) and `MODEL|total_cost`.
+    #[arg(long)]
+    pub table: PathBuf,
+    /// The router's predictions: `sample_id`, and for every model `MODEL|quality` and `MODEL|cost`; rows in any order.
+    #[arg(long)]
+    pub predictions: PathBuf,
+    /// The choice when nothing is predicted to be within the budget.
+    #[arg(long, value_enum, default_value = "cheapest")]
+    pub infeasible: Convention,
+    /// The choice among equal predictions.
+    #[arg(long, value_enum, default_value = "cheapest")]
+    pub ties: Convention,
+    /// What to do with queries that lack a quality or a cost in the table.
+    #[arg(long, value_enum, default_value = "error")]
+    pub missing: Missing,
+    /// Number of budgets of the sweep.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
+    pub budgets: u32,
+}
+
+/// One of the two conventions for the cases that a rule leaves open.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Convention {
+    /// The model with the smallest predicted cost.
+    Cheapest,
+    /// The first model, as in the older ORBIT.
+    First,
+}
+
+impl From<Convention> for Infeasible {
+    fn from(convention: Convention) -> Self {
+        match convention {
+            Convention::Cheapest => Infeasible::Cheapest,
+            Convention::First => Infeasible::First,
+        }
+    }
+}
+
+impl From<Convention> for Ties {
+    fn from(convention: Convention) -> Self {
+        match convention {
+            Convention::Cheapest => Ties::Cheapest,
+            Convention::First => Ties::First,
+        }
+    }
+}
+
+/// What to do with incomplete queries.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Missing {
+    /// Stop.
+    Error,
+    /// Leave them out and say how many.
+    DropQuery,
+}
+
+impl From<Missing> for routelab_data::Missing {
+    fn from(missing: Missing) -> Self {
+        match missing {
+            Missing::Error => routelab_data::Missing::Error,
+            Missing::DropQuery => routelab_data::Missing::DropQuery,
+        }
+    }
+}
+
+/// Arguments of `route`.
+#[derive(Args)]
+pub struct RouteArgs {
+    /// A fitted router: a folder `models/ROUTER` of a run.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Largest cost of the answer, in the cost unit of the data that the router was fitted on; no limit if left out.
+    #[arg(long)]
+    pub budget: Option<f64>,
+    /// The prompt.
+    pub prompt: String,
+    /// Folder of MiniLM's weights, for routers that were fitted on its embeddings.
+    #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
+    pub weights: PathBuf,
+    /// Where networks run.
+    #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
+    pub backend: String,
+}
+
+/// Arguments of `embed`.
+#[derive(Args)]
+pub struct EmbedArgs {
+    /// A data set: a folder with a `dataset.toml`.
+    pub dataset: PathBuf,
+    /// The encoder: `minilm`.
+    #[arg(long, default_value = "minilm")]
+    pub encoder: String,
+    /// Folder of the encoder's weights.
+    #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
+    pub weights: PathBuf,
+    /// The file to write; by default ENCODER.safetensors in the data set's folder.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Store half-precision numbers: half the size, about three digits.
+    #[arg(long)]
+    pub half: bool,
+    /// Where the encoder runs.
+    #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
+    pub backend: String,
+}
+
+/// Arguments of `data`.
+#[derive(Args)]
+pub struct DataArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+/// The commands of `data`.
+#[derive(Subcommand)]
+pub enum DataCommand {
+    /// List the formats that can be read, and the data sets in a folder.
+    List {
+        /// The folder of data sets.
+        #[arg(default_value = "datasets")]
+        folder: PathBuf,
+    },
+    /// Quality and cost of every model, the oracle, ties, and how often each model is the only best one.
+    Inspect {
+        /// A folder with a `dataset.toml`, or such a file.
+        dataset: PathBuf,
+    },
+    /// Write a data set as one Parquet file, which reads back to the same table (format `routelab`).
+    Convert {
+        /// A folder with a `dataset.toml`, or such a file.
+        dataset: PathBuf,
+        /// The Parquet file.
+        out: PathBuf,
+    },
+}

@@ -1,0 +1,166 @@
+//! `routelab evaluate`: every metric for predictions that were made elsewhere.
+
+use routelab_data::DataSpec;
+use routelab_eval::{Budgets, Evaluation, EvaluationOptions, Rule, Truth, evaluate};
+use serde_json::{Map, Value, json};
+
+use crate::cli::EvaluateArgs;
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::predictions;
+
+/// Evaluates the predictions and prints the metrics.
+pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
+    let spec = DataSpec {
+        missing: args.missing.into(),
+        ..DataSpec::new("routerbench", &args.table)
+    };
+    let loaded = routelab_data::load(&spec).map_err(Failure::request)?;
+    let table = loaded.table;
+    if loaded.report.dropped_queries > 0 {
+        output.note(format!(
+            "left out {} queries with {} missing cells",
+            loaded.report.dropped_queries, loaded.report.missing_cells
+        ));
+    }
+    let predictions = predictions::read(&args.predictions, &table)?;
+    if predictions.ignored > 0 {
+        output.note(format!(
+            "note: {} predictions are about queries that are not in the table, or were left out of it",
+            predictions.ignored
+        ));
+    }
+    let truth = Truth::new(table.quality(), table.cost()).map_err(Failure::request)?;
+    let options = EvaluationOptions {
+        rule: Rule {
+            infeasible: args.infeasible.into(),
+            ties: args.ties.into(),
+            ..Rule::default()
+        },
+        budgets: Budgets::Quantiles(args.budgets as usize),
+        ..EvaluationOptions::default()
+    };
+    let evaluation = evaluate(&truth, &predictions.scores, &options).map_err(Failure::request)?;
+    let models = table.models();
+    output.result(&to_json(&evaluation, models, predictions.ignored));
+    output.say(to_text(&evaluation, models, &table.cost_unit().name));
+    Ok(())
+}
+
+fn to_json(evaluation: &Evaluation, models: &[String], ignored: usize) -> Value {
+    let e = evaluation;
+    let by_model = |rates: &[f64]| -> Value {
+        let pairs = models
+            .iter()
+            .cloned()
+            .zip(rates.iter().copied().map(Value::from));
+        Value::Object(pairs.collect::<Map<_, _>>())
+    };
+    let names = |indices: &[usize]| {
+        indices
+            .iter()
+            .map(|&model| &models[model])
+            .collect::<Vec<_>>()
+    };
+    let points = e.points.iter().map(|point| {
+        json!({
+            "budget": point.budget,
+            "cost": point.cost,
+            "quality": point.quality,
+            "call_rates": by_model(&point.call_rates),
+        })
+    });
+    let pareto = e
+        .pareto
+        .iter()
+        .map(|point| json!({"cost": point.cost, "quality": point.quality}));
+    json!({
+        "nauc_shared": e.nauc_shared,
+        "nauc_legacy": e.nauc_legacy,
+        "nauc_own_range": e.nauc_own_range,
+        "aiq": e.aiq,
+        "peak": e.peak,
+        "qnc": e.qnc,
+        "perf_gain": e.perf_gain,
+        "cost_save": e.cost_save,
+        "best_single_model": models[e.best_single_model],
+        "best_single_quality": e.best_single_quality,
+        "best_single_cost": e.best_single_cost,
+        "strongest_models": names(&e.strongest),
+        "quality": e.quality,
+        "cost": e.cost,
+        "rci": e.rci,
+        "rci_wasteful": e.rci_wasteful,
+        "rci_wrong": e.rci_wrong,
+        "call_rates": by_model(&e.call_rates),
+        "strongest_call_rate": e.strongest_call_rate,
+        "entropy": e.entropy,
+        "effective_models": e.effective_models,
+        "real_margin_share": e.real_margin_share,
+        "predicted_margin_share": e.predicted_margin_share,
+        "pair_accuracy": e.pair_accuracy,
+        "kendall_tau_b": e.kendall,
+        "ndcg": e.ndcg,
+        "regret": e.regret,
+        "flip_share": e.flip_share,
+        "rmse": e.rmse,
+        "two_model": e.two_model.as_ref().map(|two| json!({
+            "weak": models[two.weak],
+            "strong": models[two.strong],
+            "apgr": two.apgr,
+            "cpt_50": two.cpt_50,
+            "cpt_80": two.cpt_80,
+        })),
+        "ignored_predictions": ignored,
+        "points": points.collect::<Vec<_>>(),
+        "pareto": pareto.collect::<Vec<_>>(),
+    })
+}
+
+fn to_text(evaluation: &Evaluation, models: &[String], unit: &str) -> String {
+    let e = evaluation;
+    let optional =
+        |value: Option<f64>| value.map_or("undefined".to_owned(), |value| format!("{value:.4}"));
+    let lines = [
+        ("nAUC (shared)", format!("{:.4}", e.nauc_shared)),
+        ("nAUC (legacy)", format!("{:.4}", e.nauc_legacy)),
+        ("nAUC (own range)", format!("{:.4}", e.nauc_own_range)),
+        ("AIQ", format!("{:.4}", e.aiq)),
+        ("peak score P_s", format!("{:.4}", e.peak)),
+        (
+            "QNC",
+            e.qnc.map_or("∞".to_owned(), |qnc| format!("{qnc:.4}")),
+        ),
+        (
+            "best single model",
+            format!(
+                "{}: quality {:.4} at {:.6} {unit}",
+                models[e.best_single_model], e.best_single_quality, e.best_single_cost
+            ),
+        ),
+        (
+            "RCI",
+            format!(
+                "{:.4} = wasteful {:.4} + wrong {:.4}",
+                e.rci, e.rci_wasteful, e.rci_wrong
+            ),
+        ),
+        (
+            "effective models",
+            format!("{:.2} of {}", e.effective_models, models.len()),
+        ),
+        ("pair accuracy", optional(e.pair_accuracy)),
+        ("Kendall τ-b", optional(e.kendall)),
+        ("NDCG", optional(e.ndcg)),
+        ("top-1 regret", format!("{:.4}", e.regret)),
+    ];
+    let mut text: String = lines
+        .iter()
+        .map(|(name, value)| format!("{name:<18} {value}\n"))
+        .collect();
+    text += "call rates at the largest budget\n";
+    for (model, rate) in models.iter().zip(&e.call_rates) {
+        text += &format!("  {:>5.1} %  {model}\n", rate * 100.0);
+    }
+    text
+}

@@ -1,0 +1,453 @@
+//! The experiment file: read, checked and completed with its defaults before any work starts.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use routelab_data::DataSpec;
+use routelab_data::split::SplitSpec;
+use routelab_encode::HashedConfig;
+use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Ties};
+use routelab_routers::CostConfig;
+use routelab_routers::registry::{self, ParsedRouter};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::{Outcome, bad_request};
+
+/// The first seed where a file gives only their number.
+const FIRST_SEED: u64 = 42;
+
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    title: Option<String>,
+    #[serde(default)]
+    description: String,
+    #[serde(default)]
+    seeds: Seeds,
+    data: toml::Table,
+    embeddings: EmbeddingsTable,
+    #[serde(default)]
+    split: SplitSpec,
+    #[serde(default)]
+    evaluation: Evaluation,
+    #[serde(default)]
+    cost: CostConfig,
+    reference: Option<String>,
+    #[serde(default, rename = "router")]
+    routers: Vec<toml::Table>,
+}
+
+/// `seeds = 5` or `seeds = [1, 2, 3]`.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`seeds` must be a number of seeds or a list of seeds"
+)]
+enum Seeds {
+    Count(usize),
+    List(Vec<u64>),
+}
+
+impl Default for Seeds {
+    fn default() -> Self {
+        Seeds::Count(5)
+    }
+}
+
+/// Where embeddings come from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmbeddingsTable {
+    /// A file of embeddings, made by `routelab embed`.
+    file: Option<PathBuf>,
+    /// `minilm` or `hashed-ngrams`.
+    encoder: Option<String>,
+    /// Folder of the weights, for `minilm`.
+    weights: Option<PathBuf>,
+    /// Settings of `hashed-ngrams`.
+    settings: Option<HashedConfig>,
+}
+
+/// Where embeddings come from, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EmbeddingSource {
+    /// A file with the embedding of every query.
+    File(PathBuf),
+    /// all-MiniLM-L6-v2 with the weights in this folder.
+    MiniLm(PathBuf),
+    /// Hashed n-grams, fitted on the training prompts of every split.
+    Hashed(HashedConfig),
+}
+
+/// How routers are evaluated.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Evaluation {
+    /// Number of budgets of every router's own sweep (quantiles of its predicted costs), at least 2.
+    pub budgets: usize,
+    /// The budgets that all routers share in the charts: a number (equally spaced in the logarithm over the costs of the
+    /// first seed's training queries) or a list.
+    pub grid: Grid,
+    /// The choice when nothing is within the budget.
+    pub infeasible: Infeasible,
+    /// The choice among equal predictions.
+    pub ties: Ties,
+    /// Margins up to this are called small.
+    pub margin_threshold: f64,
+    /// Replicates of the bootstrap over queries, at least 1.
+    pub bootstrap: usize,
+}
+
+/// A shared grid of budgets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`grid` must be a number of budgets or a list of budgets"
+)]
+pub enum Grid {
+    /// That many.
+    Count(usize),
+    /// These.
+    List(Vec<f64>),
+}
+
+impl Default for Evaluation {
+    fn default() -> Self {
+        Self {
+            budgets: 100,
+            grid: Grid::Count(80),
+            infeasible: Infeasible::default(),
+            ties: Ties::default(),
+            margin_threshold: 0.05,
+            bootstrap: 2000,
+        }
+    }
+}
+
+impl Evaluation {
+    /// Options for a router that decides in this way.
+    pub fn options(&self, decision: Decision, grid: Option<Vec<f64>>) -> EvaluationOptions {
+        EvaluationOptions {
+            rule: Rule {
+                infeasible: self.infeasible,
+                ties: self.ties,
+                decision,
+            },
+            budgets: Budgets::Quantiles(self.budgets),
+            shared_grid: grid,
+            margin_threshold: self.margin_threshold,
+        }
+    }
+}
+
+/// One router of an experiment.
+pub struct Entry {
+    /// Its name in figures and tables.
+    pub label: String,
+    /// Its name in files: the label in lower case, with hyphens.
+    pub slug: String,
+    /// What it is.
+    pub plan: Plan,
+}
+
+/// How a row of the results comes about.
+pub enum Plan {
+    /// The truth itself.
+    Oracle,
+    /// A router that is fitted.
+    Fitted {
+        /// Its kind.
+        kind: String,
+        /// The router and its settings.
+        parsed: ParsedRouter,
+    },
+}
+
+impl Plan {
+    /// The name in an experiment file.
+    pub fn kind(&self) -> &str {
+        match self {
+            Plan::Oracle => "oracle",
+            Plan::Fitted { kind, .. } => kind,
+        }
+    }
+}
+
+/// An experiment, checked and complete.
+pub struct Experiment {
+    /// The name of the run's folder.
+    pub name: String,
+    /// The heading of the report.
+    pub title: String,
+    /// What the experiment is about.
+    pub description: String,
+    /// The seeds, in order.
+    pub seeds: Vec<u64>,
+    /// The data, with paths that can be opened.
+    pub data: DataSpec,
+    /// The embeddings, with paths that can be opened.
+    pub embeddings: EmbeddingSource,
+    /// How rows are split.
+    pub split: SplitSpec,
+    /// How routers are evaluated.
+    pub evaluation: Evaluation,
+    /// The cost network.
+    pub cost: CostConfig,
+    /// The label that the others are compared with.
+    pub reference: Option<String>,
+    /// The routers, in the order of the file.
+    pub routers: Vec<Entry>,
+    /// The experiment with every default written out, as it was meant: paths as in the file.
+    pub resolved: toml::Table,
+}
+
+impl Experiment {
+    /// Reads an experiment file. `seeds` replaces the file's own number of seeds.
+    pub fn read(path: &Path, seeds: Option<usize>) -> Outcome<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            bad_request!(
+                "cannot read the experiment {}: {error}\nhelp: `experiments/collapse.toml` is one to start from",
+                path.display()
+            )
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, folder, seeds).map_err(|reason| {
+            bad_request!(
+                "{}: {reason}\nhelp: docs/experiments.md lists every key",
+                path.display()
+            )
+        })
+    }
+
+    fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Self, String> {
+        let file: File =
+            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        if file.name.is_empty() || file.name.contains(['/', '\\']) || file.name.starts_with('.') {
+            return Err(format!(
+                "`name` must be usable as the name of a folder, not {:?}",
+                file.name
+            ));
+        }
+        let seeds = match (seeds, file.seeds) {
+            (Some(count), _) | (None, Seeds::Count(count)) => {
+                (FIRST_SEED..).take(count).collect::<Vec<u64>>()
+            }
+            (None, Seeds::List(list)) => list,
+        };
+        if seeds.is_empty() || seeds.iter().collect::<BTreeSet<_>>().len() < seeds.len() {
+            return Err("`seeds` must be at least one seed, each once".into());
+        }
+
+        let data = read_data(file.data.clone(), folder)?;
+        let embeddings = file.embeddings.check(folder)?;
+        file.evaluation.check()?;
+        file.cost
+            .validate()
+            .map_err(|reason| format!("[cost] {reason}"))?;
+
+        let routers = file
+            .routers
+            .into_iter()
+            .enumerate()
+            .map(|(index, table)| {
+                read_router(table)
+                    .map_err(|reason| format!("[[router]] number {}: {reason}", index + 1))
+            })
+            .collect::<Result<Vec<Entry>, String>>()?;
+        if routers.is_empty() {
+            return Err(
+                "there is no [[router]]: give at least one, for example kind = \"knn\"".into(),
+            );
+        }
+        let mut slugs = BTreeSet::new();
+        if let Some(twice) = routers.iter().find(|entry| !slugs.insert(&entry.slug)) {
+            return Err(format!(
+                "two routers are called {:?}: give one of them another `label`",
+                twice.label
+            ));
+        }
+        let reference = match file.reference {
+            Some(label) if routers.iter().any(|entry| entry.label == label) => Some(label),
+            Some(label) => {
+                return Err(format!(
+                    "`reference` is {label:?}, but no router has this label"
+                ));
+            }
+            None => routers
+                .iter()
+                .find(|entry| entry.plan.kind() == "equirouter")
+                .map(|entry| entry.label.clone()),
+        };
+
+        let mut experiment = Self {
+            title: file.title.unwrap_or_else(|| file.name.clone()),
+            name: file.name,
+            description: file.description,
+            seeds,
+            data,
+            embeddings,
+            split: file.split,
+            evaluation: file.evaluation,
+            cost: file.cost,
+            reference,
+            routers,
+            resolved: toml::Table::new(),
+        };
+        experiment.resolved = experiment.resolve(file.data, file.embeddings);
+        Ok(experiment)
+    }
+
+    /// Every setting, defaults included; `data` and `embeddings` as they are in the file, so that the result does not
+    /// depend on where the file lies.
+    fn resolve(&self, data: toml::Table, embeddings: EmbeddingsTable) -> toml::Table {
+        let routers = self.routers.iter().map(|entry| {
+            let mut table = toml::Table::new();
+            table.insert("kind".into(), entry.plan.kind().into());
+            table.insert("label".into(), entry.label.clone().into());
+            if let Plan::Fitted { parsed, .. } = &entry.plan {
+                table.extend(parsed.settings.clone());
+            }
+            table
+        });
+        let value = |part: &dyn erased::Part| part.to_toml();
+        let mut table = toml::Table::new();
+        table.insert("name".into(), self.name.clone().into());
+        table.insert("title".into(), self.title.clone().into());
+        table.insert("description".into(), self.description.clone().into());
+        table.insert("seeds".into(), value(&self.seeds));
+        if let Some(reference) = &self.reference {
+            table.insert("reference".into(), reference.clone().into());
+        }
+        table.insert("data".into(), data.into());
+        table.insert("embeddings".into(), value(&embeddings));
+        table.insert("split".into(), value(&self.split));
+        table.insert("evaluation".into(), value(&self.evaluation));
+        table.insert("cost".into(), value(&self.cost));
+        table.insert("router".into(), routers.collect::<Vec<_>>().into());
+        table
+    }
+}
+
+/// Settings as TOML, whatever their type.
+mod erased {
+    pub trait Part {
+        fn to_toml(&self) -> toml::Value;
+    }
+
+    impl<T: serde::Serialize> Part for T {
+        fn to_toml(&self) -> toml::Value {
+            toml::Value::try_from(self).expect("settings are plain data")
+        }
+    }
+}
+
+/// `[data]`: either a whole data spec, or `dataset = FOLDER` with keys that replace those of the folder's own.
+fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> {
+    let in_data = |error: toml::de::Error| format!("[data] {}", error.message());
+    let Some(dataset) = table.remove("dataset") else {
+        let mut spec: DataSpec = table.try_into().map_err(in_data)?;
+        spec.resolve(folder);
+        return Ok(spec);
+    };
+    let toml::Value::String(dataset) = dataset else {
+        return Err("[data] `dataset` must be the path of a data set's folder".into());
+    };
+    let spec = DataSpec::read(&folder.join(dataset)).map_err(|error| format!("[data] {error}"))?;
+    let mut base = toml::Table::try_from(&spec).expect("a data spec is plain data");
+    base.extend(table);
+    base.try_into().map_err(in_data)
+}
+
+impl EmbeddingsTable {
+    fn check(&self, folder: &Path) -> Result<EmbeddingSource, String> {
+        let only = |allowed: &str, others: &[bool]| match others.contains(&true) {
+            true => Err(format!(
+                "[embeddings] with {allowed} takes no other key that is given here"
+            )),
+            false => Ok(()),
+        };
+        let (weights, settings) = (self.weights.is_some(), self.settings.is_some());
+        match (&self.file, self.encoder.as_deref()) {
+            (Some(file), None) => {
+                only("`file`", &[weights, settings])?;
+                Ok(EmbeddingSource::File(folder.join(file)))
+            }
+            (None, Some("minilm")) => {
+                only("`encoder = \"minilm\"`", &[settings])?;
+                let weights = self.weights.as_ref().ok_or(
+                    "[embeddings] `encoder = \"minilm\"` needs `weights`, the folder that scripts/get-minilm.sh fills",
+                )?;
+                Ok(EmbeddingSource::MiniLm(folder.join(weights)))
+            }
+            (None, Some("hashed-ngrams")) => {
+                only("`encoder = \"hashed-ngrams\"`", &[weights])?;
+                let settings = self.settings.clone().unwrap_or_default();
+                settings
+                    .validate()
+                    .map_err(|error| format!("[embeddings] {error}"))?;
+                Ok(EmbeddingSource::Hashed(settings))
+            }
+            (None, Some(other)) => Err(format!(
+                "[embeddings] unknown encoder {other:?}: expected `minilm` or `hashed-ngrams`"
+            )),
+            _ => Err("[embeddings] needs exactly one of `file` and `encoder`".into()),
+        }
+    }
+}
+
+impl Evaluation {
+    fn check(&self) -> Result<(), String> {
+        let wrong = |reason: String| format!("[evaluation] {reason}");
+        if self.bootstrap == 0 {
+            return Err(wrong("`bootstrap` must be at least 1".into()));
+        }
+        if matches!(&self.grid, Grid::Count(count) if *count < 2) {
+            return Err(wrong("`grid` must have at least 2 budgets".into()));
+        }
+        let grid = match &self.grid {
+            Grid::Count(_) => None,
+            Grid::List(list) => Some(list.clone()),
+        };
+        self.options(Decision::default(), grid)
+            .validate()
+            .map_err(|error| wrong(error.to_string()))
+    }
+}
+
+/// One `[[router]]`.
+fn read_router(mut table: toml::Table) -> Result<Entry, String> {
+    let mut text = |key: &str| match table.remove(key) {
+        None => Ok(None),
+        Some(toml::Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("`{key}` must be a text")),
+    };
+    let kind = text("kind")?.ok_or("`kind` is missing, for example kind = \"knn\"")?;
+    let label = text("label")?.unwrap_or_else(|| kind.clone());
+    let slug = slug(&label);
+    if slug.is_empty() {
+        return Err(format!(
+            "`label` {label:?} has no letter or digit to name files with"
+        ));
+    }
+    let plan = if kind == "oracle" {
+        if let Some(key) = table.keys().next() {
+            return Err(format!("router `oracle` has no setting `{key}`"));
+        }
+        Plan::Oracle
+    } else {
+        let parsed = registry::parse(&kind, table).map_err(|error| error.to_string())?;
+        Plan::Fitted { kind, parsed }
+    };
+    Ok(Entry { label, slug, plan })
+}
+
+/// Lower-case letters and digits of any script, and single hyphens for the rest.
+fn slug(label: &str) -> String {
+    let words = label
+        .split(|character: char| !character.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase);
+    words.collect::<Vec<_>>().join("-")
+}

@@ -1,0 +1,129 @@
+//! `routelab report`: one page with every figure and table of a run, without network and without scripts from elsewhere.
+
+mod page;
+
+use std::path::{Path, PathBuf};
+
+use routelab_data::write_atomically;
+use serde_json::{Value, json};
+
+use crate::cli::ReportArgs;
+use crate::failure::{Failure, Outcome, bad_request};
+use crate::output::Output;
+
+/// Writes the report of a run and says where it is.
+pub fn run(args: &ReportArgs, output: &Output) -> Outcome {
+    let path = write(&args.run)?;
+    output.say(path.display().to_string());
+    output.result(&json!({"report": path}));
+    Ok(())
+}
+
+/// What the page shows of a run's folder.
+struct Run {
+    manifest: Value,
+    metrics: Value,
+    settings: String,
+    comparisons: Vec<Vec<String>>,
+    figures: Vec<Figure>,
+}
+
+/// A figure with its explanation.
+struct Figure {
+    title: &'static str,
+    explanation: &'static str,
+    svg: String,
+    csv: String,
+    stem: &'static str,
+}
+
+/// File names, titles and explanations of the figures, in the order of the page.
+const FIGURES: [(&str, &str, &str); 5] = [
+    (
+        "call_rate",
+        "Calls to the strongest model",
+        "The share of queries that each router sends to the strongest (dearest) model, as the budget per query grows; \
+         shaded: 95 % interval over the seeds. A router collapses where its line rises towards 100 % while the oracle's \
+         stays low: the budget is spent because it is there, not because the query needs it.",
+    ),
+    (
+        "cost_quality",
+        "Quality against cost",
+        "Every line is a router: mean quality and mean real cost of its choices as the budget grows. Points are single \
+         models, always called. Higher and further left is better; the oracle shows what perfect choices would reach.",
+    ),
+    (
+        "call_mix",
+        "Who is called",
+        "How each router divides the queries among the models at every budget. A healthy router keeps many colours at the \
+         right edge; a collapsed one shows one.",
+    ),
+    (
+        "margins",
+        "Margins between the best two models",
+        "The share of queries whose best model is at most this far above the second best: in truth, and as predicted. \
+         Where real margins are nearly all zero, a prediction error of any size changes the choice.",
+    ),
+    (
+        "rci",
+        "Routing collapse index",
+        "The share of queries that are routed badly at the largest budget: wasteful (the strongest model, although another \
+         was as good) or wrong (a model that is not among the best). Lower is better; whiskers: 95 % interval over seeds.",
+    ),
+];
+
+/// Writes `report.html` into the folder of a run.
+pub fn write(folder: &Path) -> Outcome<PathBuf> {
+    let run = read(folder)?;
+    let path = folder.join("report.html");
+    write_atomically(&path, page::html(&run).as_bytes())
+        .map_err(|error| Failure::write(&path, error))?;
+    Ok(path)
+}
+
+fn read(folder: &Path) -> Outcome<Run> {
+    let text = |name: &str| -> Outcome<String> {
+        let path = folder.join(name);
+        std::fs::read_to_string(&path).map_err(|error| {
+            bad_request!(
+                "cannot read {}: {error}\nhelp: give the folder of a finished run, such as runs/collapse",
+                path.display()
+            )
+        })
+    };
+    let json = |name: &str| -> Outcome<Value> {
+        serde_json::from_str(&text(name)?).map_err(|error| {
+            bad_request!(
+                "{}: {error}\nhelp: run the experiment again",
+                folder.join(name).display()
+            )
+        })
+    };
+    let (manifest, metrics) = (json("manifest.json")?, json("metrics.json")?);
+    let mut figures = Vec::new();
+    // A run without a working router has nothing to draw.
+    if folder.join("figures").is_dir() {
+        for (stem, title, explanation) in FIGURES {
+            figures.push(Figure {
+                title,
+                explanation,
+                svg: text(&format!("figures/{stem}.svg"))?,
+                csv: text(&format!("figures/{stem}.csv"))?,
+                stem,
+            });
+        }
+    }
+    let comparisons = text("comparisons.csv")?;
+    let comparisons = csv::Reader::from_reader(comparisons.as_bytes())
+        .records()
+        .map(|record| Ok(record?.iter().map(str::to_owned).collect()))
+        .collect::<Result<_, csv::Error>>()
+        .map_err(Failure::request)?;
+    Ok(Run {
+        manifest,
+        metrics,
+        settings: text("experiment.toml")?,
+        comparisons,
+        figures,
+    })
+}

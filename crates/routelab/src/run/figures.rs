@@ -1,0 +1,220 @@
+//! From results to figures.
+
+use ndarray::Axis;
+use routelab_eval::bootstrap::seeds_interval;
+use routelab_plot::{
+    CallMixChart, CallRateChart, CostQualityChart, Curve, LabelledPoint, MarginChart, MarginSeries,
+    MixPanel, PlotError, RateSeries, RciBar, RciChart, Role,
+};
+
+use super::inputs::Inputs;
+use super::results::{Results, RouterResult};
+use super::store::Store;
+use crate::experiment::Experiment;
+use crate::failure::{Failure, Outcome};
+
+/// Writes every figure into `figures/`, as SVG, PNG and the CSV that it draws.
+pub fn write(
+    experiment: &Experiment,
+    inputs: &Inputs,
+    results: &Results,
+    store: &Store,
+) -> Outcome {
+    if results.working().next().is_none() {
+        store.log("no router worked, so there is nothing to draw".to_owned())?;
+        return Ok(());
+    }
+    let folder = store.folder().join("figures");
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::write(&folder, error))?;
+    let save = |saved: Result<Vec<std::path::PathBuf>, PlotError>| {
+        saved.map(drop).map_err(Failure::failed)
+    };
+    save(call_rates(results).save(&folder, "call_rate"))?;
+    save(cost_quality(experiment, inputs, results).save(&folder, "cost_quality"))?;
+    save(call_mix(results).save(&folder, "call_mix"))?;
+    save(margins(results).save(&folder, "margins"))?;
+    save(rci(results).save(&folder, "rci"))
+}
+
+fn role(results: &Results, router: &RouterResult) -> Role {
+    match router.kind.as_str() {
+        "oracle" => Role::Oracle,
+        "random" | "cheapest" | "strongest" | "best-single" => Role::Baseline,
+        _ if Some(&router.label) == results.reference.as_ref() => Role::Highlight,
+        _ => Role::Router,
+    }
+}
+
+/// A model's name without its vendor, where that leaves all names different.
+pub fn short_names(models: &[String]) -> Vec<String> {
+    let short: Vec<String> = models
+        .iter()
+        .map(|model| model.rsplit('/').next().unwrap_or(model).to_owned())
+        .collect();
+    let different = short
+        .iter()
+        .collect::<std::collections::BTreeSet<_>>()
+        .len()
+        == models.len();
+    if different { short } else { models.to_vec() }
+}
+
+fn call_rates(results: &Results) -> CallRateChart {
+    let names = short_names(&results.models);
+    let strongest: Vec<&str> = results
+        .strongest()
+        .iter()
+        .map(|&model| names[model].as_str())
+        .collect();
+    let series = results
+        .working()
+        .map(|router| {
+            let rows = router.strongest_rates();
+            let column = |index: usize| -> Vec<f64> { rows.iter().map(|row| row[index]).collect() };
+            let columns: Vec<Vec<f64>> = (0..results.grid.len()).map(column).collect();
+            let bound = |pick: fn((f64, f64)) -> f64| -> Option<Vec<f64>> {
+                columns
+                    .iter()
+                    .map(|values| {
+                        let interval = seeds_interval(values)?;
+                        Some(pick((interval.low, interval.high)).clamp(0.0, 1.0))
+                    })
+                    .collect()
+            };
+            RateSeries {
+                name: router.label.clone(),
+                rate: columns
+                    .iter()
+                    .map(|values| values.iter().sum::<f64>() / values.len() as f64)
+                    .collect(),
+                low: bound(|(low, _)| low),
+                high: bound(|(_, high)| high),
+                role: role(results, router),
+            }
+        })
+        .collect();
+    CallRateChart {
+        budgets: results.grid.clone(),
+        series,
+        model: strongest.join(", "),
+        cost_unit: results.cost_unit.clone(),
+    }
+}
+
+/// Mean quality and cost of every model over the test rows of all seeds.
+fn single_models(experiment: &Experiment, inputs: &Inputs) -> Vec<LabelledPoint> {
+    let rows: Vec<usize> = inputs
+        .splits
+        .iter()
+        .flat_map(|split| split.test.iter().copied())
+        .collect();
+    debug_assert_eq!(inputs.splits.len(), experiment.seeds.len());
+    let mean = |values: ndarray::ArrayView2<f64>| {
+        values
+            .select(Axis(0), &rows)
+            .mean_axis(Axis(0))
+            .expect("every split has test rows")
+    };
+    let (cost, quality) = (mean(inputs.table.cost()), mean(inputs.table.quality()));
+    short_names(inputs.table.models())
+        .into_iter()
+        .enumerate()
+        .map(|(model, name)| LabelledPoint {
+            name,
+            cost: cost[model],
+            quality: quality[model],
+        })
+        .collect()
+}
+
+fn cost_quality(experiment: &Experiment, inputs: &Inputs, results: &Results) -> CostQualityChart {
+    let curves = results
+        .working()
+        .map(|router| Curve {
+            name: router.label.clone(),
+            points: router
+                .grid_points()
+                .iter()
+                .map(|point| (point.cost, point.quality))
+                .collect(),
+            role: role(results, router),
+        })
+        .collect();
+    CostQualityChart {
+        curves,
+        models: single_models(experiment, inputs),
+        cost_unit: results.cost_unit.clone(),
+        note: results
+            .cost_assumption
+            .as_ref()
+            .map(|assumption| format!("Costs are an assumption: {assumption}")),
+    }
+}
+
+fn call_mix(results: &Results) -> CallMixChart {
+    CallMixChart {
+        budgets: results.grid.clone(),
+        models: short_names(&results.models),
+        panels: results
+            .working()
+            .map(|router| MixPanel {
+                name: router.label.clone(),
+                rates: router
+                    .grid_points()
+                    .into_iter()
+                    .map(|point| point.call_rates)
+                    .collect(),
+            })
+            .collect(),
+        cost_unit: results.cost_unit.clone(),
+    }
+}
+
+/// Real margins are those of the whole pool: the oracle's feasible set at its largest budget.
+fn margins(results: &Results) -> MarginChart {
+    let all = |router: &RouterResult, predicted: bool| -> Vec<f64> {
+        router
+            .seeds
+            .iter()
+            .flat_map(|seed| match predicted {
+                true => seed.evaluation.predicted_margins.iter().copied(),
+                false => seed.evaluation.real_margins.iter().copied(),
+            })
+            .collect()
+    };
+    let largest_pool = results
+        .working()
+        .max_by_key(|router| all(router, false).len());
+    MarginChart {
+        real: largest_pool
+            .map(|router| all(router, false))
+            .unwrap_or_default(),
+        predicted: results
+            .working()
+            .filter(|router| !matches!(role(results, router), Role::Oracle | Role::Baseline))
+            .map(|router| MarginSeries {
+                name: router.label.clone(),
+                margins: all(router, true),
+                role: role(results, router),
+            })
+            .collect(),
+        threshold: results.margin_threshold,
+    }
+}
+
+fn rci(results: &Results) -> RciChart {
+    let bars = results
+        .working()
+        .filter_map(|router| {
+            let rci = router.summary("rci")?;
+            Some(RciBar {
+                name: router.label.clone(),
+                wasteful: router.summary("rci_wasteful")?.mean,
+                wrong: router.summary("rci_wrong")?.mean,
+                low: rci.interval.map(|(low, _)| low),
+                high: rci.interval.map(|(_, high)| high),
+            })
+        })
+        .collect();
+    RciChart { bars }
+}

@@ -1,0 +1,579 @@
+//! Metrics of every router on every seed, summarised and compared.
+
+use routelab_eval::bootstrap::{Paired, Population, Replicates, seeds_interval};
+use routelab_eval::{
+    CurvePoint, Evaluation, Metric, Point, Truth, evaluate as evaluate_scores, pareto_dist,
+    spaced_grid,
+};
+use serde_json::{Map, Value, json};
+
+use super::fitting::Units;
+use super::inputs::Inputs;
+use super::store::{Seconds, Store, UnitOutcome};
+use crate::experiment::{Experiment, Grid};
+use crate::failure::{Failure, Outcome};
+
+/// Seed of the bootstrap: the same resamples for every router and every seed of the experiment.
+const BOOTSTRAP_SEED: u64 = 2000;
+
+/// Results of a run.
+pub struct Results {
+    /// Heading of the report.
+    pub title: String,
+    /// The models' names.
+    pub models: Vec<String>,
+    /// Unit of costs and budgets.
+    pub cost_unit: String,
+    /// The assumption behind the costs, if they were not recorded.
+    pub cost_assumption: Option<String>,
+    /// The budgets shared by all routers.
+    pub grid: Vec<f64>,
+    /// The router that the others are compared with.
+    pub reference: Option<String>,
+    /// Margins up to this are called small.
+    pub margin_threshold: f64,
+    /// One per router, in the order of the experiment.
+    pub routers: Vec<RouterResult>,
+}
+
+/// One router on all seeds.
+pub struct RouterResult {
+    /// Its name.
+    pub label: String,
+    /// Its kind.
+    pub kind: String,
+    /// Seeds on which it worked.
+    pub seeds: Vec<SeedResult>,
+    /// Seeds on which it failed, and why.
+    pub failures: Vec<(u64, String)>,
+    /// The bootstrap over queries, averaged over the seeds.
+    replicates: Option<Replicates>,
+}
+
+/// One router on one seed.
+pub struct SeedResult {
+    /// The seed.
+    pub seed: u64,
+    /// All metrics.
+    pub evaluation: Evaluation,
+    /// Mean distance to the front of all routers.
+    pub pareto_dist: Option<f64>,
+    /// How long it took.
+    pub seconds: Seconds,
+}
+
+/// A number over seeds.
+#[derive(Clone, Copy, Debug)]
+pub struct Summary {
+    /// Mean over the seeds; infinite if it is on any seed.
+    pub mean: f64,
+    /// The 95 % interval over the seeds; none with one seed or without a finite mean.
+    pub interval: Option<(f64, f64)>,
+    /// Seeds on which the number is finite, and all seeds.
+    pub finite: (usize, usize),
+    /// Mean over the seeds on which it is finite.
+    pub finite_mean: f64,
+}
+
+/// The scalars of one seed: name in files, value if it is defined.
+fn scalars(seed: &SeedResult) -> Vec<(&'static str, Option<f64>)> {
+    let e = &seed.evaluation;
+    let mut values: Vec<(&'static str, Option<f64>)> = Metric::ALL
+        .map(|metric| (metric.name(), Some(e.get(metric))))
+        .to_vec();
+    values.extend([
+        ("perf_gain", e.perf_gain),
+        ("cost_save", e.cost_save),
+        ("pareto_dist", seed.pareto_dist),
+        ("entropy", Some(e.entropy)),
+        ("effective_models", Some(e.effective_models)),
+        ("pair_accuracy", e.pair_accuracy),
+        ("kendall_tau_b", e.kendall),
+        ("ndcg", e.ndcg),
+        ("flip_share", Some(e.flip_share)),
+        ("rmse", Some(e.rmse)),
+        ("real_margin_share", e.real_margin_share),
+        ("predicted_margin_share", e.predicted_margin_share),
+    ]);
+    if let Some(two) = &e.two_model {
+        values.extend([
+            ("apgr", Some(two.apgr)),
+            ("cpt_50", Some(two.cpt_50)),
+            ("cpt_80", Some(two.cpt_80)),
+        ]);
+    }
+    values
+}
+
+impl RouterResult {
+    /// A metric over the seeds; `None` if it is undefined on a seed or there is none.
+    pub fn summary(&self, name: &str) -> Option<Summary> {
+        let values: Vec<f64> = self
+            .seeds
+            .iter()
+            .map(|seed| {
+                scalars(seed)
+                    .into_iter()
+                    .find(|(other, _)| *other == name)?
+                    .1
+            })
+            .collect::<Option<_>>()?;
+        if values.is_empty() {
+            return None;
+        }
+        let finite: Vec<f64> = values
+            .iter()
+            .copied()
+            .filter(|value| value.is_finite())
+            .collect();
+        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+        Some(Summary {
+            mean: mean(&values),
+            interval: seeds_interval(&values).map(|interval| (interval.low, interval.high)),
+            finite: (finite.len(), values.len()),
+            finite_mean: mean(&finite),
+        })
+    }
+
+    /// Mean call rates `[models]` at the largest budget.
+    pub fn call_rates(&self) -> Vec<f64> {
+        mean_rows(
+            self.seeds
+                .iter()
+                .map(|seed| seed.evaluation.call_rates.as_slice()),
+        )
+    }
+
+    /// The mean over the seeds of the points on the shared grid.
+    pub fn grid_points(&self) -> Vec<Point> {
+        let Some(first) = self.seeds.first() else {
+            return Vec::new();
+        };
+        let at = |index: usize| -> Vec<&Point> {
+            self.seeds
+                .iter()
+                .map(|seed| &seed.evaluation.grid_points[index])
+                .collect()
+        };
+        (0..first.evaluation.grid_points.len())
+            .map(|index| {
+                let points = at(index);
+                let mean = |value: fn(&Point) -> f64| {
+                    points.iter().map(|point| value(point)).sum::<f64>() / points.len() as f64
+                };
+                Point {
+                    budget: points[0].budget,
+                    cost: mean(|point| point.cost),
+                    quality: mean(|point| point.quality),
+                    call_rates: mean_rows(points.iter().map(|point| point.call_rates.as_slice())),
+                }
+            })
+            .collect()
+    }
+
+    /// Share of calls to the strongest models on the shared grid: one row per seed.
+    pub fn strongest_rates(&self) -> Vec<Vec<f64>> {
+        self.seeds
+            .iter()
+            .map(|seed| {
+                let strongest = &seed.evaluation.strongest;
+                let rate =
+                    |point: &Point| strongest.iter().map(|&model| point.call_rates[model]).sum();
+                seed.evaluation.grid_points.iter().map(rate).collect()
+            })
+            .collect()
+    }
+
+    /// Mean seconds of fit and prediction.
+    pub fn seconds(&self) -> Seconds {
+        let count = self.seeds.len().max(1) as f64;
+        Seconds {
+            fit: self.seeds.iter().map(|seed| seed.seconds.fit).sum::<f64>() / count,
+            predict: self
+                .seeds
+                .iter()
+                .map(|seed| seed.seconds.predict)
+                .sum::<f64>()
+                / count,
+        }
+    }
+}
+
+fn mean_rows<'a>(rows: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
+    let rows: Vec<&[f64]> = rows.collect();
+    let width = rows.first().map_or(0, |row| row.len());
+    (0..width)
+        .map(|column| rows.iter().map(|row| row[column]).sum::<f64>() / rows.len() as f64)
+        .collect()
+}
+
+/// Evaluates every unit.
+pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outcome<Results> {
+    let table = &inputs.table;
+    let grid = match &experiment.evaluation.grid {
+        Grid::List(list) => list.clone(),
+        Grid::Count(count) => {
+            // Of training rows only, like everything that is fitted.
+            let costs = table.select(&inputs.splits[0].train);
+            let costs = costs.cost();
+            let high = costs.iter().copied().fold(0.0, f64::max);
+            let low = costs
+                .iter()
+                .copied()
+                .filter(|&cost| cost > 0.0)
+                .fold(high, f64::min);
+            spaced_grid(low, high, *count)
+        }
+    };
+    let mut routers: Vec<RouterResult> = experiment
+        .routers
+        .iter()
+        .map(|entry| RouterResult {
+            label: entry.label.clone(),
+            kind: entry.plan.kind().to_owned(),
+            seeds: Vec::new(),
+            failures: Vec::new(),
+            replicates: None,
+        })
+        .collect();
+    let mut replicates: Vec<Vec<Replicates>> = routers.iter().map(|_| Vec::new()).collect();
+
+    for ((&seed, split), row) in experiment.seeds.iter().zip(&inputs.splits).zip(units) {
+        let test = table.select(&split.test);
+        let truth = Truth::new(test.quality(), test.cost()).map_err(Failure::failed)?;
+        let population = Population {
+            rows: &split.test,
+            size: table.len(),
+        };
+        let mut curves: Vec<Vec<CurvePoint>> = Vec::new();
+        for ((router, replicates), unit) in routers.iter_mut().zip(&mut replicates).zip(row) {
+            let (scores, decision) = match unit.outcome {
+                UnitOutcome::Predicted { scores, decision } => (scores, decision),
+                UnitOutcome::Failed(reason) => {
+                    router.failures.push((seed, reason));
+                    continue;
+                }
+            };
+            let options = experiment.evaluation.options(decision, Some(grid.clone()));
+            let evaluation = evaluate_scores(&truth, &scores, &options).map_err(Failure::failed)?;
+            let bootstrap = experiment.evaluation.bootstrap;
+            replicates.push(
+                Replicates::of_part(
+                    &truth,
+                    &scores,
+                    &options,
+                    bootstrap,
+                    BOOTSTRAP_SEED,
+                    population,
+                )
+                .map_err(Failure::failed)?,
+            );
+            curves.push(evaluation.curve());
+            router.seeds.push(SeedResult {
+                seed,
+                evaluation,
+                pareto_dist: None,
+                seconds: unit.seconds,
+            });
+        }
+        let distances = pareto_dist(&curves);
+        let here = routers
+            .iter_mut()
+            .filter_map(|router| router.seeds.last_mut().filter(|result| result.seed == seed));
+        for (result, distance) in here.zip(distances) {
+            result.pareto_dist = distance;
+        }
+    }
+    for (router, replicates) in routers.iter_mut().zip(replicates) {
+        if !replicates.is_empty() {
+            router.replicates = Some(Replicates::mean_of(&replicates).map_err(Failure::failed)?);
+        }
+    }
+    Ok(Results {
+        title: experiment.title.clone(),
+        models: table.models().to_vec(),
+        cost_unit: table.cost_unit().name.clone(),
+        cost_assumption: table.cost_unit().assumption.clone(),
+        grid,
+        reference: experiment.reference.clone(),
+        margin_threshold: experiment.evaluation.margin_threshold,
+        routers,
+    })
+}
+
+impl Results {
+    /// The routers that worked on at least one seed.
+    pub fn working(&self) -> impl Iterator<Item = &RouterResult> {
+        self.routers
+            .iter()
+            .filter(|router| !router.seeds.is_empty())
+    }
+
+    /// The models with the largest mean cost on the first seed's test rows.
+    pub fn strongest(&self) -> Vec<usize> {
+        let first = self.working().next();
+        first.map_or_else(Vec::new, |router| {
+            router.seeds[0].evaluation.strongest.clone()
+        })
+    }
+
+    /// The reference against every other router that worked on the same seeds: label, metric, difference.
+    pub fn comparisons(&self) -> Outcome<Vec<(&str, Metric, Paired)>> {
+        let Some(reference) = self
+            .working()
+            .find(|router| Some(&router.label) == self.reference.as_ref())
+        else {
+            return Ok(Vec::new());
+        };
+        let seeds = |router: &RouterResult| {
+            router
+                .seeds
+                .iter()
+                .map(|seed| seed.seed)
+                .collect::<Vec<_>>()
+        };
+        let mut comparisons = Vec::new();
+        for other in self.working() {
+            let (Some(a), Some(b)) = (&reference.replicates, &other.replicates) else {
+                continue;
+            };
+            if other.label == reference.label || seeds(other) != seeds(reference) {
+                continue;
+            }
+            for metric in Metric::ALL {
+                let paired = a.compare(b, metric).map_err(Failure::failed)?;
+                comparisons.push((other.label.as_str(), metric, paired));
+            }
+        }
+        Ok(comparisons)
+    }
+
+    /// Writes the numbers of the run.
+    pub fn write(&self, store: &Store) -> Outcome {
+        store.write("metrics.csv", &self.metrics_csv()?)?;
+        store.write(
+            "metrics.json",
+            format!("{:#}\n", self.metrics_json()).as_bytes(),
+        )?;
+        store.write(
+            "points.csv",
+            &self.points_csv(|evaluation| &evaluation.points)?,
+        )?;
+        store.write(
+            "grid_points.csv",
+            &self.points_csv(|evaluation| &evaluation.grid_points)?,
+        )?;
+        store.write("comparisons.csv", &self.comparisons_csv()?)?;
+        store.write("timings.tsv", self.timings().as_bytes())
+    }
+
+    fn metrics_csv(&self) -> Outcome<Vec<u8>> {
+        let mut csv = Csv::new();
+        let mut header = false;
+        for router in &self.routers {
+            for seed in &router.seeds {
+                let scalars = scalars(seed);
+                if !std::mem::replace(&mut header, true) {
+                    let names = scalars.iter().map(|(name, _)| (*name).to_owned());
+                    csv.row(
+                        ["router", "kind", "seed"]
+                            .map(String::from)
+                            .into_iter()
+                            .chain(names),
+                    )?;
+                }
+                let start = [
+                    router.label.clone(),
+                    router.kind.clone(),
+                    seed.seed.to_string(),
+                ];
+                csv.row(
+                    start
+                        .into_iter()
+                        .chain(scalars.iter().map(|(_, value)| optional(*value))),
+                )?;
+            }
+        }
+        csv.finish()
+    }
+
+    fn points_csv(&self, points: fn(&Evaluation) -> &Vec<Point>) -> Outcome<Vec<u8>> {
+        let mut csv = Csv::new();
+        let rates = self.models.iter().map(|model| format!("call_rate|{model}"));
+        let start = ["router", "seed", "budget", "cost", "quality"].map(String::from);
+        csv.row(start.into_iter().chain(rates))?;
+        for router in &self.routers {
+            for seed in &router.seeds {
+                for point in points(&seed.evaluation) {
+                    let start = [
+                        router.label.clone(),
+                        seed.seed.to_string(),
+                        point.budget.to_string(),
+                        point.cost.to_string(),
+                        point.quality.to_string(),
+                    ];
+                    csv.row(
+                        start
+                            .into_iter()
+                            .chain(point.call_rates.iter().map(f64::to_string)),
+                    )?;
+                }
+            }
+        }
+        csv.finish()
+    }
+
+    fn comparisons_csv(&self) -> Outcome<Vec<u8>> {
+        let mut csv = Csv::new();
+        let header = [
+            "reference",
+            "router",
+            "metric",
+            "difference",
+            "low",
+            "high",
+            "p",
+        ];
+        csv.row(header.map(String::from))?;
+        for (label, metric, paired) in self.comparisons()? {
+            let interval = paired.difference;
+            csv.row([
+                self.reference.clone().unwrap_or_default(),
+                label.to_owned(),
+                metric.name().to_owned(),
+                interval.mean.to_string(),
+                interval.low.to_string(),
+                interval.high.to_string(),
+                paired.p.to_string(),
+            ])?;
+        }
+        csv.finish()
+    }
+
+    /// Seconds of every unit. Not a CSV file: it is the one table that another run does not repeat.
+    fn timings(&self) -> String {
+        let mut text = "router\tseed\tfit_seconds\tpredict_seconds\n".to_owned();
+        for router in &self.routers {
+            for seed in &router.seeds {
+                let Seconds { fit, predict } = seed.seconds;
+                text += &format!("{}\t{}\t{fit:.3}\t{predict:.3}\n", router.label, seed.seed);
+            }
+        }
+        text
+    }
+
+    fn metrics_json(&self) -> Value {
+        let routers = self.routers.iter().map(|router| {
+            let seeds = router.seeds.iter().map(|seed| {
+                let mut values = Map::new();
+                values.insert("seed".into(), seed.seed.into());
+                for (name, value) in scalars(seed) {
+                    values.insert(name.into(), number(value));
+                }
+                values.insert(
+                    "call_rates".into(),
+                    self.by_model(&seed.evaluation.call_rates),
+                );
+                values.insert(
+                    "best_single_model".into(),
+                    self.models[seed.evaluation.best_single_model]
+                        .as_str()
+                        .into(),
+                );
+                values.insert(
+                    "best_single_quality".into(),
+                    number(Some(seed.evaluation.best_single_quality)),
+                );
+                values.insert(
+                    "best_single_cost".into(),
+                    number(Some(seed.evaluation.best_single_cost)),
+                );
+                Value::Object(values)
+            });
+            json!({
+                "router": router.label,
+                "kind": router.kind,
+                "summary": self.summary_of(router),
+                "seeds": seeds.collect::<Vec<_>>(),
+                "failures": router.failures.iter()
+                    .map(|(seed, reason)| json!({"seed": seed, "reason": reason}))
+                    .collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "title": self.title,
+            "models": self.models,
+            "cost_unit": self.cost_unit,
+            "cost_assumption": self.cost_assumption,
+            "strongest": self.strongest().iter().map(|&model| &self.models[model]).collect::<Vec<_>>(),
+            "reference": self.reference,
+            "routers": routers.collect::<Vec<_>>(),
+        })
+    }
+
+    /// The summaries of all routers, for `--json`.
+    pub fn summary_json(&self) -> Value {
+        let routers = self.routers.iter().map(|router| {
+            json!({"router": router.label, "kind": router.kind, "summary": self.summary_of(router)})
+        });
+        Value::Array(routers.collect())
+    }
+
+    fn summary_of(&self, router: &RouterResult) -> Value {
+        let mut summary = Map::new();
+        let names = router.seeds.first().map(scalars).unwrap_or_default();
+        for (name, _) in names {
+            let value = match router.summary(name) {
+                None => Value::Null,
+                Some(Summary { mean, interval, .. }) => json!({
+                    "mean": number(Some(mean)),
+                    "low": interval.map(|(low, _)| low),
+                    "high": interval.map(|(_, high)| high),
+                }),
+            };
+            summary.insert(name.into(), value);
+        }
+        summary.insert("call_rates".into(), self.by_model(&router.call_rates()));
+        Value::Object(summary)
+    }
+
+    fn by_model(&self, values: &[f64]) -> Value {
+        let pairs = self.models.iter().zip(values);
+        Value::Object(
+            pairs
+                .map(|(model, value)| (model.clone(), number(Some(*value))))
+                .collect(),
+        )
+    }
+}
+
+/// A number in JSON; infinite and undefined ones are null.
+fn number(value: Option<f64>) -> Value {
+    value.map_or(Value::Null, Value::from)
+}
+
+fn optional(value: Option<f64>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+/// A CSV file in memory.
+pub struct Csv(csv::Writer<Vec<u8>>);
+
+impl Csv {
+    /// An empty file.
+    pub fn new() -> Self {
+        Self(csv::Writer::from_writer(Vec::new()))
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) -> Outcome {
+        self.0.write_record(cells).map_err(Failure::failed)
+    }
+
+    /// The bytes of the file.
+    pub fn finish(self) -> Outcome<Vec<u8>> {
+        self.0
+            .into_inner()
+            .map_err(|error| Failure::failed(error.into_error()))
+    }
+}
