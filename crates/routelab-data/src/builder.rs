@@ -1,7 +1,7 @@
 //! Gathers queries and values from the rows of a file into a sound table.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use crate::assumption::{CostAssumption, Pool};
@@ -9,7 +9,7 @@ use crate::error::{DataError, Place};
 use crate::grid::Grid;
 use crate::report::{InputFile, LoadReport, Loaded};
 use crate::source::rows::Cell;
-use crate::spec::{DataSpec, Images, Missing};
+use crate::spec::{DataSpec, Images, Missing, OutOfRange};
 use crate::table::{CostUnit, RoutingTable, RoutingTableParts};
 
 /// One query as a reader found it.
@@ -38,6 +38,8 @@ pub(crate) struct TableBuilder<'a> {
     files: Vec<InputFile>,
     notes: Vec<String>,
     rows_read: usize,
+    clamped: usize,
+    repeats: Repeats,
     models: Vec<String>,
     column_of: HashMap<String, Option<usize>>,
     ids: Vec<String>,
@@ -52,6 +54,14 @@ pub(crate) struct TableBuilder<'a> {
     cost_source: CostSource<'a>,
 }
 
+/// What to do with a second row of one query and model.
+#[derive(Clone, Copy)]
+enum Repeats {
+    Refused,
+    /// The larger quality stays; the number of second rows so far.
+    Best(usize),
+}
+
 enum CostSource<'a> {
     Recorded(CostUnit),
     Assumed(&'a CostAssumption),
@@ -64,13 +74,9 @@ struct FirstSeen {
 }
 
 impl<'a> TableBuilder<'a> {
-    /// `path` is the data file, which is hashed; `cost_unit` is the unit of recorded costs, `None` where the format has none
-    /// and [`DataSpec::cost`] must say what a call costs.
-    pub(crate) fn new(
-        spec: &'a DataSpec,
-        path: &Path,
-        cost_unit: Option<CostUnit>,
-    ) -> Result<Self, DataError> {
+    /// A table of files that are announced with [`Self::start_file`]. `cost_unit` is the unit of recorded costs, `None` where
+    /// the format has none and [`DataSpec::cost`] must say what a call costs.
+    pub(crate) fn new(spec: &'a DataSpec, cost_unit: Option<CostUnit>) -> Result<Self, DataError> {
         if spec.limit == Some(0) {
             let remedy = "give a number of at least 1, or leave it out".to_owned();
             return Err(DataError::Spec {
@@ -79,14 +85,16 @@ impl<'a> TableBuilder<'a> {
                 remedy,
             });
         }
-        let cost_source = cost_source(path, cost_unit, spec.cost.as_ref())?;
+        let cost_source = cost_source(&spec.path, cost_unit, spec.cost.as_ref())?;
         Ok(Self {
             spec,
-            path: path.to_owned(),
+            path: spec.path.clone(),
             name: spec.name.clone().unwrap_or_else(|| spec.format.clone()),
-            files: vec![InputFile::of(path)?],
+            files: Vec::new(),
             notes: Vec::new(),
             rows_read: 0,
+            clamped: 0,
+            repeats: Repeats::Refused,
             models: Vec::new(),
             column_of: HashMap::new(),
             ids: Vec::new(),
@@ -100,6 +108,13 @@ impl<'a> TableBuilder<'a> {
             cost: Grid::default(),
             cost_source,
         })
+    }
+
+    /// Hashes a file for the report; what follows is read from it.
+    pub(crate) fn start_file(&mut self, path: &Path) -> Result<(), DataError> {
+        self.files.push(InputFile::of(path)?);
+        self.path = path.to_owned();
+        Ok(())
     }
 
     /// Whether the file records costs.
@@ -119,9 +134,16 @@ impl<'a> TableBuilder<'a> {
         }
     }
 
-    /// Adds a remark to the report.
+    /// Of several rows of one query and model, keeps the largest quality instead of refusing them. Without recorded costs.
+    pub(crate) fn keep_best_of_repeats(&mut self) {
+        self.repeats = Repeats::Best(0);
+    }
+
+    /// Adds a remark to the report, once where several files give rise to it.
     pub(crate) fn note(&mut self, note: String) {
-        self.notes.push(note);
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 
     /// Column of a model, which is new on first use; `None` when the user left the model out.
@@ -208,6 +230,43 @@ impl<'a> TableBuilder<'a> {
         })
     }
 
+    /// Adds what one model scored on one query, and cost where the file records it; the query may be new. `prompt_column` is
+    /// for errors, and so are the names beside the cells.
+    pub(crate) fn add_pair(
+        &mut self,
+        place: Place,
+        query: Query,
+        prompt_column: &str,
+        model: &str,
+        quality: (&Cell<'_>, &str),
+        cost: Option<(&Cell<'_>, &str)>,
+    ) -> Result<(), DataError> {
+        let Some(column) = self.column(model) else {
+            return Ok(());
+        };
+        let row = self.add_or_match(place, query, prompt_column)?;
+        if let Some(earlier) = self.quality.get(row, column) {
+            let Repeats::Best(count) = self.repeats else {
+                return Err(DataError::DuplicatePair {
+                    path: self.path.clone(),
+                    place,
+                    id: self.ids[row].clone(),
+                    model: model.to_owned(),
+                });
+            };
+            self.repeats = Repeats::Best(count + 1);
+            self.set(place, (row, column), Value::Quality, quality.0, quality.1)?;
+            let new = self.quality.get(row, column).unwrap_or(earlier);
+            self.quality.set(row, column, new.max(earlier));
+            return Ok(());
+        }
+        self.set(place, (row, column), Value::Quality, quality.0, quality.1)?;
+        match cost {
+            Some((cell, name)) => self.set(place, (row, column), Value::Cost, cell, name),
+            None => Ok(()),
+        }
+    }
+
     fn push(&mut self, place: Place, query: Query, prompt_column: &str) -> Result<(), DataError> {
         let image = if self.spec.images == Images::Ignore {
             None
@@ -224,9 +283,6 @@ impl<'a> TableBuilder<'a> {
             });
         }
         let incomplete = query.prompt.is_empty() && image.is_none();
-        if incomplete {
-            self.missing(place, &query.id, prompt_column)?;
-        }
         if let Some(group) = query.group {
             self.groups.get_or_insert_default().push(group);
         }
@@ -236,20 +292,29 @@ impl<'a> TableBuilder<'a> {
             .push(query.task.unwrap_or_else(|| self.name.clone()));
         self.images.push(image);
         self.incomplete.push(incomplete);
+        if incomplete {
+            self.missing(place, self.ids.len() - 1, prompt_column)?;
+        }
         Ok(())
     }
 
     /// What is missing is counted at the end; here it may only be an error.
-    fn missing(&self, place: Place, id: &str, column: &str) -> Result<(), DataError> {
-        match self.spec.missing {
-            Missing::DropQuery => Ok(()),
-            Missing::Error => Err(DataError::MissingCell {
-                path: self.path.clone(),
-                place,
-                id: id.to_owned(),
-                column: column.to_owned(),
-            }),
+    fn missing(&self, place: Place, row: usize, column: &str) -> Result<(), DataError> {
+        if self.spec.missing == Missing::DropQuery || !self.is_wanted(row) {
+            return Ok(());
         }
+        Err(DataError::MissingCell {
+            path: self.path.clone(),
+            place,
+            id: self.ids[row].clone(),
+            column: column.to_owned(),
+        })
+    }
+
+    /// Whether the task of a row is one of those asked for.
+    fn is_wanted(&self, row: usize) -> bool {
+        let tasks = self.spec.tasks.as_ref();
+        tasks.is_none_or(|tasks| tasks.contains(&self.tasks[row]))
     }
 
     /// Whether a value of this row and column is there.
@@ -271,24 +336,29 @@ impl<'a> TableBuilder<'a> {
         cell: &Cell<'_>,
         name: &str,
     ) -> Result<(), DataError> {
-        let number = cell.number().map_err(|text| DataError::NotANumber {
+        let number = cell.number().map_err(|text| DataError::Unexpected {
             path: self.path.clone(),
             place,
             column: name.to_owned(),
             value: text.to_owned(),
             expected: match value {
-                Value::Quality => "a quality, a number from 0 to 1",
-                Value::Cost => "a cost, a finite number not below 0",
+                Value::Quality => "a quality, a number from 0 to 1".to_owned(),
+                Value::Cost => "a cost, a finite number not below 0".to_owned(),
             },
         })?;
-        let Some(number) = number else {
-            return self.missing(place, &self.ids[row], name);
+        let Some(mut number) = number else {
+            return self.missing(place, row, name);
         };
+        if value == Value::Quality && self.spec.out_of_range == OutOfRange::Clamp {
+            let inside = number.clamp(0.0, 1.0);
+            self.clamped += usize::from(inside != number && self.is_wanted(row));
+            number = inside;
+        }
         let (fits, expected, remedy) = match value {
             Value::Quality => (
                 (0.0..=1.0).contains(&number),
                 "a quality from 0 to 1",
-                "scale the scores to [0, 1] or name the right column",
+                "scale the scores to [0, 1], name the right column, or set `out_of_range = \"clamp\"`",
             ),
             Value::Cost => (
                 number >= 0.0 && number.is_finite(),
@@ -318,21 +388,19 @@ impl<'a> TableBuilder<'a> {
 
     /// Makes the table: finds missing pairs, leaves out incomplete queries, applies an assumed cost.
     pub(crate) fn finish(mut self) -> Result<Loaded, DataError> {
+        self.path = self.spec.path.clone();
         if self.ids.is_empty() {
             return Err(DataError::NoRows { path: self.path });
         }
+        self.check_tasks()?;
         let missing_cells = self.find_missing()?;
         let columns = self.model_order()?;
         let limit = self.spec.limit.unwrap_or(usize::MAX);
         let keep: Vec<usize> = (0..self.ids.len())
-            .filter(|&row| !self.incomplete[row])
+            .filter(|&row| self.is_wanted(row) && !self.incomplete[row])
             .take(limit)
             .collect();
-        let dropped_queries = self
-            .incomplete
-            .iter()
-            .filter(|incomplete| **incomplete)
-            .count();
+        let dropped_queries = self.count_incomplete();
         if keep.is_empty() {
             return Err(DataError::NothingLeft {
                 path: self.path,
@@ -367,6 +435,17 @@ impl<'a> TableBuilder<'a> {
                 (assumed.cost, assumed.unit)
             }
         };
+        if let Repeats::Best(count @ 1..) = self.repeats {
+            self.notes.push(format!(
+                "{count} rows repeated a query and model; the best of them counts"
+            ));
+        }
+        if self.clamped > 0 {
+            self.notes.push(format!(
+                "{} qualities outside [0, 1] were clamped (`out_of_range = \"clamp\"`)",
+                self.clamped
+            ));
+        }
         if self.spec.images == Images::Ignore {
             self.notes
                 .push("images were left out (`images = \"ignore\"`)".to_owned());
@@ -398,19 +477,45 @@ impl<'a> TableBuilder<'a> {
         Ok(Loaded { table, report })
     }
 
+    fn count_incomplete(&self) -> usize {
+        (0..self.ids.len())
+            .filter(|&row| self.incomplete[row] && self.is_wanted(row))
+            .count()
+    }
+
+    /// Checks that every task that was asked for exists, and says how many queries the others have.
+    fn check_tasks(&mut self) -> Result<(), DataError> {
+        let Some(wanted) = &self.spec.tasks else {
+            return Ok(());
+        };
+        let found: BTreeSet<&String> = self.tasks.iter().collect();
+        if let Some(task) = wanted.iter().find(|task| !found.contains(task)) {
+            return Err(DataError::UnknownTask {
+                path: self.path.clone(),
+                task: task.clone(),
+                available: found.into_iter().cloned().collect(),
+            });
+        }
+        let others = (0..self.ids.len()).filter(|&row| !self.is_wanted(row));
+        let others = others.count();
+        self.notes.push(format!(
+            "{others} queries of other tasks left out (`tasks`)"
+        ));
+        Ok(())
+    }
+
     /// Counts the missing cells and marks their queries as incomplete.
     fn find_missing(&mut self) -> Result<usize, DataError> {
-        let mut count = self
-            .incomplete
-            .iter()
-            .filter(|incomplete| **incomplete)
-            .count();
+        let mut count = self.count_incomplete();
         let values: &[Value] = if self.has_cost() {
             &[Value::Quality, Value::Cost]
         } else {
             &[Value::Quality]
         };
         for row in 0..self.ids.len() {
+            if !self.is_wanted(row) {
+                continue;
+            }
             for column in 0..self.models.len() {
                 for &value in values {
                     if self.has(value, row, column) {

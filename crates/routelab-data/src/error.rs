@@ -123,9 +123,9 @@ pub enum DataError {
         /// The column.
         column: String,
     },
-    /// Something that is not a number where one is needed.
+    /// A value of another form than is needed, such as text where a number should be.
     #[error("{path}, {place}, column {column:?}: found {value:?}, expected {expected}", path = path.display())]
-    NotANumber {
+    Unexpected {
         /// The file.
         path: PathBuf,
         /// The row.
@@ -135,7 +135,7 @@ pub enum DataError {
         /// What was found.
         value: String,
         /// What was expected.
-        expected: &'static str,
+        expected: String,
     },
     /// A number outside its range.
     #[error("{path}, {place}, column {column:?}: found {value}, expected {expected}; {remedy}", path = path.display())]
@@ -332,6 +332,24 @@ pub enum DataError {
         name: String,
         /// The names that exist.
         known: Vec<&'static str>,
+    },
+    /// A folder without the files of the format.
+    #[error("{path} has no {expected}; was everything downloaded, and is this the right folder?", path = path.display())]
+    NoFiles {
+        /// The folder.
+        path: PathBuf,
+        /// What should be in it.
+        expected: String,
+    },
+    /// A task that the data does not have.
+    #[error("{path} has no task {task:?} (asked for by `tasks`); its tasks are {}", list(available), path = path.display())]
+    UnknownTask {
+        /// The file.
+        path: PathBuf,
+        /// The task.
+        task: String,
+        /// The tasks that the file has.
+        available: Vec<String>,
     },
     /// A model that the data does not have.
     #[error("{path} has no model {model:?} (asked for by `{option}`); its models are {}", list(available), path = path.display())]

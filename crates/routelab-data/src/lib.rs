@@ -15,6 +15,7 @@ mod report;
 pub mod source;
 mod spec;
 pub mod split;
+mod summary;
 mod table;
 
 pub use assumption::CostAssumption;
@@ -25,5 +26,6 @@ pub use report::{InputFile, LoadReport, Loaded};
 pub use source::routelab::write_parquet;
 pub use source::tabular::{FileKind, Layout, TabularSchema};
 pub use source::{FormatInfo, Modality, formats, load};
-pub use spec::{DataSpec, Images, Missing};
+pub use spec::{DataSpec, Images, Missing, OutOfRange};
+pub use summary::{ModelSummary, TableSummary, TaskSummary, summary};
 pub use table::{CostUnit, RoutingTable, RoutingTableParts, TableError};

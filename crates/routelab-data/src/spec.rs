@@ -30,6 +30,17 @@ pub enum Images {
     Ignore,
 }
 
+/// What to do with a quality outside [0, 1].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutOfRange {
+    /// Stop with an error that names the cell.
+    #[default]
+    Error,
+    /// Take 0 for what is below and 1 for what is above, and count it in the report.
+    Clamp,
+}
+
 /// Which data to read and how: the `[data]` table of an experiment file, or the `dataset.toml` of a data set's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,9 +56,18 @@ pub struct DataSpec {
     /// What to do about missing cells.
     #[serde(default)]
     pub missing: Missing,
+    /// What to do about qualities outside [0, 1].
+    #[serde(default)]
+    pub out_of_range: OutOfRange,
     /// What to do about images.
     #[serde(default)]
     pub images: Images,
+    /// Which part of a file that holds several tables, such as `easy/5/all_strong` of RouterEval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subset: Option<String>,
+    /// Keep only the queries of these tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<String>>,
     /// Keep only these models, in this order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<String>>,
@@ -73,7 +93,10 @@ impl DataSpec {
             path: path.into(),
             name: None,
             missing: Missing::default(),
+            out_of_range: OutOfRange::default(),
             images: Images::default(),
+            subset: None,
+            tasks: None,
             models: None,
             exclude_models: Vec::new(),
             limit: None,

@@ -89,6 +89,7 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
         },
     };
     let mut builder = tabular::builder(spec, &schema)?;
+    builder.start_file(&spec.path)?;
     builder.set_name(header.name);
     if let Some(assumption) = &header.cost_unit.assumption {
         builder.note(format!("costs are assumed: {assumption}"));

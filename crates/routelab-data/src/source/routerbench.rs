@@ -51,6 +51,7 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let is_long = rows.columns().iter().any(|column| column == "model_name");
     let schema = schema(if is_long { long() } else { wide() });
     let mut builder = tabular::builder(spec, &schema)?;
+    builder.start_file(&spec.path)?;
     let (mut unwrapped, mut kept, mut different) = (0, 0, 0);
     let mut first_prompts: HashMap<String, String> = HashMap::new();
     tabular::fill(&rows, &schema, &mut builder, &mut |_, found| {

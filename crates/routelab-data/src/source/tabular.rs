@@ -113,20 +113,38 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
             remedy,
         });
     };
-    let rows = Rows::open(&spec.path, schema.file)?;
+    read_files(
+        spec,
+        schema,
+        std::slice::from_ref(&spec.path),
+        &mut |_, _| Ok(()),
+    )
+}
+
+/// Reads files of one schema as one table.
+pub(super) fn read_files(
+    spec: &DataSpec,
+    schema: &TabularSchema,
+    files: &[PathBuf],
+    adjust: &mut Adjust<'_>,
+) -> Result<Loaded, DataError> {
     let mut builder = builder(spec, schema)?;
-    fill(&rows, schema, &mut builder, &mut |_, _| Ok(()))?;
+    for file in files {
+        let rows = Rows::open(file, schema.file)?;
+        builder.start_file(file)?;
+        fill(&rows, schema, &mut builder, adjust)?;
+    }
     builder.finish()
 }
 
-/// A builder for a file with the given schema.
+/// A builder for files with the given schema, none of which is announced yet.
 pub(super) fn builder<'a>(
     spec: &'a DataSpec,
     schema: &TabularSchema,
 ) -> Result<TableBuilder<'a>, DataError> {
     let (Layout::Wide { cost, .. } | Layout::Long { cost, .. }) = &schema.layout;
     let unit = cost.as_ref().map(|_| CostUnit::recorded(&schema.cost_unit));
-    TableBuilder::new(spec, &spec.path, unit)
+    TableBuilder::new(spec, unit)
 }
 
 /// Reads the rows into the builder.
@@ -496,37 +514,21 @@ fn fill_long(
     rows.for_each(&wanted, &mut |place, cells| {
         builder.count_row();
         let name = model.text(rows, place, cells, "the name of a model")?;
-        let Some(column) = builder.column(&name) else {
+        if builder.column(&name).is_none() {
             return Ok(());
-        };
+        }
         let query = queries.query(rows, place, cells, adjust)?;
-        let id = query.id.clone();
-        let row = builder.add_or_match(place, query, queries.prompt_name())?;
-        if builder.has(Value::Quality, row, column) {
-            return Err(DataError::DuplicatePair {
-                path: rows.path().to_owned(),
-                place,
-                id,
-                model: name,
-            });
-        }
-        builder.set(
+        let cost = cost
+            .as_ref()
+            .map(|cost| (&cells[cost.cell], cost.name.as_str()));
+        builder.add_pair(
             place,
-            (row, column),
-            Value::Quality,
-            &cells[quality.cell],
-            &quality.name,
-        )?;
-        match &cost {
-            Some(cost) => builder.set(
-                place,
-                (row, column),
-                Value::Cost,
-                &cells[cost.cell],
-                &cost.name,
-            ),
-            None => Ok(()),
-        }
+            query,
+            queries.prompt_name(),
+            &name,
+            (&cells[quality.cell], &quality.name),
+            cost,
+        )
     })
 }
 

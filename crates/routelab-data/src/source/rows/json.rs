@@ -16,7 +16,8 @@ use crate::source::tabular::FileKind;
 /// Keys that lead to a value in nested objects.
 pub(super) type KeyPath = Vec<String>;
 
-type Object = Map<String, Value>;
+/// A record.
+pub(crate) type Object = Map<String, Value>;
 type EachObject<'a> = dyn FnMut(Place, &Object) -> Result<(), DataError> + 'a;
 
 /// Reads every record of a JSON array or of JSON Lines.
@@ -173,15 +174,20 @@ pub(super) fn cell<'a>(object: &'a Object, path: &KeyPath) -> Cell<'a> {
     for key in keys {
         value = value.and_then(|inner| inner.get(key));
     }
+    value.map_or(Cell::Missing, value_cell)
+}
+
+/// A JSON value. An array or an object comes as its JSON text.
+pub(crate) fn value_cell(value: &Value) -> Cell<'_> {
     match value {
-        None | Some(Value::Null) => Cell::Missing,
-        Some(Value::Bool(truth)) => Cell::Truth(*truth),
-        Some(Value::String(text)) => Cell::Text(Cow::Borrowed(text)),
-        Some(Value::Number(number)) => match (number.as_i128(), number.as_f64()) {
+        Value::Null => Cell::Missing,
+        Value::Bool(truth) => Cell::Truth(*truth),
+        Value::String(text) => Cell::Text(Cow::Borrowed(text)),
+        Value::Number(number) => match (number.as_i128(), number.as_f64()) {
             (Some(integer), _) => Cell::Integer(integer),
             (None, Some(float)) => Cell::Number(float),
             (None, None) => Cell::Text(Cow::Owned(number.to_string())),
         },
-        Some(nested) => Cell::Text(Cow::Owned(nested.to_string())),
+        nested => Cell::Text(Cow::Owned(nested.to_string())),
     }
 }

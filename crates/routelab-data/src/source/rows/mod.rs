@@ -13,7 +13,7 @@ use crate::error::{DataError, Place};
 use crate::source::pickle::frame::Frame;
 use crate::source::tabular::FileKind;
 
-pub(crate) use json::for_each_object;
+pub(crate) use json::{Object, for_each_object, value_cell};
 pub(crate) use parquet::key_value;
 
 /// One value of a row.
@@ -160,7 +160,8 @@ impl Rows {
     }
 }
 
-fn kind_by_extension(path: &Path) -> Result<FileKind, DataError> {
+/// How a file is written, by its extension.
+pub(crate) fn kind_by_extension(path: &Path) -> Result<FileKind, DataError> {
     let extension = path
         .extension()
         .and_then(|extension| extension.to_str())

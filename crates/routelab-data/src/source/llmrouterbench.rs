@@ -1,0 +1,156 @@
+//! LLMRouterBench (Li et al. 2026): `DATASET/SPLIT/MODEL/TIME.json`, one file per data set, split and model, with a list of
+//! `records` that have `index`, `origin_query`, `score` and `cost` in US dollars.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+use crate::builder::{Query, TableBuilder};
+use crate::error::{DataError, Place};
+use crate::report::Loaded;
+use crate::source::files::{entries, no_files};
+use crate::source::rows::value_cell;
+use crate::spec::DataSpec;
+use crate::table::CostUnit;
+
+/// What is used of a file.
+#[derive(Deserialize)]
+struct Results {
+    records: Vec<Record>,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    index: Json,
+    #[serde(default)]
+    origin_query: Json,
+    #[serde(default)]
+    prompt: Json,
+    #[serde(default)]
+    score: Json,
+    #[serde(default)]
+    cost: Json,
+}
+
+/// Reads a folder: `results/bench` or one laid out like it. Where a model was run several times on a split, the file with the
+/// last name counts, which has the last time. A query is a record's `index` in its data set and split.
+pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
+    if !spec.path.is_dir() {
+        return Err(DataError::NotAFolder {
+            path: spec.path.clone(),
+            expected: "give the folder of the results, such as `results/bench`",
+        });
+    }
+    let mut builder = TableBuilder::new(spec, Some(CostUnit::recorded("US dollars")))?;
+    let mut older = 0;
+    for ((dataset, split, model), files) in runs(&spec.path)? {
+        // A model that is left out need not be read, and these files are large.
+        if builder.column(&model).is_none() {
+            continue;
+        }
+        let Some((file, others)) = files.split_last() else {
+            continue;
+        };
+        older += others.len();
+        builder.start_file(file)?;
+        for (row, record) in (1..).zip(records(file)?) {
+            builder.count_row();
+            let place = Place { row, line: None };
+            let query = Query {
+                id: format!("{dataset}/{split}/{}", text(&record.index)),
+                prompt: prompt(&record),
+                task: Some(dataset.clone()),
+                ..Query::default()
+            };
+            builder.add_pair(
+                place,
+                query,
+                "origin_query",
+                &model,
+                (&value_cell(&record.score), "score"),
+                Some((&value_cell(&record.cost), "cost")),
+            )?;
+        }
+    }
+    if older > 0 {
+        builder.note(format!("{older} files of earlier runs were not read"));
+    }
+    builder.finish()
+}
+
+type Run = (String, String, String);
+
+/// The files of every data set, split and model, in the order of their names.
+fn runs(folder: &Path) -> Result<BTreeMap<Run, Vec<PathBuf>>, DataError> {
+    let mut runs: BTreeMap<Run, Vec<PathBuf>> = BTreeMap::new();
+    for dataset in folders(folder)? {
+        for split in folders(&dataset)? {
+            for model in folders(&split)? {
+                let mut files = entries(&model)?;
+                files.retain(|file| file.extension().is_some_and(|found| found == "json"));
+                if !files.is_empty() {
+                    let run = (name(&dataset), name(&split), name(&model));
+                    runs.insert(run, files);
+                }
+            }
+        }
+    }
+    if runs.is_empty() {
+        return Err(no_files(
+            folder,
+            "file DATASET/SPLIT/MODEL/TIME.json".to_owned(),
+        ));
+    }
+    Ok(runs)
+}
+
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut folders = entries(folder)?;
+    folders.retain(|entry| entry.is_dir());
+    Ok(folders)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+fn records(path: &Path) -> Result<Vec<Record>, DataError> {
+    let file = File::open(path).map_err(|source| DataError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    let results: Results =
+        serde_json::from_reader(BufReader::new(file)).map_err(|error| DataError::Json {
+            path: path.to_owned(),
+            place: Place {
+                row: 0,
+                line: Some(error.line() as u64),
+            },
+            detail: error.to_string(),
+            expected: "an object with `records`, each with `index`, `origin_query`, `score` and `cost`",
+        })?;
+    Ok(results.records)
+}
+
+/// The query as the data set has it, before a template; where it is not a text, its JSON. The prompt where there is none.
+fn prompt(record: &Record) -> String {
+    let query = text(&record.origin_query);
+    if query.is_empty() {
+        text(&record.prompt)
+    } else {
+        query
+    }
+}
+
+fn text(value: &Json) -> String {
+    value_cell(value)
+        .text()
+        .map(|text| text.into_owned())
+        .unwrap_or_default()
+}
