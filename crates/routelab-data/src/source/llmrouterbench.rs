@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use crate::builder::{Query, TableBuilder};
 use crate::error::{DataError, Place};
 use crate::report::Loaded;
-use crate::source::files::{entries, no_files};
+use crate::source::files::{entries, no_files, stem};
 use crate::source::rows::value_cell;
 use crate::spec::DataSpec;
 use crate::table::CostUnit;
@@ -20,6 +20,9 @@ use crate::table::CostUnit;
 /// What is used of a file.
 #[derive(Deserialize)]
 struct Results {
+    /// A trial run on a few questions.
+    #[serde(default)]
+    demo: bool,
     records: Vec<Record>,
 }
 
@@ -37,7 +40,7 @@ struct Record {
 }
 
 /// Reads a folder: `results/bench` or one laid out like it. Where a model was run several times on a split, the file with the
-/// last name counts, which has the last time. A query is a record's `index` in its data set and split.
+/// latest time in its name counts; trial runs (`demo`) do not. A query is a record's `index` in its data set and split.
 pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     if !spec.path.is_dir() {
         return Err(DataError::NotAFolder {
@@ -46,18 +49,26 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
         });
     }
     let mut builder = TableBuilder::new(spec, Some(CostUnit::recorded("US dollars")))?;
-    let mut older = 0;
+    let mut others = 0;
     for ((dataset, split, model), files) in runs(&spec.path)? {
         // A model that is left out need not be read, and these files are large.
         if builder.column(&model).is_none() {
             continue;
         }
-        let Some((file, others)) = files.split_last() else {
+        let mut found = None;
+        for file in files.iter().rev() {
+            let results = results(file)?;
+            if !results.demo {
+                found = Some((file, results.records));
+                break;
+            }
+        }
+        others += files.len() - usize::from(found.is_some());
+        let Some((file, records)) = found else {
             continue;
         };
-        older += others.len();
         builder.start_file(file)?;
-        for (row, record) in (1..).zip(records(file)?) {
+        for (row, record) in (1..).zip(records) {
             builder.count_row();
             let place = Place { row, line: None };
             let query = Query {
@@ -76,15 +87,17 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
             )?;
         }
     }
-    if older > 0 {
-        builder.note(format!("{older} files of earlier runs were not read"));
+    if others > 0 {
+        builder.note(format!(
+            "{others} files of earlier or trial runs were not used"
+        ));
     }
     builder.finish()
 }
 
 type Run = (String, String, String);
 
-/// The files of every data set, split and model, in the order of their names.
+/// The files of every data set, split and model, in the order of the times in their names.
 fn runs(folder: &Path) -> Result<BTreeMap<Run, Vec<PathBuf>>, DataError> {
     let mut runs: BTreeMap<Run, Vec<PathBuf>> = BTreeMap::new();
     for dataset in folders(folder)? {
@@ -92,6 +105,7 @@ fn runs(folder: &Path) -> Result<BTreeMap<Run, Vec<PathBuf>>, DataError> {
             for model in folders(&split)? {
                 let mut files = entries(&model)?;
                 files.retain(|file| file.extension().is_some_and(|found| found == "json"));
+                files.sort_by_key(|file| time(file));
                 if !files.is_empty() {
                     let run = (name(&dataset), name(&split), name(&model));
                     runs.insert(run, files);
@@ -120,22 +134,35 @@ fn name(path: &Path) -> String {
         .unwrap_or_default()
 }
 
-fn records(path: &Path) -> Result<Vec<Record>, DataError> {
+/// The time at the end of a file's name, as in `…-20251001_120000.json`; empty, and so before all others, without one.
+fn time(path: &Path) -> String {
+    let stem = stem(path);
+    stem.rsplit('-')
+        .next()
+        .filter(|time| {
+            time.len() == 15
+                && time
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b'_')
+        })
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn results(path: &Path) -> Result<Results, DataError> {
     let file = File::open(path).map_err(|source| DataError::Io {
         path: path.to_owned(),
         source,
     })?;
-    let results: Results =
-        serde_json::from_reader(BufReader::new(file)).map_err(|error| DataError::Json {
-            path: path.to_owned(),
-            place: Place {
-                row: 0,
-                line: Some(error.line() as u64),
-            },
-            detail: error.to_string(),
-            expected: "an object with `records`, each with `index`, `origin_query`, `score` and `cost`",
-        })?;
-    Ok(results.records)
+    serde_json::from_reader(BufReader::new(file)).map_err(|error| DataError::Json {
+        path: path.to_owned(),
+        place: Place {
+            row: 0,
+            line: Some(error.line() as u64),
+        },
+        detail: error.to_string(),
+        expected: "an object with `records`, each with `index`, `origin_query`, `score` and `cost`",
+    })
 }
 
 /// The query as the data set has it, before a template; where it is not a text, its JSON. The prompt where there is none.
