@@ -22,10 +22,8 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
             models: None,
         },
     };
-    tabular::read_files(
-        spec,
-        &schema,
-        std::slice::from_ref(&spec.path),
-        &mut |_, _| Ok(()),
-    )
+    let files = std::slice::from_ref(&spec.path);
+    tabular::read_files(spec, &schema, files, &mut |place, found| {
+        tabular::require_image(&spec.path, place, found)
+    })
 }

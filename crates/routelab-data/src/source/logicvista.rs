@@ -24,10 +24,10 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
         },
     };
     let files = std::slice::from_ref(&spec.path);
-    tabular::read_files(spec, &schema, files, &mut |_, found| {
+    tabular::read_files(spec, &schema, files, &mut |place, found| {
         if let Some(skill) = found.query.task.as_deref().and_then(single_string) {
             found.query.task = Some(skill);
         }
-        Ok(())
+        tabular::require_image(&spec.path, place, found)
     })
 }

@@ -137,6 +137,23 @@ pub(super) fn read_files(
     builder.finish()
 }
 
+/// Refuses a query without an image, for formats in which every query has one.
+pub(super) fn require_image(
+    path: &Path,
+    place: Place,
+    found: &FoundQuery<'_>,
+) -> Result<(), DataError> {
+    match found.query.image {
+        Some(_) => Ok(()),
+        None => Err(DataError::Blank {
+            path: path.to_owned(),
+            place,
+            column: "image".to_owned(),
+            expected: "the path of an image",
+        }),
+    }
+}
+
 /// A builder for files with the given schema, none of which is announced yet.
 pub(super) fn builder<'a>(
     spec: &'a DataSpec,
