@@ -18,7 +18,10 @@ pub enum WeightsError {
 
 /// The weights of a network as the bytes of a safetensors file.
 pub(crate) fn to_bytes<M: Module>(module: &M) -> Result<Vec<u8>, WeightsError> {
-    let mut store = SafetensorsStore::from_bytes(None).with_to_adapter(BurnToPyTorchAdapter);
+    // The store's own metadata come in the order of a hash map: without them equal networks give equal bytes.
+    let mut store = SafetensorsStore::from_bytes(None)
+        .clear_metadata()
+        .with_to_adapter(BurnToPyTorchAdapter);
     module
         .save_into(&mut store)
         .map_err(|error| WeightsError::Store(error.to_string()))?;

@@ -428,7 +428,7 @@ fn read_router(mut table: toml::Table) -> Result<Entry, String> {
     let slug = slug(&label);
     if slug.is_empty() {
         return Err(format!(
-            "`label` {label:?} has no letter or digit to name files with"
+            "`label` {label:?} has no Latin letter or digit to name files with"
         ));
     }
     let plan = if kind == "oracle" {
@@ -443,10 +443,10 @@ fn read_router(mut table: toml::Table) -> Result<Entry, String> {
     Ok(Entry { label, slug, plan })
 }
 
-/// Lower-case letters and digits of any script, and single hyphens for the rest.
+/// The label's ASCII letters and digits in lower case, with single hyphens for the rest.
 fn slug(label: &str) -> String {
     let words = label
-        .split(|character: char| !character.is_alphanumeric())
+        .split(|character: char| !character.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase);
     words.collect::<Vec<_>>().join("-")

@@ -18,11 +18,6 @@ impl Output {
         Self { quiet, json }
     }
 
-    /// Whether the result is to be printed as JSON.
-    pub fn json(&self) -> bool {
-        self.json
-    }
-
     /// A line of progress, on standard error.
     pub fn note(&self, line: impl AsRef<str>) {
         if !self.quiet {

@@ -95,11 +95,12 @@ fn scalars(seed: &SeedResult) -> Vec<(&'static str, Option<f64>)> {
         ("real_margin_share", e.real_margin_share),
         ("predicted_margin_share", e.predicted_margin_share),
     ]);
-    if let Some(two) = &e.two_model {
+    if e.call_rates.len() == 2 {
+        let two = e.two_model.as_ref();
         values.extend([
-            ("apgr", Some(two.apgr)),
-            ("cpt_50", Some(two.cpt_50)),
-            ("cpt_80", Some(two.cpt_80)),
+            ("apgr", two.map(|two| two.apgr)),
+            ("cpt_50", two.map(|two| two.cpt_50)),
+            ("cpt_80", two.map(|two| two.cpt_80)),
         ]);
     }
     values
@@ -182,20 +183,6 @@ impl RouterResult {
                 seed.evaluation.grid_points.iter().map(rate).collect()
             })
             .collect()
-    }
-
-    /// Mean seconds of fit and prediction.
-    pub fn seconds(&self) -> Seconds {
-        let count = self.seeds.len().max(1) as f64;
-        Seconds {
-            fit: self.seeds.iter().map(|seed| seed.seconds.fit).sum::<f64>() / count,
-            predict: self
-                .seeds
-                .iter()
-                .map(|seed| seed.seconds.predict)
-                .sum::<f64>()
-                / count,
-        }
     }
 }
 

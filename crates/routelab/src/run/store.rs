@@ -108,7 +108,9 @@ impl Store {
             Err(error) => return Err(unusable(error)),
         }
         fs::create_dir_all(&folder).map_err(unusable)?;
-        let store = Self { folder };
+        let store = Self {
+            folder: folder.clone(),
+        };
         write_atomically(&path, text.as_bytes()).map_err(unusable)?;
         let resolved = toml::to_string(&experiment.resolved).map_err(Failure::failed)?;
         store.write("experiment.toml", resolved.as_bytes())?;

@@ -1,0 +1,100 @@
+//! The other commands.
+
+mod common;
+
+use std::fs;
+
+use common::{QUICK_ROUTERS, arg, experiment, says, success, table, workplace};
+use serde_json::Value;
+
+#[test]
+fn help_of_every_command_has_an_example() {
+    for command in [
+        "run", "report", "evaluate", "route", "embed", "data", "backends",
+    ] {
+        let help = success(&[command, "--help"]);
+        assert!(
+            help.contains(&format!("routelab {command}")),
+            "{command}:\n{help}"
+        );
+    }
+}
+
+#[test]
+fn backends_are_listed_and_the_default_is_ready() {
+    let backends: Value = serde_json::from_str(&success(&["backends", "--json"])).unwrap();
+    let default = backends
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|backend| backend["default"] == true)
+        .unwrap();
+    assert_eq!(default["name"], "flex");
+    assert_eq!(default["ready"], true);
+    says(
+        &success(&["backends"]),
+        &["flex", "ndarray", "wgpu", "vulkan"],
+    );
+}
+
+#[test]
+fn a_fitted_router_routes_a_prompt_within_its_budget() {
+    let place = workplace(&table(120), &experiment(QUICK_ROUTERS));
+    let out = place.path().join("runs");
+    success(&[
+        "run",
+        arg(&place.path().join("small.toml")),
+        "--out",
+        arg(&out),
+        "--quiet",
+    ]);
+    let model = out.join("small/models/linear");
+    let route = |prompt: &str, budget: &[&str]| -> Value {
+        let mut args = vec!["route", "--model", arg(&model), prompt, "--json"];
+        args.extend(budget);
+        serde_json::from_str(&success(&args)).unwrap()
+    };
+    let maths = route(
+        "Compute 12 * 15 + 7 and give the digits.",
+        &["--budget", "0.001"],
+    );
+    assert_eq!(maths["model"], "maths", "{maths}");
+    let words = route(
+        "Spell the word number 5 backwards and find a rhyme for it.",
+        &["--budget", "0.001"],
+    );
+    assert_eq!(words["model"], "words", "{words}");
+    assert_eq!(words["within_budget"], true);
+    let nothing = route("Compute 1 + 1.", &["--budget", "0"]);
+    assert_eq!(nothing["within_budget"], false);
+}
+
+#[test]
+fn data_are_listed_inspected_and_converted() {
+    let list = success(&["data", "list"]);
+    says(&list, &["routerbench", "datasets/routerbench-slice"]);
+    let found: Value = serde_json::from_str(&success(&[
+        "data",
+        "inspect",
+        "datasets/routerbench-slice",
+        "--json",
+    ]))
+    .unwrap();
+    assert_eq!(found["queries"], 3150);
+    assert_eq!(found["models"][0]["model"], "gpt-4-1106-preview");
+    assert!((found["oracle_quality"].as_f64().unwrap() - 0.9756).abs() < 5e-5);
+
+    let place = workplace(&table(40), "");
+    let source = place.path().join("dataset.toml");
+    fs::write(&source, "format = \"routerbench\"\npath = \"table.csv\"\n").unwrap();
+    let parquet = place.path().join("table.parquet");
+    success(&["data", "convert", arg(&source), arg(&parquet)]);
+    let converted = place.path().join("converted.toml");
+    fs::write(
+        &converted,
+        "format = \"routelab\"\npath = \"table.parquet\"\n",
+    )
+    .unwrap();
+    let inspect = |path| success(&["data", "inspect", path, "--json"]);
+    assert_eq!(inspect(arg(&source)), inspect(arg(&converted)));
+}

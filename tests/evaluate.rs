@@ -1,0 +1,260 @@
+//! `routelab evaluate`: predictions that were made elsewhere.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use common::{arg, refused, repository, says, success};
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+struct Case {
+    name: String,
+    quality: Vec<Vec<f64>>,
+    cost: Vec<Vec<f64>>,
+    predicted_quality: Vec<Vec<f64>>,
+    predicted_cost: Vec<Vec<f64>>,
+    legacy: Legacy,
+    shared: Shared,
+}
+
+#[derive(Deserialize)]
+struct Legacy {
+    nauc: f64,
+    peak: f64,
+    qnc: Option<f64>,
+    rci: f64,
+}
+
+#[derive(Deserialize)]
+struct Shared {
+    nauc: f64,
+}
+
+/// The golden cases, from `tests/golden` or the folder that `ROUTELAB_GOLDEN` names.
+fn cases() -> Vec<Case> {
+    let named = std::env::var_os("ROUTELAB_GOLDEN");
+    let folder = repository().join(named.as_deref().unwrap_or("tests/golden".as_ref()));
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(&folder).unwrap() {
+        let bytes = fs::read(entry.unwrap().path()).unwrap_or_default();
+        cases.extend(serde_json::from_slice::<Vec<Case>>(&bytes).unwrap_or_default());
+    }
+    assert!(
+        named.is_some() || !cases.is_empty(),
+        "no cases in {}",
+        folder.display()
+    );
+    cases
+}
+
+/// Writes table and predictions; the predictions' rows are in reverse order.
+fn write(place: &tempfile::TempDir, case: &Case) -> (PathBuf, PathBuf) {
+    let models = case.quality[0].len();
+    let names = |suffix: &str| {
+        (0..models)
+            .map(|m| format!(",m{m}{suffix}"))
+            .collect::<String>()
+    };
+    let numbers = |row: &[f64]| {
+        row.iter().fold(String::new(), |mut text, value| {
+            write!(text, ",{value}").unwrap();
+            text
+        })
+    };
+    let mut table = format!(
+        "sample_id,prompt,eval_name{}{}\n",
+        names(""),
+        names("|total_cost")
+    );
+    for (n, (quality, cost)) in case.quality.iter().zip(&case.cost).enumerate() {
+        table += &format!(
+            "q{n},what is {n}?,task{}{}\n",
+            numbers(quality),
+            numbers(cost)
+        );
+    }
+    let mut predictions = format!("sample_id{}{}\n", names("|quality"), names("|cost"));
+    let predicted = case
+        .predicted_quality
+        .iter()
+        .zip(&case.predicted_cost)
+        .enumerate();
+    for (n, (quality, cost)) in predicted.rev() {
+        predictions += &format!("q{n}{}{}\n", numbers(quality), numbers(cost));
+    }
+    let paths = (place.path().join("t.csv"), place.path().join("p.csv"));
+    fs::write(&paths.0, table).unwrap();
+    fs::write(&paths.1, predictions).unwrap();
+    paths
+}
+
+fn evaluate(table: &std::path::Path, predictions: &std::path::Path, more: &[&str]) -> Value {
+    let mut args = vec![
+        "evaluate",
+        "--table",
+        arg(table),
+        "--predictions",
+        arg(predictions),
+        "--json",
+    ];
+    args.extend(more);
+    serde_json::from_str(&success(&args)).unwrap()
+}
+
+#[track_caller]
+fn close(what: &str, found: &Value, expected: f64) {
+    let found = found
+        .as_f64()
+        .unwrap_or_else(|| panic!("{what} is {found}"));
+    assert!(
+        (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
+        "{what}: {found} instead of {expected}"
+    );
+}
+
+#[test]
+fn golden_cases_through_the_program() {
+    let place = tempfile::tempdir().unwrap();
+    for case in cases() {
+        let (table, predictions) = write(&place, &case);
+        let found = evaluate(
+            &table,
+            &predictions,
+            &["--infeasible", "first", "--ties", "first"],
+        );
+        let what = |metric: &str| format!("{}: {metric}", case.name);
+        close(
+            &what("legacy nAUC"),
+            &found["nauc_legacy"],
+            case.legacy.nauc,
+        );
+        close(&what("peak"), &found["peak"], case.legacy.peak);
+        close(&what("RCI"), &found["rci"], case.legacy.rci);
+        // The reference works in single precision; where the two sides are equal there, reaching is a matter of rounding.
+        if let (Some(expected), Some(_)) = (case.legacy.qnc, found["qnc"].as_f64()) {
+            close(&what("QNC"), &found["qnc"], expected);
+        }
+        let found = evaluate(&table, &predictions, &[]);
+        close(
+            &what("shared nAUC"),
+            &found["nauc_shared"],
+            case.shared.nauc,
+        );
+    }
+}
+
+#[test]
+fn a_small_case_by_hand() {
+    let place = tempfile::tempdir().unwrap();
+    let (table, predictions) = (place.path().join("t.csv"), place.path().join("p.csv"));
+    // Two models: `small` is right on the first two queries at 1, `large` on all but the last at 4.
+    fs::write(
+        &table,
+        "sample_id,prompt,eval_name,small,large,small|total_cost,large|total_cost,small|model_response\n\
+         a,p,t,1,1,1,4,x\nb,q,t,1,1,1,4,x\nc,r,t,0,1,1,4,x\nd,s,t,0,0,1,4,x\n",
+    )
+    .unwrap();
+    // The router is sure of `large` on every query.
+    let rows: String = ["a", "b", "c", "d"]
+        .iter()
+        .map(|id| format!("{id},0.2,0.9,1,4\n"))
+        .collect();
+    fs::write(
+        &predictions,
+        format!("sample_id,small|quality,large|quality,small|cost,large|cost\n{rows}"),
+    )
+    .unwrap();
+    let found = evaluate(&table, &predictions, &[]);
+    assert_eq!(found["best_single_model"], "large");
+    close("best single quality", &found["best_single_quality"], 0.75);
+    close("best single cost", &found["best_single_cost"], 4.0);
+    close("calls of large", &found["call_rates"]["large"], 1.0);
+    // a and b are wasteful; c is right; on d both fail, so both are best and the strongest is wasteful.
+    close("wasteful", &found["rci_wasteful"], 0.75);
+    close("wrong", &found["rci_wrong"], 0.0);
+    close("RCI", &found["rci"], 0.75);
+    close("QNC", &found["qnc"], 1.0);
+    close("peak", &found["peak"], 0.75);
+    // The front is (1, .5), (4, .75): the mean of the trapezoid is .625.
+    close("nAUC", &found["nauc_shared"], 0.625);
+    assert_eq!(found["points"].as_array().unwrap().len(), 2);
+    assert_eq!(found["pareto"].as_array().unwrap().len(), 2);
+
+    // A router that never takes `large` cannot reach its quality.
+    let rows: String = ["a", "b", "c", "d"]
+        .iter()
+        .map(|id| format!("{id},0.9,0.2,1,4\n"))
+        .collect();
+    fs::write(
+        &predictions,
+        format!("sample_id,small|quality,large|quality,small|cost,large|cost\n{rows}"),
+    )
+    .unwrap();
+    assert_eq!(evaluate(&table, &predictions, &[])["qnc"], Value::Null);
+}
+
+#[test]
+fn bad_predictions() {
+    let place = tempfile::tempdir().unwrap();
+    let (table, predictions) = (place.path().join("t.csv"), place.path().join("p.csv"));
+    fs::write(
+        &table,
+        "sample_id,prompt,eval_name,m,m|total_cost\na,p,t,1,1\nb,q,t,1,1\n",
+    )
+    .unwrap();
+    let refuse = |text: &str, parts: &[&str]| {
+        fs::write(&predictions, text).unwrap();
+        let error = refused(
+            2,
+            &[
+                "evaluate",
+                "--table",
+                arg(&table),
+                "--predictions",
+                arg(&predictions),
+            ],
+        );
+        says(&error, &["p.csv", "help:"]);
+        says(&error, parts);
+    };
+    refuse("", &["empty"]);
+    refuse("sample_id,m|quality\na,1\nb,1\n", &["m|cost"]);
+    refuse("id,m|quality,m|cost\na,1,1\n", &["sample_id"]);
+    refuse(
+        "sample_id,m|quality,m|cost,x|cost\na,1,1,1\nb,1,1,1\n",
+        &["x|cost", "`m`"],
+    );
+    refuse(
+        "sample_id,m|quality,m|cost\na,1,1\na,1,1\nb,1,1\n",
+        &["line 3", "line 2", "\"a\""],
+    );
+    refuse(
+        "sample_id,m|quality,m|cost\na,1,1\n",
+        &["1 of the 2", "\"b\""],
+    );
+    refuse(
+        "sample_id,m|quality,m|cost\na,high,1\nb,1,1\n",
+        &["line 2", "m|quality", "high"],
+    );
+    refuse(
+        "sample_id,m|quality,m|cost\na,1,NaN\nb,1,1\n",
+        &["line 2", "m|cost", "NaN"],
+    );
+    refuse("sample_id,m|quality,m|cost\na,1\nb,1,1\n", &["line"]);
+    fs::remove_file(&predictions).unwrap();
+    let error = refused(
+        2,
+        &[
+            "evaluate",
+            "--table",
+            arg(&table),
+            "--predictions",
+            arg(&predictions),
+        ],
+    );
+    says(&error, &["p.csv", "help:"]);
+}

@@ -1,0 +1,241 @@
+//! `routelab run` from the experiment file to the report.
+
+mod common;
+
+use std::fs;
+
+use common::{
+    QUICK_ROUTERS, arg, experiment, files, refused, repository, says, success, table, workplace,
+};
+use serde_json::Value;
+
+/// What another run repeats to the byte.
+const REPEATED: [&str; 4] = [".csv", ".json", ".svg", ".safetensors"];
+
+fn read(path: &std::path::Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn a_run_writes_everything_and_another_one_repeats_it() {
+    let place = workplace(&table(120), &experiment(QUICK_ROUTERS));
+    let file = place.path().join("small.toml");
+    let run = |out: &str| {
+        let out = place.path().join(out);
+        success(&["run", arg(&file), "--out", arg(&out), "--quiet"]);
+        out.join("small")
+    };
+    let (first, second) = (run("one"), run("two"));
+    let names: Vec<String> = files(&first, &[""])
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    for expected in [
+        "manifest.json",
+        "experiment.toml",
+        "run.log",
+        "timings.tsv",
+        "metrics.csv",
+        "metrics.json",
+        "points.csv",
+        "grid_points.csv",
+        "comparisons.csv",
+        "table.csv",
+        "table.md",
+        "table.tex",
+        "report.html",
+        "encoder.safetensors",
+        "models/equirouter/router.json",
+        "units/42/knn/scores.safetensors",
+        "units/43/mlp/unit.json",
+    ] {
+        assert!(
+            names.iter().any(|name| name == expected),
+            "{expected} is missing in {names:?}"
+        );
+    }
+    for figure in ["call_rate", "cost_quality", "call_mix", "margins", "rci"] {
+        for ending in ["svg", "png", "csv"] {
+            let name = format!("figures/{figure}.{ending}");
+            assert!(names.contains(&name), "{name} is missing");
+        }
+    }
+    let (one, two) = (files(&first, &REPEATED), files(&second, &REPEATED));
+    assert_eq!(one.len(), two.len());
+    for ((name, one), (_, two)) in one.iter().zip(&two) {
+        assert!(one == two, "{name} differs between two runs");
+    }
+    assert!(
+        names.iter().all(|name| !name.contains(".tmp")),
+        "a temporary file stayed: {names:?}"
+    );
+
+    let metrics = read(&first.join("metrics.json"));
+    let routers = metrics["routers"].as_array().unwrap();
+    let summary =
+        |index: usize, metric: &str| routers[index]["summary"][metric]["mean"].as_f64().unwrap();
+    assert_eq!(routers[0]["router"], "oracle");
+    assert_eq!(summary(0, "regret"), 0.0);
+    for router in 1..routers.len() {
+        assert!(summary(router, "nauc_shared") <= summary(0, "nauc_shared") + 1e-12);
+        let parts = summary(router, "rci_wasteful") + summary(router, "rci_wrong");
+        assert!((summary(router, "rci") - parts).abs() < 1e-12);
+    }
+
+    let report = fs::read_to_string(first.join("report.html")).unwrap();
+    says(
+        &report,
+        &[
+            "<svg",
+            "Routing collapse index",
+            "equirouter",
+            "hashed-ngrams",
+            "All routers",
+        ],
+    );
+    for outside in ["http://", "https://", "<script src", "<link"] {
+        let without_namespaces = report
+            .replace("http://www.w3.org", "")
+            .replace("http%3A//www.w3.org", "");
+        assert!(
+            !without_namespaces.contains(outside),
+            "the report asks the network: {outside}"
+        );
+    }
+    success(&["report", arg(&first)]);
+    let again = fs::read_to_string(first.join("report.html")).unwrap();
+    assert!(report == again);
+}
+
+#[test]
+fn an_interrupted_run_goes_on_and_ends_with_the_same_numbers() {
+    let place = workplace(&table(80), &experiment(QUICK_ROUTERS));
+    let file = place.path().join("small.toml");
+    let out = place.path().join("runs");
+    success(&["run", arg(&file), "--out", arg(&out), "--quiet"]);
+    let folder = out.join("small");
+    let whole = files(&folder, &REPEATED);
+
+    // What a kill leaves: the second seed is missing, one unit is half there, nothing is evaluated.
+    fs::remove_dir_all(folder.join("units/43")).unwrap();
+    fs::remove_file(folder.join("units/42/mlp/unit.json")).unwrap();
+    fs::remove_dir_all(folder.join("figures")).unwrap();
+    for name in ["metrics.csv", "metrics.json", "report.html", "table.csv"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    let kept = folder.join("units/42/knn/unit.json");
+    let before = fs::metadata(&kept).unwrap().modified().unwrap();
+    success(&["run", arg(&file), "--out", arg(&out), "--resume", "--quiet"]);
+    assert_eq!(
+        before,
+        fs::metadata(&kept).unwrap().modified().unwrap(),
+        "a finished unit was fitted again"
+    );
+    let resumed = files(&folder, &REPEATED);
+    assert_eq!(whole.len(), resumed.len());
+    for ((name, whole), (_, resumed)) in whole.iter().zip(&resumed) {
+        assert!(whole == resumed, "{name} differs after the interruption");
+    }
+}
+
+#[test]
+fn a_folder_of_another_run_is_kept_until_told_otherwise() {
+    let place = workplace(
+        &table(60),
+        &experiment("[[router]]\nkind = \"knn\"\nk = 3\n"),
+    );
+    let file = place.path().join("small.toml");
+    let out = place.path().join("runs");
+    let error = refused(2, &["run", arg(&file), "--out", arg(&out), "--resume"]);
+    says(&error, &["no run to resume", "help:"]);
+    success(&["run", arg(&file), "--out", arg(&out), "--quiet"]);
+    fs::write(&file, experiment("[[router]]\nkind = \"knn\"\nk = 4\n")).unwrap();
+    let before = files(&out, &[""]);
+    let error = refused(2, &["run", arg(&file), "--out", arg(&out)]);
+    says(&error, &["other settings", "router", "--overwrite"]);
+    assert!(
+        before == files(&out, &[""]),
+        "the refused run changed the folder"
+    );
+    success(&[
+        "run",
+        arg(&file),
+        "--out",
+        arg(&out),
+        "--overwrite",
+        "--quiet",
+    ]);
+}
+
+#[test]
+fn a_router_that_fails_is_reported_and_the_others_finish() {
+    let routers = "[[router]]\nkind = \"knn\"\nk = 3\n[[router]]\nkind = \"mlp\"\nlearning_rate = 1e38\nepochs = 3\n";
+    let place = workplace(&table(60), &experiment(routers));
+    let file = place.path().join("small.toml");
+    let out = place.path().join("runs");
+    let shown = success(&["run", arg(&file), "--out", arg(&out)]);
+    says(&shown, &["mlp failed on seed 42", "diverged"]);
+    let metrics = read(&out.join("small/metrics.json"));
+    assert_eq!(metrics["routers"][0]["seeds"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        metrics["routers"][1]["failures"].as_array().unwrap().len(),
+        2
+    );
+    says(
+        &fs::read_to_string(out.join("small/report.html")).unwrap(),
+        &["mlp failed on seed 43"],
+    );
+}
+
+#[test]
+fn the_shipped_experiment_shows_collapse_on_real_data() {
+    // The quick routers of the shipped experiment on one seed; the networks are tested on small data.
+    let text = fs::read_to_string(repository().join("experiments/collapse.toml")).unwrap();
+    let start = text.find("[[router]]").unwrap();
+    let datasets = format!("{}/", repository().join("datasets").display());
+    let head = text[..start].replace("../datasets/", &datasets);
+    let routers = "[[router]]\nkind = \"oracle\"\n[[router]]\nkind = \"knn\"\n[[router]]\nkind = \"linear\"\n";
+    let place = workplace("", &format!("{head}{routers}"));
+    let out = place.path().join("runs");
+    let printed = success(&[
+        "run",
+        arg(&place.path().join("small.toml")),
+        "--seeds",
+        "1",
+        "--out",
+        arg(&out),
+        "--json",
+        "--quiet",
+    ]);
+    let result: Value = serde_json::from_str(&printed).unwrap();
+    let called = |index: usize| {
+        let router = &result["metrics"][index]["summary"];
+        router["call_rates"]["gpt-4-1106-preview"].as_f64().unwrap()
+    };
+    assert!(called(0) < 0.02, "the oracle calls gpt-4 on {}", called(0));
+    assert!(
+        called(1) > 0.8 && called(2) > 0.8,
+        "kNN {} and ridge {} do not collapse",
+        called(1),
+        called(2)
+    );
+}
+
+#[test]
+fn every_shipped_experiment_is_valid() {
+    let mut seen = 0;
+    for entry in fs::read_dir(repository().join("experiments")).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            seen += 1;
+            // A file as the output folder: the experiment is read and checked in full, and nothing is run.
+            let file = tempfile::NamedTempFile::new().unwrap();
+            let error = refused(2, &["run", arg(&path), "--out", arg(file.path())]);
+            says(&error, &["cannot use"]);
+        }
+    }
+    assert!(seen > 0);
+}
