@@ -3,8 +3,10 @@
 //! Each has one predicted quality and one predicted cost (the training mean) per model, so under a budget it takes its
 //! favourite among the models that are affordable on average.
 
+use std::collections::HashMap;
+
 use ndarray::{Array2, Axis};
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
@@ -87,8 +89,14 @@ impl FittedRouter for FittedPolicy {
             Preference::Fixed(quality) => Array2::from_shape_fn(shape, |(_, model)| quality[model]),
             Preference::Random(seed) => {
                 let mut quality = Array2::zeros(shape);
+                let mut seen: HashMap<u64, u64> = HashMap::new();
                 for (mut row, x) in quality.outer_iter_mut().zip(queries.values().outer_iter()) {
-                    let mut rng = query_rng(*seed, x.iter());
+                    let hash = hash(x.iter());
+                    let repeats = seen.entry(hash).or_default();
+                    let mut rng = ChaCha8Rng::seed_from_u64(*seed);
+                    // Queries that an encoder cannot tell apart (a shared beginning, cut off) still differ.
+                    rng.set_stream(hash.wrapping_add(*repeats));
+                    *repeats += 1;
                     row.mapv_inplace(|_: f64| rng.random::<f64>());
                 }
                 quality
@@ -104,19 +112,20 @@ impl FittedRouter for FittedPolicy {
     }
 }
 
-/// A generator that depends on the seed and on the query alone, so that order and batches do not matter.
-fn query_rng<'a>(seed: u64, x: impl Iterator<Item = &'a f32>) -> impl Rng {
-    // FNV-1a over the bits of the embedding.
-    let hash = x
-        .flat_map(|value| value.to_bits().to_le_bytes())
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+/// FNV-1a over the bits of an embedding: the draw belongs to the query, whatever stands before it.
+fn hash<'a>(x: impl Iterator<Item = &'a f32>) -> u64 {
+    x.flat_map(|value| value.to_bits().to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(hash);
-    rng
+        })
 }
 
 pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRouter>, RouterError> {
-    Ok(Box::new(archive.get::<FittedPolicy>("policy")?))
+    let policy: FittedPolicy = archive.get("policy")?;
+    match &policy.preference {
+        Preference::Fixed(quality) if quality.len() != policy.cost.len() => {
+            Err(archive.broken("policy", "has not one preference for every cost"))
+        }
+        Preference::Fixed(_) | Preference::Random(_) => Ok(Box::new(policy)),
+    }
 }
