@@ -1,8 +1,9 @@
 //! Gathers queries and values from the rows of a file into a sound table.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+
+use indexmap::IndexMap;
 
 use crate::assumption::{CostAssumption, Pool};
 use crate::error::{DataError, Place};
@@ -42,10 +43,11 @@ pub(crate) struct TableBuilder<'a> {
     repeats: Repeats,
     models: Vec<String>,
     column_of: HashMap<String, Option<usize>>,
-    ids: Vec<String>,
-    row_of: HashMap<String, FirstSeen>,
+    /// Ids in the order of the rows, each with the row of the file that it was first in.
+    ids: IndexMap<String, u64>,
     prompts: Vec<String>,
     tasks: Vec<String>,
+    /// Empty as long as no query has an image.
     images: Vec<Option<PathBuf>>,
     groups: Option<Vec<String>>,
     incomplete: Vec<bool>,
@@ -65,12 +67,6 @@ enum Repeats {
 enum CostSource<'a> {
     Recorded(CostUnit),
     Assumed(&'a CostAssumption),
-}
-
-#[derive(Clone, Copy)]
-struct FirstSeen {
-    row: usize,
-    file_row: u64,
 }
 
 impl<'a> TableBuilder<'a> {
@@ -97,8 +93,7 @@ impl<'a> TableBuilder<'a> {
             repeats: Repeats::Refused,
             models: Vec::new(),
             column_of: HashMap::new(),
-            ids: Vec::new(),
-            row_of: HashMap::new(),
+            ids: IndexMap::new(),
             prompts: Vec::new(),
             tasks: Vec::new(),
             images: Vec::new(),
@@ -177,23 +172,16 @@ impl<'a> TableBuilder<'a> {
         query: Query,
         prompt_column: &str,
     ) -> Result<usize, DataError> {
-        match self.row_of.entry(query.id.clone()) {
-            Entry::Occupied(first) => Err(DataError::DuplicateId {
+        if let Some(&first) = self.ids.get(&query.id) {
+            return Err(DataError::DuplicateId {
                 path: self.path.clone(),
                 place,
                 id: query.id,
-                first: first.get().file_row,
-            }),
-            Entry::Vacant(entry) => {
-                let row = self.ids.len();
-                entry.insert(FirstSeen {
-                    row,
-                    file_row: place.row,
-                });
-                self.push(place, query, prompt_column)?;
-                Ok(row)
-            }
+                first,
+            });
         }
+        self.push(place, query, prompt_column)?;
+        Ok(self.ids.len() - 1)
     }
 
     /// Adds a query, or checks that it agrees with its earlier rows. Returns its row.
@@ -203,7 +191,7 @@ impl<'a> TableBuilder<'a> {
         query: Query,
         prompt_column: &str,
     ) -> Result<usize, DataError> {
-        let Some(&FirstSeen { row, .. }) = self.row_of.get(&query.id) else {
+        let Some(row) = self.ids.get_index_of(&query.id) else {
             return self.add_query(place, query, prompt_column);
         };
         let image = if self.spec.images == Images::Ignore {
@@ -215,7 +203,7 @@ impl<'a> TableBuilder<'a> {
             "prompt"
         } else if query.task.is_some_and(|task| self.tasks[row] != task) {
             "task"
-        } else if self.images[row] != image {
+        } else if self.images.get(row).unwrap_or(&None) != &image {
             "image"
         } else if self.groups.as_ref().map(|groups| &groups[row]) != query.group.as_ref() {
             "group"
@@ -250,7 +238,7 @@ impl<'a> TableBuilder<'a> {
                 return Err(DataError::DuplicatePair {
                     path: self.path.clone(),
                     place,
-                    id: self.ids[row].clone(),
+                    id: self.id(row),
                     model: model.to_owned(),
                 });
             };
@@ -286,16 +274,29 @@ impl<'a> TableBuilder<'a> {
         if let Some(group) = query.group {
             self.groups.get_or_insert_default().push(group);
         }
-        self.ids.push(query.id);
+        if image.is_some() && self.images.is_empty() {
+            self.images.resize(self.ids.len(), None);
+        }
+        if image.is_some() || !self.images.is_empty() {
+            self.images.push(image);
+        }
+        self.ids.insert(query.id, place.row);
         self.prompts.push(query.prompt);
         self.tasks
             .push(query.task.unwrap_or_else(|| self.name.clone()));
-        self.images.push(image);
         self.incomplete.push(incomplete);
         if incomplete {
             self.missing(place, self.ids.len() - 1, prompt_column)?;
         }
         Ok(())
+    }
+
+    /// Id of a row, for an error.
+    fn id(&self, row: usize) -> String {
+        self.ids
+            .get_index(row)
+            .map(|(id, _)| id.clone())
+            .unwrap_or_default()
     }
 
     /// What is missing is counted at the end; here it may only be an error.
@@ -306,7 +307,7 @@ impl<'a> TableBuilder<'a> {
         Err(DataError::MissingCell {
             path: self.path.clone(),
             place,
-            id: self.ids[row].clone(),
+            id: self.id(row),
             column: column.to_owned(),
         })
     }
@@ -416,7 +417,8 @@ impl<'a> TableBuilder<'a> {
         let (cost, cost_unit) = match self.cost_source {
             CostSource::Recorded(unit) => (self.cost.into_array(&keep, &columns), unit),
             CostSource::Assumed(assumption) => {
-                let has_image = images.iter().map(Option::is_some).collect();
+                let has_image = |row: usize| images.get(row).is_some_and(Option::is_some);
+                let has_image = (0..keep.len()).map(has_image).collect();
                 let pool = Pool {
                     format: &self.spec.format,
                     models: &models,
@@ -453,7 +455,7 @@ impl<'a> TableBuilder<'a> {
         let parts = RoutingTableParts {
             name: self.name,
             models,
-            ids: pick(self.ids, &keep),
+            ids: pick(self.ids.into_keys(), &keep),
             prompts,
             tasks: pick(self.tasks, &keep),
             images,
@@ -524,7 +526,7 @@ impl<'a> TableBuilder<'a> {
                     if self.spec.missing == Missing::Error {
                         return Err(DataError::MissingPair {
                             path: self.path.clone(),
-                            id: self.ids[row].clone(),
+                            id: self.id(row),
                             model: self.models[column].clone(),
                             what: if value == Value::Quality {
                                 "quality"
@@ -564,6 +566,14 @@ impl<'a> TableBuilder<'a> {
         let Some(wanted) = &self.spec.models else {
             return Ok((0..self.models.len()).collect());
         };
+        let named_before = |&(index, model): &(usize, &String)| wanted[..index].contains(model);
+        if let Some((_, model)) = wanted.iter().enumerate().find(named_before) {
+            return Err(DataError::Spec {
+                key: "models",
+                problem: format!("it names {model:?} twice"),
+                remedy: "name every model once".to_owned(),
+            });
+        }
         let column = |model: &String| match self.column_of.get(model) {
             Some(column) => Ok(*column),
             None => Err(unknown(model, "models")),
@@ -607,7 +617,7 @@ fn cost_source<'a>(
 }
 
 /// The entries at `keep`, which ascends.
-fn pick<T>(values: Vec<T>, keep: &[usize]) -> Vec<T> {
+fn pick<T>(values: impl IntoIterator<Item = T>, keep: &[usize]) -> Vec<T> {
     let mut keep = keep.iter().copied().peekable();
     values
         .into_iter()

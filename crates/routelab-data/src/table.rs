@@ -1,6 +1,5 @@
 //! The routing table: queries, models, what each model scored and cost.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use ndarray::{Array2, ArrayView2, Axis};
@@ -448,11 +447,13 @@ fn check_values(parts: &RoutingTableParts) -> Result<(), TableError> {
     Ok(())
 }
 
-/// Positions of the first name that occurs a second time.
+/// Positions of the first name that occurs a second time. Sorting positions takes less memory than a set of names.
 fn first_repeat(names: &[String]) -> Option<(usize, usize)> {
-    let mut seen = HashMap::with_capacity(names.len());
-    names.iter().enumerate().find_map(|(index, name)| {
-        seen.insert(name.as_str(), index)
-            .map(|first| (first, index))
-    })
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    order.sort_unstable_by_key(|&index| (&names[index], index));
+    order
+        .windows(2)
+        .filter(|pair| names[pair[0]] == names[pair[1]])
+        .map(|pair| (pair[0], pair[1]))
+        .min_by_key(|&(_, second)| second)
 }

@@ -688,3 +688,57 @@ fn misspelt_price() {
     let (_file, spec) = priced(&PRICES.replace("output =", "outputs ="));
     fails(&spec, &["prices.toml: [tabular]: ", "outputs"]);
 }
+
+#[test]
+fn a_model_named_twice() {
+    let file = routerbench("a,p,t,1,1,0,0\n");
+    let spec = DataSpec {
+        models: Some(vec!["small".to_owned(), "small".to_owned()]),
+        ..file.spec("routerbench")
+    };
+    fails(
+        &spec,
+        &["[data] models: it names \"small\" twice; name every model once"],
+    );
+}
+
+#[test]
+fn a_task_that_is_not_there() {
+    let file = routerbench("a,p,t,1,1,0,0\n");
+    let spec = DataSpec {
+        tasks: Some(vec!["u".to_owned()]),
+        ..file.spec("routerbench")
+    };
+    fails(
+        &spec,
+        &["bench.csv has no task \"u\" (asked for by `tasks`); its tasks are \"t\""],
+    );
+}
+
+#[test]
+fn missing_cells_of_other_tasks_do_not_matter() {
+    let file = routerbench("a,p,t,1,1,0,0\nb,q,u,,1,0,0\n,,,,,,\n");
+    let spec = DataSpec {
+        tasks: Some(vec!["t".to_owned()]),
+        ..file.spec("routerbench")
+    };
+    fails(
+        &spec,
+        &["row 3 (line 4), column \"sample_id\": the cell is blank"],
+    );
+    let file = routerbench("a,p,t,1,1,0,0\nb,q,u,,1,0,0\n");
+    let spec = DataSpec {
+        path: file.path.clone(),
+        ..spec
+    };
+    let loaded = load(&spec).unwrap();
+    assert_eq!(loaded.table.ids(), ["a"]);
+    assert_eq!(
+        (loaded.report.dropped_queries, loaded.report.missing_cells),
+        (0, 0)
+    );
+    assert_eq!(
+        loaded.report.notes,
+        ["1 queries of other tasks left out (`tasks`)"]
+    );
+}

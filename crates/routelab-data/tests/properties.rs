@@ -84,6 +84,87 @@ fn text() -> impl Strategy<Value = String> {
         .prop_filter("not empty", |text| !text.is_empty())
 }
 
+const SCHEMA: &str =
+    "format = 'tabular'\n[schema]\nid = ['id']\nprompt = ['prompt']\ntask = 'task'\n";
+const WIDE: &str = "layout.wide = { quality = '{model}|quality', cost = '{model}|cost' }";
+const LONG: &str = "layout.long = { model = 'model', quality = 'quality', cost = 'cost' }";
+
+/// A header and rows; numbers are kept apart from texts, as JSON does.
+type Sheet = Vec<Vec<serde_json::Value>>;
+
+/// What describes a query, as the first cells of its rows.
+fn query_cells(table: &RoutingTable, row: usize) -> Vec<serde_json::Value> {
+    let texts = [table.ids(), table.prompts(), table.tasks()];
+    let texts = texts.into_iter().chain(table.groups());
+    texts.map(|texts| texts[row].as_str().into()).collect()
+}
+
+fn header(
+    table: &RoutingTable,
+    values: impl IntoIterator<Item = String>,
+) -> Vec<serde_json::Value> {
+    let mut names: Vec<serde_json::Value> = ["id", "prompt", "task"].map(Into::into).to_vec();
+    names.extend(table.groups().map(|_| "group".into()));
+    names.extend(values.into_iter().map(Into::into));
+    names
+}
+
+fn wide(table: &RoutingTable) -> Sheet {
+    let models = table.models().iter();
+    let names = models.flat_map(|model| [format!("{model}|quality"), format!("{model}|cost")]);
+    let mut sheet = vec![header(table, names)];
+    for row in 0..table.len() {
+        let mut cells = query_cells(table, row);
+        for model in 0..table.models().len() {
+            cells.push(table.quality()[[row, model]].into());
+            cells.push(table.cost()[[row, model]].into());
+        }
+        sheet.push(cells);
+    }
+    sheet
+}
+
+fn long(table: &RoutingTable) -> Sheet {
+    let mut sheet = vec![header(
+        table,
+        ["model", "quality", "cost"].map(str::to_owned),
+    )];
+    for row in 0..table.len() {
+        for (model, name) in table.models().iter().enumerate() {
+            let mut cells = query_cells(table, row);
+            cells.push(name.as_str().into());
+            cells.push(table.quality()[[row, model]].into());
+            cells.push(table.cost()[[row, model]].into());
+            sheet.push(cells);
+        }
+    }
+    sheet
+}
+
+fn separated(sheet: &Sheet, delimiter: u8) -> Vec<u8> {
+    let mut writer = csv::WriterBuilder::new()
+        .delimiter(delimiter)
+        .from_writer(Vec::new());
+    for cells in sheet {
+        let text = |cell: &serde_json::Value| match cell.as_f64() {
+            Some(number) => number.to_string(),
+            None => cell.as_str().unwrap().to_owned(),
+        };
+        writer.write_record(cells.iter().map(text)).unwrap();
+    }
+    writer.into_inner().unwrap()
+}
+
+fn objects(sheet: &Sheet) -> Vec<String> {
+    let (names, rows) = sheet.split_first().unwrap();
+    let object = |cells: &Vec<serde_json::Value>| {
+        let names = names.iter().map(|name| name.as_str().unwrap().to_owned());
+        let object: serde_json::Map<_, _> = names.zip(cells.iter().cloned()).collect();
+        serde_json::Value::Object(object).to_string()
+    };
+    rows.iter().map(object).collect()
+}
+
 /// Any number of which all bits matter: ordinary, tiny, huge.
 fn number(most: f64) -> impl Strategy<Value = f64> {
     prop_oneof![
@@ -137,6 +218,27 @@ proptest! {
         let read = load(&file.spec("routelab")).unwrap().table;
         prop_assert_eq!(&read, &table);
         prop_assert_eq!(read.content_hash(), table.content_hash());
+    }
+
+    #[test]
+    fn tables_in_the_files_of_others_read_back_equal(parts in any_table(false)) {
+        let cost_unit = CostUnit::recorded(parts.cost_unit.name.clone());
+        let table = RoutingTable::new(RoutingTableParts { cost_unit, ..parts }).unwrap();
+        for (name, layout, content) in [
+            ("t.csv", WIDE, separated(&wide(&table), b',')),
+            ("t.tsv", WIDE, separated(&wide(&table), b'\t')),
+            ("t.csv", LONG, separated(&long(&table), b',')),
+            ("t.jsonl", WIDE, objects(&wide(&table)).join("\n").into_bytes()),
+            ("t.json", LONG, format!("[{}]", objects(&long(&table)).join(",")).into_bytes()),
+        ] {
+            let file = File::new(name, content);
+            let mut spec = file.toml(&format!("{SCHEMA}\n{layout}"));
+            spec.name = Some(table.name().to_owned());
+            let schema = spec.schema.as_mut().unwrap();
+            schema.cost_unit = table.cost_unit().name.clone();
+            schema.group = table.groups().map(|_| "group".to_owned());
+            prop_assert_eq!(&load(&spec).unwrap().table, &table, "{} {}", name, layout);
+        }
     }
 
     #[test]
