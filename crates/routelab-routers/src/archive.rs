@@ -105,6 +105,34 @@ impl Archive {
         Array2::from_shape_vec((*rows, *columns), values).map_err(|error| broken(&error))
     }
 
+    /// Reads a matrix, each side of which has the given length or, for `None`, any but 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`matrix`](Self::matrix), and for a matrix of another shape.
+    pub fn matrix_with(
+        &self,
+        name: &str,
+        rows: Option<usize>,
+        columns: Option<usize>,
+    ) -> Result<Array2<f64>, RouterError> {
+        let matrix = self.matrix(name)?;
+        let fits = |found: usize, expected: Option<usize>| expected.map_or(found > 0, |n| n == found);
+        if fits(matrix.nrows(), rows) && fits(matrix.ncols(), columns) {
+            return Ok(matrix);
+        }
+        let side = |length: Option<usize>| length.map_or("any".to_owned(), |n| n.to_string());
+        let (found_rows, found_columns) = matrix.dim();
+        Err(self.broken(
+            name,
+            &format!(
+                "is a matrix of {found_rows} x {found_columns} instead of {} x {}",
+                side(rows),
+                side(columns)
+            ),
+        ))
+    }
+
     /// Stores a router that this one is made of.
     pub fn put_part(&mut self, name: &str, part: Archive) {
         self.parts.insert(name.to_owned(), part);
@@ -168,6 +196,15 @@ impl Archive {
                 path: path.clone(),
                 reason: error.to_string(),
             })?;
+        // A name is a file of this folder; a damaged description must not lead out of it.
+        let plain = |name: &&String| {
+            !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        let names = description.files.iter().chain(&description.parts);
+        if let Some(name) = names.clone().find(|name| !plain(name)) {
+            let reason = format!("`{name}` is not the name of a part");
+            return Err(RouterError::Archive { path, reason });
+        }
         let mut archive = Archive {
             kind: description.kind,
             values: description.settings,
@@ -185,7 +222,7 @@ impl Archive {
         Ok(archive)
     }
 
-    fn broken(&self, name: &str, reason: &str) -> RouterError {
+    pub(crate) fn broken(&self, name: &str, reason: &str) -> RouterError {
         RouterError::Archive {
             path: format!("{}/{name}", self.kind).into(),
             reason: reason.to_owned(),
