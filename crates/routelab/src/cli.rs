@@ -43,8 +43,10 @@ pub enum Command {
     )]
     Route(RouteArgs),
     /// Compute the embeddings of a data set and store them beside it.
-    #[command(after_help = "Example:\n  scripts/get-minilm.sh\n  routelab embed \
-                            datasets/routerbench-slice --encoder minilm --half")]
+    #[command(
+        after_help = "Example:\n  python3 scripts/get-minilm.py\n  routelab embed \
+                            datasets/routerbench-slice --encoder minilm --half"
+    )]
     Embed(EmbedArgs),
     /// List the formats and data sets, look at one, or convert it to Parquet.
     #[command(after_help = "Example:\n  routelab data inspect datasets/routerbench-slice")]
@@ -183,6 +185,9 @@ pub struct EmbedArgs {
     /// Folder of the encoder's weights.
     #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
     pub weights: PathBuf,
+    /// Cut long prompts at their beginning: for few-shot prompts, whose question stands at the end.
+    #[arg(long)]
+    pub keep_end: bool,
     /// The file to write; by default ENCODER.safetensors in the data set's folder.
     #[arg(long)]
     pub out: Option<PathBuf>,

@@ -1,14 +1,13 @@
 //! `routelab embed`: the embeddings of a data set, stored beside it.
 
 use routelab_data::{DataSpec, Precision};
-use routelab_encode::MiniLm;
 use routelab_heads::Backend;
 use serde_json::json;
 
 use crate::cli::EmbedArgs;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
-use crate::run::embed;
+use crate::run::{embed, minilm};
 
 /// Embeds every query of a data set.
 pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {
@@ -22,10 +21,8 @@ pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {
     let backend = Backend::from_name(&args.backend).map_err(Failure::request)?;
     let spec = DataSpec::read(&args.dataset).map_err(Failure::request)?;
     let loaded = routelab_data::load(&spec).map_err(Failure::request)?;
-    let encoder = MiniLm::load(&args.weights, backend.device()).map_err(|error| {
-        bad_request!("{error}\nhelp: `scripts/get-minilm.sh` fetches the weights, `--weights` says where they are")
-    })?;
-    let embeddings = embed(Box::new(encoder), &loaded.table, output)?;
+    let encoder = minilm(&args.weights, args.keep_end, &backend)?;
+    let embeddings = embed(encoder, &loaded.table, output)?;
     let folder = match args.dataset.is_dir() {
         true => args.dataset.clone(),
         false => args

@@ -66,6 +66,8 @@ struct EmbeddingsTable {
     encoder: Option<String>,
     /// Folder of the weights, for `minilm`.
     weights: Option<PathBuf>,
+    /// For `minilm`: cut long prompts at their beginning.
+    keep_end: Option<bool>,
     /// Settings of `hashed-ngrams`.
     settings: Option<HashedConfig>,
 }
@@ -75,8 +77,13 @@ struct EmbeddingsTable {
 pub enum EmbeddingSource {
     /// A file with the embedding of every query.
     File(PathBuf),
-    /// all-MiniLM-L6-v2 with the weights in this folder.
-    MiniLm(PathBuf),
+    /// all-MiniLM-L6-v2.
+    MiniLm {
+        /// Folder of the weights.
+        weights: PathBuf,
+        /// Whether long prompts are cut at their beginning.
+        keep_end: bool,
+    },
     /// Hashed n-grams, fitted on the training prompts of every split.
     Hashed(HashedConfig),
 }
@@ -369,9 +376,10 @@ impl EmbeddingsTable {
             false => Ok(()),
         };
         let (weights, settings) = (self.weights.is_some(), self.settings.is_some());
+        let keep_end = self.keep_end.is_some();
         match (&self.file, self.encoder.as_deref()) {
             (Some(file), None) => {
-                only("`file`", &[weights, settings])?;
+                only("`file`", &[weights, settings, keep_end])?;
                 Ok(EmbeddingSource::File(folder.join(file)))
             }
             (None, Some("minilm")) => {
@@ -379,10 +387,13 @@ impl EmbeddingsTable {
                 let weights = self.weights.as_ref().ok_or(
                     "[embeddings] `encoder = \"minilm\"` needs `weights`, the folder that scripts/get-minilm.sh fills",
                 )?;
-                Ok(EmbeddingSource::MiniLm(folder.join(weights)))
+                Ok(EmbeddingSource::MiniLm {
+                    weights: folder.join(weights),
+                    keep_end: self.keep_end.unwrap_or(false),
+                })
             }
             (None, Some("hashed-ngrams")) => {
-                only("`encoder = \"hashed-ngrams\"`", &[weights])?;
+                only("`encoder = \"hashed-ngrams\"`", &[weights, keep_end])?;
                 let settings = self.settings.clone().unwrap_or_default();
                 settings
                     .validate()

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use routelab_data::Embeddings;
-use routelab_encode::{Encoder, HashedNgrams, MiniLm, Query};
+use routelab_encode::{Encoder, HashedNgrams, Query};
 use routelab_eval::{Rule, choose};
 use routelab_heads::Backend;
 use routelab_routers::{Archive, registry};
@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::cli::RouteArgs;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+use crate::run::minilm;
 
 /// What is needed of a run's manifest.
 #[derive(Deserialize)]
@@ -129,12 +130,12 @@ fn encoder(
             HashedNgrams::load(&fitted).map_err(Failure::request)?,
         ));
     }
-    let encoder = MiniLm::load(&args.weights, backend.device()).map_err(|error| {
-        bad_request!(
-            "the router reads embeddings of {}: {error}\nhelp: `scripts/get-minilm.sh` fetches the weights, `--weights` \
-             says where they are",
-            manifest.embeddings.encoder
-        )
-    })?;
-    Ok(Box::new(encoder))
+    let made_by = &manifest.embeddings.encoder;
+    if !made_by.starts_with("all-MiniLM-L6-v2") {
+        return Err(bad_request!(
+            "the router reads embeddings of {made_by:?}, which cannot be computed here\nhelp: fit it on an encoder of \
+             RouteLab's, see docs/encoders.md"
+        ));
+    }
+    minilm(&args.weights, made_by.ends_with("-end"), backend)
 }

@@ -69,6 +69,15 @@ impl MiniLm {
         })
     }
 
+    /// Cuts texts that are too long at their beginning. A few-shot prompt has its question at the end: cut there, as
+    /// sentence encoders do, prompts that share their examples become the same text.
+    #[must_use]
+    pub fn keep_end(mut self) -> Self {
+        self.tokens.keep_end();
+        self.id += "-end";
+        self
+    }
+
     /// Token ids of a text as the network sees them: `[CLS] … [SEP]`, at most [`MAX_TOKENS`].
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! The data of a run: table, embeddings, splits.
 
+use std::path::Path;
+
 use ndarray::Array2;
 use routelab_data::split::{self, Split};
 use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
@@ -66,11 +68,8 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
             embeddings_file = Some(InputFile::of(path).map_err(Failure::request)?);
             Some(Embeddings::read(path, table.ids()).map_err(Failure::request)?)
         }
-        EmbeddingSource::MiniLm(weights) => {
-            let encoder = MiniLm::load(weights, backend.device()).map_err(|error| {
-                bad_request!("{error}\nhelp: `scripts/get-minilm.sh` fetches the weights")
-            })?;
-            Some(embed(Box::new(encoder), &table, output)?)
+        EmbeddingSource::MiniLm { weights, keep_end } => {
+            Some(embed(minilm(weights, *keep_end, backend)?, &table, output)?)
         }
         EmbeddingSource::Hashed(_) => None,
     };
@@ -82,6 +81,19 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         source: experiment.embeddings.clone(),
         splits,
     })
+}
+
+/// MiniLM with the weights in a folder.
+pub fn minilm(weights: &Path, keep_end: bool, backend: &Backend) -> Outcome<Box<dyn Encoder>> {
+    let encoder = MiniLm::load(weights, backend.device()).map_err(|error| {
+        bad_request!(
+            "{error}\nhelp: `python3 scripts/get-minilm.py` fetches the weights of all-MiniLM-L6-v2"
+        )
+    })?;
+    Ok(Box::new(match keep_end {
+        true => encoder.keep_end(),
+        false => encoder,
+    }))
 }
 
 /// Embeds a table through the cache.

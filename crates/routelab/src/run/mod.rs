@@ -19,7 +19,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::report;
 
-pub use inputs::embed;
+pub use inputs::{embed, minilm};
 use store::Store;
 
 /// Runs the experiment.
