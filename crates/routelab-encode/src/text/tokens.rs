@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use tokenizers::{Tokenizer, TruncationParams};
+use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
 
 use crate::EncodeError;
 use crate::transformer::Run;
@@ -52,6 +52,13 @@ impl Tokens {
             .map_err(|e| bad(e.to_string()))?;
         tokenizer.with_padding(None);
         Ok(Self { tokenizer })
+    }
+
+    /// Cuts long texts at their beginning instead of their end.
+    pub fn keep_end(&mut self) {
+        if let Some(truncation) = self.tokenizer.get_truncation_mut() {
+            truncation.direction = TruncationDirection::Left;
+        }
     }
 
     /// Token ids of every text, special tokens included.
@@ -118,6 +125,13 @@ impl Packed {
             }),
         }
     }
+}
+
+/// The position of every token in its sequence.
+pub(super) fn positions(runs: &[Run]) -> Vec<i32> {
+    runs.iter()
+        .flat_map(|run| (0..run.count).flat_map(|_| 0..run.length as i32))
+        .collect()
 }
 
 #[cfg(test)]
