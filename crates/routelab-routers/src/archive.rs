@@ -117,7 +117,8 @@ impl Archive {
         columns: Option<usize>,
     ) -> Result<Array2<f64>, RouterError> {
         let matrix = self.matrix(name)?;
-        let fits = |found: usize, expected: Option<usize>| expected.map_or(found > 0, |n| n == found);
+        let fits =
+            |found: usize, expected: Option<usize>| expected.map_or(found > 0, |n| n == found);
         if fits(matrix.nrows(), rows) && fits(matrix.ncols(), columns) {
             return Ok(matrix);
         }

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2};
 use routelab_data::Embeddings;
 use routelab_heads::scalar::mlp::{FittedMlp, Init, MlpConfig};
 use routelab_heads::{Backend, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{Archive, Context, RouterError, TrainingSet, to_f32};
+use crate::{Archive, Context, RouterError, TrainingSet, column_scales, to_f32};
 
 /// A perceptron behind a low-rank linear layer, weights `N(0, 0.01²)`, trained by mean squared error on the costs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -174,14 +174,7 @@ impl ScaledMlp {
     ) -> Result<Self, RouterError> {
         let outputs = targets.ncols();
         let (mean, deviation) = if standardise {
-            let mean = targets
-                .mean_axis(Axis(0))
-                .expect("a training set has at least one query");
-            // A constant target is its mean; dividing by its deviation of 0 would not be a number.
-            let deviation = targets
-                .std_axis(Axis(0), 0.0)
-                .mapv(|value| if value > 0.0 { value } else { 1.0 });
-            (mean, deviation)
+            column_scales(targets)
         } else {
             (Array1::zeros(outputs), Array1::ones(outputs))
         };
@@ -220,6 +213,14 @@ impl ScaledMlp {
         let dimension = archive.get(&format!("{name}_dimension"))?;
         let mean: Vec<f64> = archive.get(&format!("{name}_mean"))?;
         let deviation: Vec<f64> = archive.get(&format!("{name}_deviation"))?;
+        if mean.len() != deviation.len() {
+            let reason = format!(
+                "has {} entries, but the mean {}",
+                deviation.len(),
+                mean.len()
+            );
+            return Err(archive.broken(&format!("{name}_deviation"), &reason));
+        }
         let network =
             FittedMlp::from_bytes(archive.bytes(name)?, config, dimension, mean.len(), backend)?;
         Ok(Self {

@@ -1,23 +1,16 @@
 //! k nearest neighbours.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
-use rayon::prelude::*;
+use ndarray::{Array1, Array2};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::nearest::{Points, nearest};
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, to_f32,
-    to_f64,
+    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, stack,
+    to_f32, to_f64,
 };
-
-/// Queries whose distances are computed as one matrix product.
-const BLOCK: usize = 128;
-
-/// Below this share of the two squared norms a squared distance is computed again by differences: the matrix product
-/// loses its digits to cancellation there, and an exact match must be exactly zero.
-const CANCELLATION: f32 = 1e-4;
 
 /// Predicts the mean quality and cost of the `k` nearest training queries (Euclidean distance), each weighted by
 /// `1 / (distance + epsilon)`, so that an exact match takes all the weight.
@@ -58,11 +51,9 @@ impl Router for Knn {
     }
 
     fn fit(&self, train: &TrainingSet, _: &Context) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let x = train.x().to_owned();
         Ok(Box::new(FittedKnn {
             config: *self,
-            norms: squared_norms(x.view()),
-            x,
+            points: Points::new(train.x().to_owned()),
             quality: train.quality().to_owned(),
             cost: train.cost().to_owned(),
         }))
@@ -71,112 +62,49 @@ impl Router for Knn {
 
 struct FittedKnn {
     config: Knn,
-    x: Array2<f32>,
-    norms: Array1<f32>,
+    points: Points,
     quality: Array2<f64>,
     cost: Array2<f64>,
 }
 
 impl FittedRouter for FittedKnn {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
-        check_dimension(self.x.ncols(), queries)?;
+        check_dimension(self.points.x().ncols(), queries)?;
         let models = self.quality.ncols();
-        let mut quality = Array2::zeros((queries.len(), models));
-        let mut cost = Array2::zeros((queries.len(), models));
-        let outputs: Vec<_> = quality
-            .axis_chunks_iter_mut(Axis(0), BLOCK)
-            .zip(cost.axis_chunks_iter_mut(Axis(0), BLOCK))
-            .collect();
-        let inputs: Vec<_> = queries
-            .values()
-            .axis_chunks_iter(Axis(0), BLOCK)
-            .map(|x| x.to_owned())
-            .collect();
-        inputs
-            .par_iter()
-            .zip(outputs)
-            .for_each(|(x, (mut quality, mut cost))| {
-                let products = x.dot(&self.x.t()); // [block, training queries]
-                let norms = squared_norms(x.view());
-                for (row, products) in products.outer_iter().enumerate() {
-                    let neighbours = self.neighbours(x.row(row), norms[row], products);
-                    let total: f64 = neighbours.iter().map(|&(weight, _)| weight).sum();
-                    for (weight, training) in neighbours {
-                        let share = weight / total;
-                        quality
-                            .row_mut(row)
-                            .scaled_add(share, &self.quality.row(training));
-                        cost.row_mut(row)
-                            .scaled_add(share, &self.cost.row(training));
-                    }
-                }
-            });
-        Ok(Scores::new(quality, cost)?)
+        let rows = self.points.map(queries.values(), |squared| {
+            let neighbours = nearest(squared, self.config.k);
+            let weight = |row: usize| 1.0 / (f64::from(squared[row]).sqrt() + self.config.epsilon);
+            let total: f64 = neighbours.iter().map(|&row| weight(row)).sum();
+            let mut quality = Array1::zeros(models);
+            let mut cost = Array1::zeros(models);
+            for row in neighbours {
+                let share = weight(row) / total;
+                quality.scaled_add(share, &self.quality.row(row));
+                cost.scaled_add(share, &self.cost.row(row));
+            }
+            (quality, cost)
+        });
+        let (quality, cost): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        Ok(Scores::new(stack(&quality, models), stack(&cost, models))?)
     }
 
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
         archive.put("config", &self.config);
-        archive.put_matrix("x", &to_f64(self.x.view()));
+        archive.put_matrix("x", &to_f64(self.points.x().view()));
         archive.put_matrix("quality", &self.quality);
         archive.put_matrix("cost", &self.cost);
         Ok(())
     }
 }
 
-impl FittedKnn {
-    /// Weights and rows of the nearest training queries, in the order of the rows.
-    fn neighbours(
-        &self,
-        x: ArrayView1<f32>,
-        norm: f32,
-        products: ArrayView1<f32>,
-    ) -> Vec<(f64, usize)> {
-        let mut squared: Vec<(f32, usize)> = products
-            .iter()
-            .zip(&self.norms)
-            .enumerate()
-            .map(|(row, (product, other))| {
-                let mut distance = norm + other - 2.0 * product;
-                if distance < CANCELLATION * (norm + other) {
-                    distance = x
-                        .iter()
-                        .zip(self.x.row(row))
-                        .map(|(a, b)| (a - b) * (a - b))
-                        .sum();
-                }
-                (distance, row)
-            })
-            .collect();
-        let k = self.config.k.min(squared.len());
-        // Equal distances go to the earlier row, so the selection does not depend on the algorithm.
-        if k < squared.len() {
-            squared.select_nth_unstable_by(k, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        }
-        squared.truncate(k);
-        squared.sort_unstable_by_key(|&(_, row)| row);
-        squared
-            .into_iter()
-            .map(|(distance, row)| {
-                (
-                    1.0 / (f64::from(distance).sqrt() + self.config.epsilon),
-                    row,
-                )
-            })
-            .collect()
-    }
-}
-
-fn squared_norms(x: ArrayView2<f32>) -> Array1<f32> {
-    x.outer_iter().map(|row| row.dot(&row)).collect()
-}
-
 pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let x = to_f32(archive.matrix("x")?.view());
+    let x = archive.matrix("x")?;
+    let quality = archive.matrix_with("quality", Some(x.nrows()), None)?;
+    let cost = archive.matrix_with("cost", Some(x.nrows()), Some(quality.ncols()))?;
     Ok(Box::new(FittedKnn {
         config: archive.get("config")?,
-        norms: squared_norms(x.view()),
-        x,
-        quality: archive.matrix("quality")?,
-        cost: archive.matrix("cost")?,
+        points: Points::new(to_f32(x.view())),
+        quality,
+        cost,
     }))
 }

@@ -8,18 +8,30 @@
 //! One file per router; [`registry`] is the only place that lists them.
 
 mod archive;
+pub mod avengers;
+pub mod carrot;
 pub mod cost;
+pub mod eagle;
 pub mod equirouter;
 pub mod fixed;
+pub mod gbt;
+mod kmeans;
 pub mod knn;
 pub mod linear;
+pub mod linear_mf;
 pub mod margin;
 pub mod mlp;
+mod nearest;
+pub mod omnirouter;
 pub mod registry;
+pub mod routellm_sw;
+mod smo;
+pub mod svr;
+pub mod uniroute;
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Decision, Scores};
 use routelab_heads::{Backend, Fit, HeadError, History};
@@ -193,6 +205,25 @@ pub enum RouterError {
         /// The matrix.
         what: &'static str,
     },
+    /// A solver that did not reach its tolerance.
+    #[error("the optimum is further than {tolerance} away after {steps} steps: raise `tolerance`")]
+    Unconverged {
+        /// Steps that were made.
+        steps: usize,
+        /// The tolerance that was asked for.
+        tolerance: f64,
+    },
+    /// Trees that could not be grown.
+    #[error("no trees could be grown: {0}")]
+    Trees(String),
+    /// Parts of a router that are about different models.
+    #[error("the parts of the router predict {one} and {other} models: fit it again")]
+    Pools {
+        /// Models of one part.
+        one: usize,
+        /// Models of the other.
+        other: usize,
+    },
     /// A prediction that is not a number.
     #[error(transparent)]
     Scores(#[from] routelab_eval::EvalError),
@@ -243,4 +274,25 @@ fn to_f32(matrix: ArrayView2<f64>) -> Array2<f32> {
 /// Double precision, for decisions and metrics.
 fn to_f64(matrix: ArrayView2<f32>) -> Array2<f64> {
     matrix.mapv(f64::from)
+}
+
+/// Rows of equal length as a matrix.
+fn stack(rows: &[Array1<f64>], columns: usize) -> Array2<f64> {
+    let mut matrix = Array2::zeros((rows.len(), columns));
+    for (mut row, values) in matrix.outer_iter_mut().zip(rows) {
+        row.assign(values);
+    }
+    matrix
+}
+
+/// Mean and deviation of every column; the deviation of a constant column is 1, so that dividing by it is harmless.
+fn column_scales(values: ArrayView2<f64>) -> (Array1<f64>, Array1<f64>) {
+    let mean = values
+        .mean_axis(Axis(0))
+        .expect("a training set has at least one query");
+    let deviation = values.std_axis(Axis(0), 0.0);
+    (
+        mean,
+        deviation.mapv(|value| if value > 0.0 { value } else { 1.0 }),
+    )
 }

@@ -86,13 +86,13 @@ pub(crate) fn ridge(
     Ok(map)
 }
 
-fn to_nalgebra(matrix: &Array2<f64>) -> DMatrix<f64> {
+pub(crate) fn to_nalgebra(matrix: &Array2<f64>) -> DMatrix<f64> {
     DMatrix::from_row_iterator(matrix.nrows(), matrix.ncols(), matrix.iter().copied())
 }
 
-struct FittedLinear {
+pub(crate) struct FittedLinear {
     /// Weights `[dimension, 2 · models]` (quality, then cost) and intercepts in the last row.
-    map: Array2<f64>,
+    pub(crate) map: Array2<f64>,
 }
 
 impl FittedRouter for FittedLinear {
@@ -115,7 +115,9 @@ impl FittedRouter for FittedLinear {
 }
 
 pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRouter>, RouterError> {
-    Ok(Box::new(FittedLinear {
-        map: archive.matrix("map")?,
-    }))
+    let map = archive.matrix_with("map", None, None)?;
+    if map.nrows() < 2 || map.ncols() % 2 != 0 {
+        return Err(archive.broken("map", "has no weights, or no quality for every cost"));
+    }
+    Ok(Box::new(FittedLinear { map }))
 }

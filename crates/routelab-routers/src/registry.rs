@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Archive, FittedRouter, Router, RouterError, equirouter, fixed, knn, linear, margin, mlp,
+    Archive, FittedRouter, Router, RouterError, avengers, carrot, eagle, equirouter, fixed, gbt,
+    knn, linear, linear_mf, margin, mlp, omnirouter, routellm_sw, svr, uniroute,
 };
 
 /// A router that the product knows.
@@ -28,7 +29,7 @@ pub struct ParsedRouter {
 }
 
 /// Every router but the oracle, which is not fitted: it is the truth itself.
-static ROUTERS: [RouterInfo; 10] = [
+static ROUTERS: [RouterInfo; 20] = [
     entry::<fixed::Random>(
         "random",
         "a random model of those within the budget",
@@ -54,12 +55,58 @@ static ROUTERS: [RouterInfo; 10] = [
         "inverse-distance mean over the nearest training queries",
         knn::load,
     ),
+    entry::<avengers::AvengersPro>(
+        "avengers-pro",
+        "mean quality and cost of the nearest clusters",
+        avengers::load_avengers_pro,
+    ),
+    entry::<avengers::Avengers>(
+        "avengers",
+        "mean quality of the query's cluster",
+        avengers::load_avengers,
+    ),
     entry::<linear::Linear>("linear", "ridge regression", linear::load),
+    entry::<linear_mf::LinearMf>(
+        "linear-mf",
+        "ridge regression through a few factors",
+        linear::load,
+    ),
+    entry::<svr::Svr>(
+        "svr",
+        "support vector regression with a Gaussian kernel",
+        svr::load,
+    ),
+    entry::<gbt::Gbt>("gbt", "gradient-boosted regression trees", gbt::load),
     entry::<mlp::Mlp>("mlp", "multi-layer perceptron", mlp::load),
     entry::<mlp::MlpMf>(
         "mlp-mf",
         "multi-layer perceptron behind a low-rank bottleneck",
         mlp::load,
+    ),
+    entry::<carrot::Carrot>(
+        "carrot",
+        "kNN or ridge, and one price of cost for all queries",
+        carrot::load,
+    ),
+    entry::<uniroute::UniRoute>(
+        "uniroute",
+        "errors of a model per cluster, queries assigned softly",
+        uniroute::load,
+    ),
+    entry::<eagle::Eagle>(
+        "eagle",
+        "Elo ratings over all and over similar training queries",
+        eagle::load,
+    ),
+    entry::<routellm_sw::RouteLlmSw>(
+        "routellm-sw",
+        "Bradley–Terry on comparisons weighted by similarity",
+        routellm_sw::load,
+    ),
+    entry::<omnirouter::OmniRouter>(
+        "omnirouter",
+        "ridge and retrieval, solved for all queries together",
+        omnirouter::load,
     ),
     entry::<margin::MarginRule>(
         "margin-rule",
@@ -94,9 +141,20 @@ fn parse_as<R: Router + Serialize + DeserializeOwned + 'static>(
         kind: kind.to_owned(),
         reason,
     };
-    let router: R = settings
-        .try_into()
-        .map_err(|error: toml::de::Error| wrong(error.message().to_owned()))?;
+    let read = |settings: toml::Table| settings.try_into::<R>();
+    let router = read(settings.clone()).map_err(|error| {
+        // The message about a wrong type does not say where. Every setting has a default, so each can be read by itself.
+        let message = error.message();
+        let bad = (settings.into_iter()).find(|(name, value)| {
+            read([(name.clone(), value.clone())].into_iter().collect()).is_err()
+        });
+        wrong(match bad {
+            Some((name, _)) if !message.contains(&format!("`{name}`")) => {
+                format!("`{name}`: {message}")
+            }
+            _ => message.to_owned(),
+        })
+    })?;
     router.validate().map_err(wrong)?;
     let settings = toml::Table::try_from(&router).expect("settings are plain data");
     Ok(ParsedRouter {

@@ -1,0 +1,198 @@
+//! Cluster-wise means: Avengers (Zhang et al. 2025, arXiv 2505.19797) and Avengers-Pro (Zhang et al. 2025, arXiv 2508.12631).
+
+use std::sync::Arc;
+
+use ndarray::{Array1, Array2};
+use routelab_data::Embeddings;
+use routelab_eval::Scores;
+use routelab_heads::Backend;
+use serde::{Deserialize, Serialize};
+
+use crate::cost::CostNetwork;
+use crate::kmeans::Clustering;
+use crate::nearest::{Points, nearest};
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, stack,
+    to_f32, to_f64,
+};
+
+/// Predicts, for every model, the mean quality and the mean cost of the training queries of a cluster, averaged over the
+/// clusters nearest to the query.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AvengersPro {
+    /// Clusters, at least 1; one per distinct training query if there are fewer.
+    pub clusters: usize,
+    /// Nearest clusters to average over, at least 1; all if there are fewer.
+    pub nearest: usize,
+}
+
+impl Default for AvengersPro {
+    fn default() -> Self {
+        Self {
+            clusters: 200,
+            nearest: 4,
+        }
+    }
+}
+
+/// Predicts, for every model, the mean quality of the training queries of the query's cluster; costs come from the shared
+/// cost network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Avengers {
+    /// Clusters, at least 1; one per distinct training query if there are fewer.
+    pub clusters: usize,
+}
+
+impl Default for Avengers {
+    fn default() -> Self {
+        Self { clusters: 300 }
+    }
+}
+
+fn check(settings: &[(&str, usize)]) -> Result<(), String> {
+    match settings.iter().find(|(_, value)| *value == 0) {
+        Some((name, _)) => Err(format!("`{name}` must be at least 1")),
+        None => Ok(()),
+    }
+}
+
+impl Router for AvengersPro {
+    fn kind(&self) -> &'static str {
+        "avengers-pro"
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        check(&[("clusters", self.clusters), ("nearest", self.nearest)])
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let clustering = Clustering::fit(train.x(), self.clusters, context.seed);
+        let quality = clustering.means(train.quality());
+        let cost = Cost::OfClusters(clustering.means(train.cost()));
+        Ok(Box::new(FittedClusters {
+            nearest: self.nearest,
+            centroids: Points::new(clustering.centroids),
+            quality,
+            cost,
+        }))
+    }
+}
+
+impl Router for Avengers {
+    fn kind(&self) -> &'static str {
+        "avengers"
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        check(&[("clusters", self.clusters)])
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let clustering = Clustering::fit(train.x(), self.clusters, context.seed);
+        let quality = clustering.means(train.quality());
+        let cost = Cost::Network(context.cost.get(train, context)?);
+        Ok(Box::new(FittedClusters {
+            nearest: 1,
+            centroids: Points::new(clustering.centroids),
+            quality,
+            cost,
+        }))
+    }
+}
+
+/// Where predicted costs come from.
+enum Cost {
+    /// Mean costs `[clusters, models]`.
+    OfClusters(Array2<f64>),
+    Network(Arc<CostNetwork>),
+}
+
+struct FittedClusters {
+    nearest: usize,
+    centroids: Points,
+    /// Mean quality `[clusters, models]`.
+    quality: Array2<f64>,
+    cost: Cost,
+}
+
+impl FittedRouter for FittedClusters {
+    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
+        check_dimension(self.centroids.x().ncols(), queries)?;
+        let clusters = self
+            .centroids
+            .map(queries.values(), |squared| nearest(squared, self.nearest));
+        let average = |values: &Array2<f64>| {
+            let rows: Vec<Array1<f64>> = (clusters.iter())
+                .map(|clusters| {
+                    let mut row = Array1::zeros(values.ncols());
+                    for &cluster in clusters {
+                        row += &values.row(cluster);
+                    }
+                    row / clusters.len() as f64
+                })
+                .collect();
+            stack(&rows, values.ncols())
+        };
+        let cost = match &self.cost {
+            Cost::OfClusters(values) => average(values),
+            Cost::Network(network) => network.predict(queries)?,
+        };
+        Ok(Scores::new(average(&self.quality), cost)?)
+    }
+
+    fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
+        archive.put("nearest", &self.nearest);
+        archive.put_matrix("centroids", &to_f64(self.centroids.x().view()));
+        archive.put_matrix("quality", &self.quality);
+        match &self.cost {
+            Cost::OfClusters(values) => archive.put_matrix("cost", values),
+            Cost::Network(network) => network.save(archive)?,
+        }
+        Ok(())
+    }
+}
+
+fn load(
+    archive: &Archive,
+    cost: impl FnOnce(usize, usize) -> Result<Cost, RouterError>,
+) -> Result<Box<dyn FittedRouter>, RouterError> {
+    let centroids = archive.matrix_with("centroids", None, None)?;
+    let quality = archive.matrix_with("quality", Some(centroids.nrows()), None)?;
+    Ok(Box::new(FittedClusters {
+        nearest: archive.get("nearest")?,
+        cost: cost(centroids.nrows(), quality.ncols())?,
+        centroids: Points::new(to_f32(centroids.view())),
+        quality,
+    }))
+}
+
+pub(crate) fn load_avengers_pro(
+    archive: &Archive,
+    _: &Backend,
+) -> Result<Box<dyn FittedRouter>, RouterError> {
+    load(archive, |clusters, models| {
+        let values = archive.matrix_with("cost", Some(clusters), Some(models))?;
+        Ok(Cost::OfClusters(values))
+    })
+}
+
+pub(crate) fn load_avengers(
+    archive: &Archive,
+    backend: &Backend,
+) -> Result<Box<dyn FittedRouter>, RouterError> {
+    load(archive, |_, _| {
+        Ok(Cost::Network(Arc::new(CostNetwork::load(
+            archive, backend,
+        )?)))
+    })
+}

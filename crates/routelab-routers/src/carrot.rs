@@ -1,0 +1,113 @@
+//! CARROT (Somerstep et al. 2025, arXiv 2502.03261): plug-in estimates of quality and cost, and one price for all queries.
+
+use routelab_data::Embeddings;
+use routelab_eval::{Decision, Scores};
+use routelab_heads::Backend;
+use serde::{Deserialize, Serialize};
+
+use crate::knn::Knn;
+use crate::linear::Linear;
+use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, registry};
+
+/// How quality and cost are estimated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Estimates {
+    /// As the router `knn` does.
+    #[default]
+    Knn,
+    /// As the router `linear` does.
+    Linear,
+}
+
+/// Takes `argmax q̂ - λ ĉ` with one `λ` for all queries ([`Decision::TradeOff`]); the estimates are those of another router.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Carrot {
+    /// `knn` or `linear`.
+    pub estimates: Estimates,
+    /// Neighbours of the estimates `knn`, at least 1.
+    pub k: usize,
+    /// Penalty of the estimates `linear`, above 0.
+    pub alpha: f64,
+}
+
+impl Default for Carrot {
+    fn default() -> Self {
+        Self {
+            estimates: Estimates::default(),
+            k: Knn::default().k,
+            alpha: Linear::default().alpha,
+        }
+    }
+}
+
+impl Carrot {
+    fn knn(&self) -> Knn {
+        Knn {
+            k: self.k,
+            ..Knn::default()
+        }
+    }
+
+    fn linear(&self) -> Linear {
+        Linear { alpha: self.alpha }
+    }
+}
+
+impl Router for Carrot {
+    fn kind(&self) -> &'static str {
+        "carrot"
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.knn().validate()?;
+        self.linear().validate()
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let (kind, base) = match self.estimates {
+            Estimates::Knn => ("knn", self.knn().fit(train, context)?),
+            Estimates::Linear => ("linear", self.linear().fit(train, context)?),
+        };
+        Ok(Box::new(Fitted {
+            kind: kind.to_owned(),
+            base,
+        }))
+    }
+}
+
+struct Fitted {
+    kind: String,
+    base: Box<dyn FittedRouter>,
+}
+
+impl FittedRouter for Fitted {
+    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
+        self.base.predict(queries)
+    }
+
+    fn decision(&self) -> Decision {
+        Decision::TradeOff
+    }
+
+    fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
+        archive.put("estimates", &self.kind);
+        archive.put_part("estimates", registry::save(&self.kind, &*self.base)?);
+        Ok(())
+    }
+}
+
+pub(crate) fn load(
+    archive: &Archive,
+    backend: &Backend,
+) -> Result<Box<dyn FittedRouter>, RouterError> {
+    Ok(Box::new(Fitted {
+        kind: archive.get("estimates")?,
+        base: registry::load(archive.part("estimates")?, backend)?,
+    }))
+}

@@ -1,0 +1,180 @@
+//! Eagle (Zhao et al. 2024, arXiv 2409.15518): Elo ratings of the models over all training queries and over similar ones.
+
+use std::sync::Arc;
+
+use ndarray::{Array1, Array2, ArrayView1};
+use routelab_data::Embeddings;
+use routelab_eval::Scores;
+use routelab_heads::Backend;
+use serde::{Deserialize, Serialize};
+
+use crate::cost::CostNetwork;
+use crate::nearest::{Points, nearest};
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, stack,
+    to_f32, to_f64,
+};
+
+/// The difference in ratings at which the better one is expected to win ten times out of eleven.
+const SCALE: f64 = 400.0;
+
+/// Rates the models by Elo: every training query is a round in which each plays each other, the better quality wins and equal
+/// ones draw. Ratings over all rounds are mixed with ratings that go on from them over the rounds of the nearest training
+/// queries. `q̂` is the expected score of a model against the pool; costs come from the shared cost network.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Eagle {
+    /// `K`: how far a rating moves in a round that is won against all expectation, above 0.
+    pub k_factor: f64,
+    /// Nearest training queries, at least 1; all if there are fewer.
+    pub neighbours: usize,
+    /// Share of the ratings over all queries in the mixture, in [0, 1].
+    pub global: f64,
+}
+
+impl Default for Eagle {
+    fn default() -> Self {
+        Self {
+            k_factor: 32.0,
+            neighbours: 10,
+            global: 0.5,
+        }
+    }
+}
+
+impl Router for Eagle {
+    fn kind(&self) -> &'static str {
+        "eagle"
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        if !(self.k_factor > 0.0 && self.k_factor.is_finite()) {
+            return Err(format!(
+                "`k_factor` must be a number above 0, not {}",
+                self.k_factor
+            ));
+        }
+        if self.neighbours == 0 {
+            return Err("`neighbours` must be at least 1".into());
+        }
+        match (0.0..=1.0).contains(&self.global) {
+            true => Ok(()),
+            false => Err(format!(
+                "`global` must be a number from 0 to 1, not {}",
+                self.global
+            )),
+        }
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let mut ratings = vec![0.0; train.models()];
+        for quality in train.quality().outer_iter() {
+            play(&mut ratings, quality, self.k_factor);
+        }
+        Ok(Box::new(Fitted {
+            config: *self,
+            ratings,
+            points: Points::new(train.x().to_owned()),
+            quality: train.quality().to_owned(),
+            cost: context.cost.get(train, context)?,
+        }))
+    }
+}
+
+/// The score that a rating expects against another, in (0, 1).
+fn expected(rating: f64, other: f64) -> f64 {
+    1.0 / (1.0 + 10.0_f64.powf((other - rating) / SCALE))
+}
+
+/// One round: all pairs play at once, so that the order of the models does not matter. The `M - 1` games of a model share the
+/// factor, or a pool of many models would forget all but the last rounds.
+fn play(ratings: &mut [f64], quality: ArrayView1<f64>, k_factor: f64) {
+    let before = ratings.to_vec();
+    let games = before.len() as f64 - 1.0;
+    for (model, rating) in ratings.iter_mut().enumerate() {
+        let surprise: f64 = (0..before.len())
+            .filter(|&other| other != model)
+            .map(|other| {
+                let score = match quality[model].total_cmp(&quality[other]) {
+                    std::cmp::Ordering::Greater => 1.0,
+                    std::cmp::Ordering::Equal => 0.5,
+                    std::cmp::Ordering::Less => 0.0,
+                };
+                score - expected(before[model], before[other])
+            })
+            .sum();
+        if games > 0.0 {
+            *rating += k_factor * surprise / games;
+        }
+    }
+}
+
+struct Fitted {
+    config: Eagle,
+    /// Over all training queries, one per model.
+    ratings: Vec<f64>,
+    points: Points,
+    quality: Array2<f64>,
+    cost: Arc<CostNetwork>,
+}
+
+impl Fitted {
+    /// Expected scores against the pool, from the squared distances to the training queries.
+    fn scores(&self, squared: &[f32]) -> Array1<f64> {
+        let mut local = self.ratings.clone();
+        // The last rounds weigh most, so the nearest query comes last.
+        for row in nearest(squared, self.config.neighbours).into_iter().rev() {
+            play(&mut local, self.quality.row(row), self.config.k_factor);
+        }
+        let share = self.config.global;
+        let mixed: Vec<f64> = (self.ratings.iter().zip(&local))
+            .map(|(global, local)| share * global + (1.0 - share) * local)
+            .collect();
+        let score = |&rating: &f64| {
+            mixed
+                .iter()
+                .map(|&other| expected(rating, other))
+                .sum::<f64>()
+        };
+        mixed
+            .iter()
+            .map(|rating| score(rating) / mixed.len() as f64)
+            .collect()
+    }
+}
+
+impl FittedRouter for Fitted {
+    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
+        check_dimension(self.points.x().ncols(), queries)?;
+        let rows = (self.points).map(queries.values(), |squared| self.scores(squared));
+        let quality = stack(&rows, self.ratings.len());
+        Ok(Scores::new(quality, self.cost.predict(queries)?)?)
+    }
+
+    fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
+        archive.put("config", &self.config);
+        archive.put("ratings", &self.ratings);
+        archive.put_matrix("x", &to_f64(self.points.x().view()));
+        archive.put_matrix("quality", &self.quality);
+        self.cost.save(archive)
+    }
+}
+
+pub(crate) fn load(
+    archive: &Archive,
+    backend: &Backend,
+) -> Result<Box<dyn FittedRouter>, RouterError> {
+    let x = archive.matrix_with("x", None, None)?;
+    let ratings: Vec<f64> = archive.get("ratings")?;
+    Ok(Box::new(Fitted {
+        config: archive.get("config")?,
+        quality: archive.matrix_with("quality", Some(x.nrows()), Some(ratings.len()))?,
+        points: Points::new(to_f32(x.view())),
+        ratings,
+        cost: Arc::new(CostNetwork::load(archive, backend)?),
+    }))
+}

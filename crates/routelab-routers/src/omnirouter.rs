@@ -1,0 +1,127 @@
+//! OmniRouter (Mei et al. 2025, arXiv 2502.20576): routing as one constrained problem over all queries.
+
+use routelab_data::Embeddings;
+use routelab_eval::{Decision, Scores};
+use routelab_heads::Backend;
+use serde::{Deserialize, Serialize};
+
+use crate::knn::Knn;
+use crate::linear::Linear;
+use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, registry};
+
+/// Predicts quality and cost by a mixture of a trained predictor (ridge) and retrieval (nearest training queries), then chooses
+/// for all queries together: `min Σ ĉ` with a mean `q̂` of at least a target.
+///
+/// The Lagrangian of that problem is `Σ ĉ - μ Σ q̂`, so every query takes `argmax q̂ - λ ĉ` with `λ = 1/μ` in common. Targets of
+/// quality and mean budgets run through the same choices as `λ` falls; here the budget says how far
+/// ([`Decision::TradeOff`]).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OmniRouter {
+    /// Retrieved training queries, at least 1.
+    pub k: usize,
+    /// Penalty of the trained predictor, above 0.
+    pub alpha: f64,
+    /// Share of retrieval in the mixture, in [0, 1].
+    pub retrieval: f64,
+}
+
+impl Default for OmniRouter {
+    fn default() -> Self {
+        Self {
+            k: 16,
+            alpha: Linear::default().alpha,
+            retrieval: 0.5,
+        }
+    }
+}
+
+impl OmniRouter {
+    fn knn(&self) -> Knn {
+        Knn {
+            k: self.k,
+            ..Knn::default()
+        }
+    }
+
+    fn linear(&self) -> Linear {
+        Linear { alpha: self.alpha }
+    }
+}
+
+impl Router for OmniRouter {
+    fn kind(&self) -> &'static str {
+        "omnirouter"
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.knn().validate()?;
+        self.linear().validate()?;
+        match (0.0..=1.0).contains(&self.retrieval) {
+            true => Ok(()),
+            false => Err(format!(
+                "`retrieval` must be a number from 0 to 1, not {}",
+                self.retrieval
+            )),
+        }
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        Ok(Box::new(Fitted {
+            retrieval: self.retrieval,
+            retrieved: self.knn().fit(train, context)?,
+            trained: self.linear().fit(train, context)?,
+        }))
+    }
+}
+
+struct Fitted {
+    retrieval: f64,
+    retrieved: Box<dyn FittedRouter>,
+    trained: Box<dyn FittedRouter>,
+}
+
+impl FittedRouter for Fitted {
+    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
+        let retrieved = self.retrieved.predict(queries)?;
+        let trained = self.trained.predict(queries)?;
+        if retrieved.models() != trained.models() {
+            return Err(RouterError::Pools {
+                one: retrieved.models(),
+                other: trained.models(),
+            });
+        }
+        let (share, rest) = (self.retrieval, 1.0 - self.retrieval);
+        Ok(Scores::new(
+            retrieved.quality * share + trained.quality * rest,
+            retrieved.cost * share + trained.cost * rest,
+        )?)
+    }
+
+    fn decision(&self) -> Decision {
+        Decision::TradeOff
+    }
+
+    fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
+        archive.put("retrieval", &self.retrieval);
+        archive.put_part("retrieved", registry::save("knn", &*self.retrieved)?);
+        archive.put_part("trained", registry::save("linear", &*self.trained)?);
+        Ok(())
+    }
+}
+
+pub(crate) fn load(
+    archive: &Archive,
+    backend: &Backend,
+) -> Result<Box<dyn FittedRouter>, RouterError> {
+    let part = |name| registry::load(archive.part(name)?, backend);
+    Ok(Box::new(Fitted {
+        retrieval: archive.get("retrieval")?,
+        retrieved: part("retrieved")?,
+        trained: part("trained")?,
+    }))
+}

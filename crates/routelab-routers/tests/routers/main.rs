@@ -1,0 +1,16 @@
+//! The routers of the registry on tables whose right answer is known.
+
+mod archives;
+mod cluster_means;
+mod clusters;
+mod common;
+mod fixed;
+mod gbt;
+mod knn;
+mod linear;
+mod linear_mf;
+mod margin;
+mod pairwise;
+mod settings;
+mod svr;
+mod trade_off;
