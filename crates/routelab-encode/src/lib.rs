@@ -1,12 +1,16 @@
 //! Prompts and images to embeddings.
 //!
-//! An [`Encoder`] turns queries into vectors. [`MiniLm`] is a Burn network with published weights; [`HashedNgrams`] needs
-//! no weights at all. [`CachedEncoder`] remembers on disk what any of them computed, and [`embed_table`] runs one over a
-//! whole [`RoutingTable`](routelab_data::RoutingTable).
+//! An [`Encoder`] turns queries into vectors. Burn networks with published weights: [`MiniLm`] for text, [`ClipTextEncoder`]
+//! and [`ClipImage`] for text and images. Without any weights: [`HashedNgrams`] and [`ImageStatistics`]. [`Concat`] puts
+//! several side by side, [`CachedEncoder`] remembers on disk what any of them computed, and [`embed_table`] runs one over
+//! a whole [`RoutingTable`](routelab_data::RoutingTable).
 
 mod cache;
+mod clip;
+mod concat;
 mod device;
 mod error;
+mod image;
 mod kernels;
 mod table;
 mod text;
@@ -18,9 +22,11 @@ use std::path::Path;
 use ndarray::Array2;
 
 pub use cache::{Cache, CacheReport, CachedEncoder};
+pub use concat::Concat;
 pub use error::EncodeError;
+pub use image::{ClipImage, ClipVision, ImageStatistics, MissingImage, clip_pixels};
 pub use table::embed_table;
-pub use text::{HashedConfig, HashedNgrams, MAX_TOKENS, MiniLm};
+pub use text::{ClipText, ClipTextEncoder, HashedConfig, HashedNgrams, MAX_TOKENS, MiniLm};
 
 /// What a router is asked: a prompt, and an image if the task has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,11 +49,6 @@ impl Weights {
         Sha256::digest(&self.bytes).into()
     }
 
-    /// Whether the file has a tensor of this name.
-    pub fn contains(&self, name: &str) -> bool {
-        self.index.info(name).is_some()
-    }
-
     /// The values of tensor `name`, row-major, which must have exactly this shape.
     pub fn values(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, EncodeError> {
         let info = self

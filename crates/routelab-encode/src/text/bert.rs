@@ -5,6 +5,7 @@ use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+use super::tokens::positions;
 use crate::EncodeError;
 use crate::transformer::{Activation, FeedForward, Run, SelfAttention};
 use crate::weights::{Weights, to_parameter};
@@ -178,16 +179,12 @@ impl Bert {
 
     fn embed(&self, ids: &[u32], runs: &[Run], device: &Device) -> Tensor<2> {
         let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
-        let positions: Vec<i32> = runs
-            .iter()
-            .flat_map(|run| (0..run.count).flat_map(|_| 0..run.length as i32))
-            .collect();
         let tokens = ids.len();
         let index = |values: Vec<i32>| {
             Tensor::<1, Int>::from_data(TensorData::new(values, [tokens]), device)
         };
         let words = self.words.val().select(0, index(ids));
-        let places = self.places.val().select(0, index(positions));
+        let places = self.places.val().select(0, index(positions(runs)));
         self.norm.forward(words + places)
     }
 }
