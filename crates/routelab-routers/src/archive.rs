@@ -55,6 +55,18 @@ impl Archive {
         serde_json::from_value(value.clone()).map_err(|error| self.broken(name, &error.to_string()))
     }
 
+    /// Reads a size, at least 1.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and for 0.
+    pub fn size(&self, name: &str) -> Result<usize, RouterError> {
+        match self.get(name)? {
+            0 => Err(self.broken(name, "is 0 instead of a size")),
+            size => Ok(size),
+        }
+    }
+
     /// Stores the bytes of a safetensors file.
     pub fn put_bytes(&mut self, name: &str, bytes: Vec<u8>) {
         self.blobs.insert(name.to_owned(), bytes);

@@ -210,9 +210,14 @@ impl ScaledMlp {
         config: &MlpConfig,
         backend: &Backend,
     ) -> Result<Self, RouterError> {
-        let dimension = archive.get(&format!("{name}_dimension"))?;
+        let dimension = archive.size(&format!("{name}_dimension"))?;
         let mean: Vec<f64> = archive.get(&format!("{name}_mean"))?;
         let deviation: Vec<f64> = archive.get(&format!("{name}_deviation"))?;
+        let network = |reason: String| archive.broken(name, &reason);
+        config.validate().map_err(network)?;
+        if mean.is_empty() {
+            return Err(network("predicts nothing".into()));
+        }
         if mean.len() != deviation.len() {
             let reason = format!(
                 "has {} entries, but the mean {}",

@@ -165,7 +165,10 @@ pub(crate) fn load(
     backend: &Backend,
 ) -> Result<Box<dyn FittedRouter>, RouterError> {
     let config: EquiRouterConfig = archive.get("network")?;
-    let (dimension, models) = (archive.get("dimension")?, archive.get("models")?);
+    config
+        .validate()
+        .map_err(|reason| archive.broken("network", &reason))?;
+    let (dimension, models) = (archive.size("dimension")?, archive.size("models")?);
     let network = FittedEquiRouter::from_bytes(
         archive.bytes("network")?,
         &config,

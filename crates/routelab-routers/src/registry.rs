@@ -9,6 +9,8 @@ use crate::{
     knn, linear, linear_mf, margin, mlp, omnirouter, routellm_sw, svr, uniroute,
 };
 
+type Load = fn(&Archive, &Backend) -> Result<Box<dyn FittedRouter>, RouterError>;
+
 /// A router that the product knows.
 #[derive(Clone, Copy)]
 pub struct RouterInfo {
@@ -17,7 +19,7 @@ pub struct RouterInfo {
     /// How it predicts, in a few words.
     pub description: &'static str,
     parse: fn(&'static str, toml::Table) -> Result<ParsedRouter, RouterError>,
-    load: fn(&Archive, &Backend) -> Result<Box<dyn FittedRouter>, RouterError>,
+    load: Load,
 }
 
 /// A router as an experiment file asks for it.
@@ -123,7 +125,7 @@ static ROUTERS: [RouterInfo; 20] = [
 const fn entry<R: Router + Default + Serialize + DeserializeOwned + 'static>(
     kind: &'static str,
     description: &'static str,
-    load: fn(&Archive, &Backend) -> Result<Box<dyn FittedRouter>, RouterError>,
+    load: Load,
 ) -> RouterInfo {
     RouterInfo {
         kind,

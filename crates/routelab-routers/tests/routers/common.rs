@@ -129,8 +129,8 @@ pub fn clusters(rows: usize, seed: u64) -> Data {
 /// Settings with which a network learns the small tables of these tests; the others take their defaults.
 pub fn settings_for(kind: &str) -> &'static str {
     match kind {
-        "mlp" => "hidden = [32]\nbatch_size = 32",
-        "mlp-mf" => "rank = 4\nhidden = [32]\nbatch_size = 32",
+        "mlp" => "hidden = [32]\nbatch_size = 16\nlearning_rate = 3e-3",
+        "mlp-mf" => "rank = 4\nhidden = [32]\nbatch_size = 16\nlearning_rate = 3e-3",
         "equirouter" => {
             "trunk_hidden = [32]\nwidth = 16\nmodel_embedding = 8\nhead_hidden = [16]\nbatch_size = 32\n\
              learning_rate = 1e-3\nepochs = 20"
