@@ -1,8 +1,10 @@
 //! Element-wise functions for processors, vectorised.
 //!
-//! Burn's CPU backends compute the exponential and the error function of a tensor one element at a time, which takes as
-//! long as all matrix products of a small transformer. Here the compiler vectorises them for the processor at hand.
+//! Burn's CPU backends compute the exponential and the error function of a tensor, and sums of different shapes, one element
+//! at a time, which takes as long as all matrix products of a small transformer. Here the compiler vectorises them for the
+//! processor at hand.
 
+use burn::nn::Linear;
 use burn::tensor::activation;
 use burn::tensor::{Tensor, TensorData};
 
@@ -24,6 +26,25 @@ pub(crate) fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     } else {
         x.clone() * activation::sigmoid(x * 1.702)
     }
+}
+
+/// `x W + b`, [rows, inputs] → [rows, outputs].
+pub(crate) fn linear(layer: &Linear, x: Tensor<2>) -> Tensor<2> {
+    let bias = match &layer.bias {
+        Some(bias) if is_processor(&x.device()) => bias.val().into_data_as::<f32>(),
+        _ => return layer.forward(x),
+    };
+    let bias: &[f32] = bias.as_slice().expect("the bias was read as f32");
+    in_place(x.matmul(layer.weight.val()), |values| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in values.chunks_exact_mut(bias.len()) {
+                    row.iter_mut().zip(bias).for_each(|(value, b)| *value += b);
+                }
+            },
+        );
+    })
 }
 
 /// `softmax(scale · x)` over the last axis, for processors.

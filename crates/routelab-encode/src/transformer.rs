@@ -55,19 +55,19 @@ impl SelfAttention {
     /// Attention of every token to the tokens of its own sequence (if `causal`, to the earlier ones
     /// and itself): [tokens, width] → [tokens, width].
     pub fn forward(&self, x: Tensor<2>, runs: &[Run], causal: bool) -> Tensor<2> {
-        let qkv = self.qkv.forward(x); // [tokens, 3 · width]
+        let qkv = kernels::linear(&self.qkv, x); // [tokens, 3 · width]
         let mut start = 0;
         let mut parts: Vec<Tensor<2>> = Vec::with_capacity(runs.len());
         for run in runs {
-            let end = start + run.count * run.length;
-            parts.push(self.attend(qkv.clone().slice([start..end]), *run, causal));
-            start = end;
+            let tokens = run.count * run.length;
+            parts.push(self.attend(qkv.clone().narrow(0, start, tokens), *run, causal));
+            start += tokens;
         }
         let mixed = match parts.len() {
             1 => parts.remove(0),
             _ => Tensor::cat(parts, 0),
         };
-        self.out.forward(mixed)
+        kernels::linear(&self.out, mixed)
     }
 
     fn attend(&self, qkv: Tensor<2>, run: Run, causal: bool) -> Tensor<2> {
@@ -140,7 +140,7 @@ impl FeedForward {
     }
 
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.outer
-            .forward(self.activation.forward(self.inner.forward(x)))
+        let inner = self.activation.forward(kernels::linear(&self.inner, x));
+        kernels::linear(&self.outer, inner)
     }
 }

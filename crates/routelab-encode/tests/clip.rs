@@ -165,68 +165,30 @@ fn bad_token_sequences_are_refused_by_position() {
 
 #[test]
 fn files_that_do_not_belong_together_are_refused() {
-    let cases: [(&str, fn(&mut Value), &str); 5] = [
-        (
-            "",
-            |c| c["text_config"]["hidden_size"] = json!(32),
-            "token_embedding",
-        ),
-        (
-            "",
-            |c| c["projection_dim"] = json!(8),
-            "text_projection.weight",
-        ),
-        (
-            "",
-            |c| c["text_config"]["num_attention_heads"] = json!(5),
-            "multiple",
-        ),
-        (
-            "",
-            |c| c["text_config"]["hidden_act"] = json!("relu"),
-            "relu",
-        ),
-        // Left out means CLIP's published size.
-        (
-            "",
-            |c| {
-                drop(
-                    c["text_config"]
-                        .as_object_mut()
-                        .unwrap()
-                        .remove("hidden_size"),
-                )
-            },
-            "512",
-        ),
+    // A size that is left out, or null, is CLIP's published one.
+    let text = [
+        ("/text_config/hidden_size", json!(32), "token_embedding"),
+        ("/text_config/hidden_size", json!(null), "512"),
+        ("/projection_dim", json!(8), "text_projection.weight"),
+        ("/text_config/num_attention_heads", json!(5), "multiple"),
+        ("/text_config/hidden_act", json!("relu"), "relu"),
     ];
-    for (_, change, named) in cases {
-        let folder = with_config(change);
-        let error = ClipText::load(folder.path(), &Device::flex())
-            .err()
-            .unwrap();
-        assert!(error.to_string().contains(named), "{error}");
+    for (key, value, named) in text {
+        let folder = with_config(|config| *config.pointer_mut(key).unwrap() = value);
+        let result = ClipText::load(folder.path(), &Device::flex());
+        let message = result.err().unwrap().to_string();
+        assert!(message.contains(named), "{message}");
     }
-    let cases: [(fn(&mut Value), &str); 3] = [
-        (
-            |c| c["vision_config"]["patch_size"] = json!(5),
-            "patch_size 5",
-        ),
-        (
-            |c| c["vision_config"]["patch_size"] = json!(0),
-            "patch_size 0",
-        ),
-        (
-            |c| c["vision_config"]["image_size"] = json!(64),
-            "position_embedding",
-        ),
+    let vision = [
+        ("/vision_config/patch_size", 5, "patch_size 5"),
+        ("/vision_config/patch_size", 0, "patch_size 0"),
+        ("/vision_config/image_size", 64, "position_embedding"),
     ];
-    for (change, named) in cases {
-        let folder = with_config(change);
-        let error = ClipVision::load(folder.path(), &Device::flex())
-            .err()
-            .unwrap();
-        assert!(error.to_string().contains(named), "{error}");
+    for (key, value, named) in vision {
+        let folder = with_config(|config| *config.pointer_mut(key).unwrap() = json!(value));
+        let result = ClipVision::load(folder.path(), &Device::flex());
+        let message = result.err().unwrap().to_string();
+        assert!(message.contains(named), "{message}");
     }
 }
 

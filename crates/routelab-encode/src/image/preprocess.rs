@@ -11,7 +11,7 @@ use crate::EncodeError;
 /// Mean of CLIP's training images, per channel, in [0, 1].
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
 /// Standard deviation of the same.
-const STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_1];
+const STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// The image in `path` as CLIP's vision tower wants it: `[3, size, size]`, channels red, green, blue.
 ///

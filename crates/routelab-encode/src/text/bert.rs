@@ -51,8 +51,8 @@ impl BertConfig {
                 self.hidden_size, self.num_attention_heads
             ));
         }
-        // Zero or a negative number would divide by nothing where all values of a token agree.
-        (!(self.layer_norm_eps > 0.0))
+        // Anything else would divide by zero where all values of a token agree.
+        (self.layer_norm_eps <= 0.0)
             .then(|| format!("layer_norm_eps {} must be positive", self.layer_norm_eps))
     }
 
@@ -166,9 +166,8 @@ impl Bert {
         let width = x.dims()[1];
         let mut start = 0;
         let means = runs.iter().map(|run| {
-            let end = start + run.count * run.length;
-            let tokens = x.clone().slice([start..end]);
-            start = end;
+            let tokens = x.clone().narrow(0, start, run.count * run.length);
+            start += run.count * run.length;
             tokens
                 .reshape([run.count, run.length, width])
                 .mean_dim(1)
