@@ -81,7 +81,8 @@ fn data_are_listed_inspected_and_converted() {
     ]))
     .unwrap();
     assert_eq!(found["queries"], 3150);
-    assert_eq!(found["models"][0]["model"], "gpt-4-1106-preview");
+    assert_eq!(found["best_single"], "gpt-4-1106-preview");
+    assert_eq!(found["strongest"][0], "gpt-4-1106-preview");
     assert!((found["oracle_quality"].as_f64().unwrap() - 0.9756).abs() < 5e-5);
 
     let place = workplace(&table(40), "");

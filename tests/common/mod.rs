@@ -41,7 +41,10 @@ pub fn refused(code: i32, args: &[&str]) -> String {
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{args:?}\n{err}");
     assert!(!err.contains("panicked"), "{args:?}\n{err}");
-    let errors = err.lines().filter(|line| line.starts_with("error: ")).count();
+    let errors = err
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .count();
     assert_eq!(errors, 1, "{args:?}\n{err}");
     err
 }

@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ndarray::Axis;
-use routelab_data::{DataSpec, RoutingTable, formats, write_parquet};
-use routelab_eval::{EvaluationOptions, Truth, evaluate, oracle};
+use routelab_data::{DataSpec, Modality, RoutingTable, formats, summary, write_parquet};
 use serde_json::json;
 
 use crate::cli::{DataArgs, DataCommand};
@@ -23,7 +21,19 @@ pub fn run(args: &DataArgs, output: &Output) -> Outcome {
 fn list(folder: &Path, output: &Output) -> Outcome {
     output.say("formats");
     for format in formats() {
-        output.say(format!("  {:<14} {}", format.name, format.description));
+        let modality = match format.modality {
+            Modality::Text => "text",
+            Modality::TextAndImage => "text + image",
+        };
+        let shipped = if format.shipped.is_empty() {
+            ""
+        } else {
+            "shipped"
+        };
+        output.say(format!(
+            "  {:<15} {:<14} {:<22} {shipped:<8} {}",
+            format.name, modality, format.size, format.description
+        ));
     }
     let mut sets: Vec<PathBuf> = std::fs::read_dir(folder)
         .map_err(|error| {
@@ -48,10 +58,7 @@ fn list(folder: &Path, output: &Output) -> Outcome {
         rows.push(json!({"path": path, "format": spec.format, "name": spec.name}));
     }
     output.result(&json!({
-        "formats": formats().iter().map(|format| json!({
-            "name": format.name,
-            "description": format.description,
-        })).collect::<Vec<_>>(),
+        "formats": formats(),
         "datasets": rows,
     }));
     Ok(())
@@ -74,43 +81,24 @@ fn load(dataset: &Path, output: &Output) -> Outcome<RoutingTable> {
 
 fn inspect(dataset: &Path, output: &Output) -> Outcome {
     let table = load(dataset, output)?;
-    let truth = Truth::new(table.quality(), table.cost()).map_err(Failure::failed)?;
-    let best = evaluate(&truth, &oracle(&truth), &EvaluationOptions::default())
-        .map_err(Failure::failed)?;
-    let quality = table
-        .quality()
-        .mean_axis(Axis(0))
-        .expect("a table has at least one query");
-    let cost = table
-        .cost()
-        .mean_axis(Axis(0))
-        .expect("a table has at least one query");
-    let mut only_best = vec![0_usize; table.models().len()];
-    let mut tied = 0;
-    for row in table.quality().outer_iter() {
-        let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let winners: Vec<usize> = row
-            .iter()
-            .enumerate()
-            .filter(|(_, value)| **value == top)
-            .map(|(model, _)| model)
-            .collect();
-        match winners[..] {
-            [model] => only_best[model] += 1,
-            _ => tied += 1,
-        }
-    }
-    let share = |count: usize| count as f64 / table.len() as f64;
-    let unit = table.cost_unit();
-    let mut order: Vec<usize> = (0..table.models().len()).collect();
-    order.sort_by(|&a, &b| quality[b].total_cmp(&quality[a]));
+    let summary = summary(&table);
+    let unit = &summary.cost_unit;
+    let mut models: Vec<_> = summary.models.iter().collect();
+    models.sort_by(|a, b| b.mean_quality.total_cmp(&a.mean_quality));
+    let share = |count: usize| 100.0 * count as f64 / summary.queries as f64;
 
     let mut text = format!(
         "{}: {} queries × {} models\n",
-        table.name(),
-        table.len(),
-        table.models().len()
+        summary.name,
+        summary.queries,
+        models.len()
     );
+    if summary.images > 0 {
+        text += &format!("{} queries have an image\n", summary.images);
+    }
+    if let Some(groups) = summary.groups {
+        text += &format!("{groups} groups, which no split divides\n");
+    }
     if let Some(assumption) = &unit.assumption {
         text += &format!("costs are an assumption: {assumption}\n");
     }
@@ -118,40 +106,33 @@ fn inspect(dataset: &Path, output: &Output) -> Outcome {
         "\n{:>8}  {:>12}  {:>9}  model   (mean cost in {})\n",
         "quality", "mean cost", "only best", unit.name
     );
-    for &model in &order {
+    for model in &models {
         text += &format!(
             "{:>8.4}  {:>12.6}  {:>7.1} %  {}\n",
-            quality[model],
-            cost[model],
-            100.0 * share(only_best[model]),
-            table.models()[model]
+            model.mean_quality,
+            model.mean_cost,
+            share(model.only_best),
+            model.name
         );
     }
     text += &format!(
-        "\noracle {:.4} at mean cost {:.6}\nseveral models are equally good on {:.1} % of the queries\nthe best is at most \
-         0.05 above the second on {:.1} %",
-        best.quality,
-        best.cost,
-        100.0 * share(tied),
-        100.0 * best.real_margin_share.unwrap_or(0.0)
+        "\nbest single model  {}\nstrongest model    {}\noracle             {:.4} at mean cost {:.6}\n\nseveral models are \
+         best on {:.1} % of the queries, all are equally good on {:.1} %\n",
+        summary.best_single,
+        summary.strongest.join(", "),
+        summary.oracle_quality,
+        summary.oracle_cost,
+        100.0 * summary.tied_share,
+        100.0 * summary.all_equal_share,
     );
+    if let Some(small) = summary.small_margin_share {
+        text += &format!(
+            "the best is at most 0.05 above the second on {:.1} %\n",
+            100.0 * small
+        );
+    }
     output.say(text);
-    output.result(&json!({
-        "name": table.name(),
-        "queries": table.len(),
-        "cost_unit": unit.name,
-        "cost_assumption": unit.assumption,
-        "models": order.iter().map(|&model| json!({
-            "model": table.models()[model],
-            "quality": quality[model],
-            "cost": cost[model],
-            "only_best_share": share(only_best[model]),
-        })).collect::<Vec<_>>(),
-        "oracle_quality": best.quality,
-        "oracle_cost": best.cost,
-        "tied_share": share(tied),
-        "small_margin_share": best.real_margin_share,
-    }));
+    output.result(&serde_json::to_value(&summary).map_err(Failure::failed)?);
     Ok(())
 }
 

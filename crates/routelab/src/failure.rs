@@ -47,7 +47,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let (Failure::BadRequest(error) | Failure::Failed(error)) = self;
-        write!(f, "{error:#}")
+        write!(f, "{error}")
     }
 }
 

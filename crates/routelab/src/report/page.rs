@@ -85,6 +85,17 @@ fn warnings(run: &Run) -> String {
             escape(assumption)
         );
     }
+    let distinct = run.manifest["embeddings"]["distinct"].as_u64();
+    let queries = run.manifest["data"]["queries"].as_u64();
+    if let (Some(distinct), Some(queries)) = (distinct, queries) {
+        // A handful of repeated prompts is nothing to warn of.
+        if distinct * 20 < queries * 19 {
+            warnings += &format!(
+                "<p class=\"warning\">Only {distinct} of {queries} embeddings are distinct: routers cannot tell the other \
+                 queries apart.</p>\n"
+            );
+        }
+    }
     for router in routers(run) {
         for failure in router["failures"].as_array().into_iter().flatten() {
             warnings += &format!(

@@ -1,8 +1,9 @@
 //! The data of a run: table, embeddings, splits.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView1};
 use routelab_data::split::{self, Split};
 use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
 use routelab_encode::{Cache, CachedEncoder, Encoder, HashedNgrams, MiniLm, Query, embed_table};
@@ -73,6 +74,15 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         }
         EmbeddingSource::Hashed(_) => None,
     };
+    if let Some(embeddings) = &embeddings {
+        let distinct = distinct(embeddings);
+        if distinct < table.len() {
+            output.note(format!(
+                "note: {distinct} of {} embeddings are distinct: routers cannot tell the other queries apart",
+                table.len()
+            ));
+        }
+    }
     Ok(Inputs {
         table,
         report,
@@ -81,6 +91,17 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         source: experiment.embeddings.clone(),
         splits,
     })
+}
+
+/// How many different embeddings there are. Few-shot prompts that an encoder cuts at their end may all be the same to it.
+fn distinct(embeddings: &Embeddings) -> usize {
+    let bits = |row: ArrayView1<f32>| {
+        row.iter()
+            .map(|value| value.to_bits())
+            .collect::<Vec<u32>>()
+    };
+    let rows: HashSet<Vec<u32>> = embeddings.values().outer_iter().map(bits).collect();
+    rows.len()
 }
 
 /// MiniLM with the weights in a folder.
@@ -157,6 +178,11 @@ impl Inputs {
     /// Hash of the embeddings of the whole table, where there is one.
     pub fn embeddings_hash(&self) -> Option<String> {
         self.embeddings.as_ref().map(Embeddings::content_hash)
+    }
+
+    /// How many of the table's embeddings are distinct, where they do not depend on the split.
+    pub fn distinct_embeddings(&self) -> Option<usize> {
+        self.embeddings.as_ref().map(distinct)
     }
 
     /// What made the embeddings.

@@ -39,6 +39,7 @@ pub fn manifest(experiment: &Experiment, inputs: &Inputs, backend: &Backend) -> 
             "encoder": inputs.encoder(),
             "file": inputs.embeddings_file.as_ref().map(file),
             "sha256": inputs.embeddings_hash(),
+            "distinct": inputs.distinct_embeddings(),
         },
         "splits": inputs.splits.iter().zip(&experiment.seeds).map(|(split, seed)| json!({
             "seed": seed,

@@ -106,6 +106,23 @@ fn scalars(seed: &SeedResult) -> Vec<(&'static str, Option<f64>)> {
     values
 }
 
+/// Whether a metric lies in [0, 1], so that an interval must not leave it.
+fn is_share(name: &str) -> bool {
+    let start = [
+        "nauc_",
+        "aiq",
+        "peak",
+        "quality",
+        "rci",
+        "strongest_",
+        "regret",
+        "pair_",
+        "ndcg",
+        "flip_",
+    ];
+    start.iter().any(|start| name.starts_with(start)) || name.ends_with("_share")
+}
+
 impl RouterResult {
     /// A metric over the seeds; `None` if it is undefined on a seed or there is none.
     pub fn summary(&self, name: &str) -> Option<Summary> {
@@ -130,7 +147,10 @@ impl RouterResult {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         Some(Summary {
             mean: mean(&values),
-            interval: seeds_interval(&values).map(|interval| (interval.low, interval.high)),
+            interval: seeds_interval(&values).map(|interval| match is_share(name) {
+                true => (interval.low.max(0.0), interval.high.min(1.0)),
+                false => (interval.low, interval.high),
+            }),
             finite: (finite.len(), values.len()),
             finite_mean: mean(&finite),
         })
