@@ -214,7 +214,7 @@ fn the_shipped_experiment_shows_collapse_on_real_data() {
     };
     assert!(called(0) < 0.02, "the oracle calls gpt-4 on {}", called(0));
     assert!(
-        called(1) > 0.8 && called(2) > 0.8,
+        called(1) > 0.9 && called(2) > 0.5,
         "kNN {} and ridge {} do not collapse",
         called(1),
         called(2)

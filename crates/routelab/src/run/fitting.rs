@@ -1,7 +1,10 @@
 //! Fits every router on every seed.
 
+use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use indicatif::ProgressBar;
 use routelab_data::RoutingTable;
 use routelab_eval::{Decision, Truth, oracle};
 use routelab_heads::Backend;
@@ -21,7 +24,8 @@ pub type Units = Vec<Vec<Unit>>;
 
 /// Fits what an earlier run has not fitted yet.
 ///
-/// One router at a time: a fit uses all cores by itself, in the matrix products of its backend or in its own loops.
+/// The routers of a seed are fitted side by side, one per core: a fit keeps a single core busy most of the time, and
+/// what it does on several cores it hands to the one thread pool of the process. Results do not depend on it.
 pub fn fit_all(
     experiment: &Experiment,
     inputs: &Inputs,
@@ -31,52 +35,106 @@ pub fn fit_all(
 ) -> Outcome<Units> {
     let count = (experiment.seeds.len() * experiment.routers.len()) as u64;
     let bar = output.bar(count * STEPS);
-    let mut position = 0;
     let mut units = Vec::new();
     for (index, &seed) in experiment.seeds.iter().enumerate() {
-        let stored: Vec<Option<Unit>> = experiment
+        let mut row: Vec<Option<Unit>> = experiment
             .routers
             .iter()
             .map(|entry| store.unit(seed, entry))
             .collect();
-        let mut seed_fit = match stored.iter().all(Option::is_some) {
-            true => None,
-            false => Some(SeedFit::new(experiment, inputs, backend, store, index)?),
-        };
-        let mut row = Vec::new();
-        for (entry, stored) in experiment.routers.iter().zip(stored) {
-            bar.set_message(format!("seed {seed}: {}", entry.label));
-            let unit = match (stored, &mut seed_fit) {
-                (Some(unit), _) => unit,
-                (None, Some(seed_fit)) => {
-                    let unit = seed_fit.fit(entry, &|done| {
-                        bar.set_position(position + (done * STEPS as f64) as u64);
-                    })?;
-                    let line = match &unit.outcome {
-                        UnitOutcome::Predicted { .. } => format!(
-                            "seed {seed}: {}: fit {:.1} s, predict {:.2} s",
-                            entry.label, unit.seconds.fit, unit.seconds.predict
-                        ),
-                        UnitOutcome::Failed(reason) => {
-                            format!("seed {seed}: {}: failed: {reason}", entry.label)
-                        }
-                    };
-                    store.log(line.clone())?;
-                    if bar.is_hidden() {
-                        output.note(line);
-                    }
-                    unit
-                }
-                (None, None) => unreachable!("a seed with an open unit has been prepared"),
+        let open: Vec<usize> = (0..row.len())
+            .filter(|&router| row[router].is_none())
+            .collect();
+        bar.inc((row.len() - open.len()) as u64 * STEPS);
+        if !open.is_empty() {
+            let seed_fit = SeedFit::new(experiment, inputs, backend, store, index)?;
+            let report = Report {
+                store,
+                output,
+                bar: &bar,
             };
-            position += STEPS;
-            bar.set_position(position);
-            row.push(unit);
+            for (router, unit) in side_by_side(&seed_fit, experiment, &open, &report)? {
+                row[router] = Some(unit);
+            }
         }
-        units.push(row);
+        units.push(
+            row.into_iter()
+                .map(|unit| unit.expect("every open unit was fitted"))
+                .collect(),
+        );
     }
     bar.finish_and_clear();
     Ok(units)
+}
+
+/// Where the fits of a seed say how far they are.
+struct Report<'a> {
+    store: &'a Store,
+    output: &'a Output,
+    bar: &'a ProgressBar,
+}
+
+impl Report<'_> {
+    fn finished(&self, seed: u64, entry: &Entry, unit: &Unit) -> Outcome {
+        let line = match &unit.outcome {
+            UnitOutcome::Predicted { .. } => format!(
+                "seed {seed}: {}: fit {:.1} s, predict {:.2} s",
+                entry.label, unit.seconds.fit, unit.seconds.predict
+            ),
+            UnitOutcome::Failed(reason) => {
+                format!("seed {seed}: {}: failed: {reason}", entry.label)
+            }
+        };
+        self.store.log(line.clone())?;
+        if self.bar.is_hidden() {
+            self.output.note(line);
+        }
+        Ok(())
+    }
+}
+
+/// Fits the routers numbered `open`; every core takes the next one when it is done.
+fn side_by_side(
+    seed_fit: &SeedFit,
+    experiment: &Experiment,
+    open: &[usize],
+    report: &Report,
+) -> Outcome<Vec<(usize, Unit)>> {
+    let next = AtomicUsize::new(0);
+    let worker = || -> Outcome<Vec<(usize, Unit)>> {
+        let mut done = Vec::new();
+        while let Some(&router) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let entry = &experiment.routers[router];
+            report
+                .bar
+                .set_message(format!("seed {}: {}", seed_fit.seed, entry.label));
+            let steps = AtomicU64::new(0);
+            let unit = seed_fit.fit(entry, &|share| {
+                let now = (share * STEPS as f64) as u64;
+                let before = steps.fetch_max(now, Ordering::Relaxed);
+                report.bar.inc(now.saturating_sub(before));
+            })?;
+            report.bar.inc(STEPS - steps.into_inner().min(STEPS));
+            report.finished(seed_fit.seed, entry, &unit)?;
+            done.push((router, unit));
+        }
+        Ok(done)
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores.min(open.len()))
+            .map(|_| scope.spawn(worker))
+            .collect();
+        let mut units = Vec::new();
+        for thread in threads {
+            units.extend(
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+            );
+        }
+        Ok(units)
+    })
 }
 
 /// What the fits of one seed share.
@@ -118,7 +176,7 @@ impl<'a> SeedFit<'a> {
     }
 
     /// Fits one router and stores the unit. A router that fails is a result, too.
-    fn fit(&mut self, entry: &Entry, progress: &(dyn Fn(f64) + Sync)) -> Outcome<Unit> {
+    fn fit(&self, entry: &Entry, progress: &(dyn Fn(f64) + Sync)) -> Outcome<Unit> {
         let start = Instant::now();
         let (unit, fitted) = match &entry.plan {
             Plan::Oracle => {

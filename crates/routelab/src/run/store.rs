@@ -141,7 +141,7 @@ impl Store {
             .create(true)
             .append(true)
             .open(&path)
-            .and_then(|mut file| writeln!(file, "{line}"))
+            .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
             .map_err(|error| Failure::write(&path, error))
     }
 
