@@ -91,9 +91,8 @@ fn by_differences(a: &[f32], b: &[f32]) -> f32 {
     let (a, a_rest) = a.as_chunks::<8>();
     let (b, b_rest) = b.as_chunks::<8>();
     for (a, b) in a.iter().zip(b) {
-        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-            *sum += (a - b) * (a - b);
-        }
+        let differences: [f32; 8] = std::array::from_fn(|lane| a[lane] - b[lane]);
+        sums = std::array::from_fn(|lane| sums[lane] + differences[lane] * differences[lane]);
     }
     let rest = a_rest.iter().zip(b_rest).map(|(a, b)| (a - b) * (a - b));
     sums.iter().sum::<f32>() + rest.sum::<f32>()
