@@ -99,3 +99,19 @@ fn data_are_listed_inspected_and_converted() {
     let inspect = |path| success(&["data", "inspect", path, "--json"]);
     assert_eq!(inspect(arg(&source)), inspect(arg(&converted)));
 }
+
+#[test]
+fn the_example_of_evaluate_works_as_it_stands() {
+    let example = [
+        "evaluate",
+        "--table",
+        "docs/examples/table.csv",
+        "--predictions",
+        "docs/examples/predictions.csv",
+    ];
+    let found: Value =
+        serde_json::from_str(&success(&[&example[..], &["--json"]].concat())).unwrap();
+    assert_eq!(found["best_single_model"], "large");
+    assert_eq!(found["call_rates"]["large"], 1.0);
+    says(&success(&example), &["nAUC (shared)", "RCI", "large"]);
+}

@@ -32,14 +32,16 @@ pub enum Command {
     #[command(after_help = "Example:\n  routelab report runs/collapse")]
     Report(ReportArgs),
     /// Evaluate predictions that were made elsewhere.
-    #[command(after_help = "Example:\n  routelab evaluate --table \
-                            datasets/routerbench-slice/routerbench_slice.csv --missing drop-query \
-                            --predictions predictions.csv --json")]
+    #[command(
+        after_help = "Example:\n  routelab evaluate --table docs/examples/table.csv \\\n    --predictions \
+                      docs/examples/predictions.csv --json"
+    )]
     Evaluate(EvaluateArgs),
     /// Choose a model for a prompt with a fitted router of a run.
     #[command(
-        after_help = "Example:\n  routelab route --model runs/hashed/models/equirouter \
-                            --budget 0.001 \"Which planet is known as the Red Planet?\""
+        after_help = "Example, after `routelab run experiments/collapse.toml` and `python3 scripts/get-minilm.py`:\n  \
+                      routelab route --model runs/collapse/models/equirouter \\\n    --budget 0.001 \"Which planet is \
+                      known as the Red Planet?\""
     )]
     Route(RouteArgs),
     /// Compute the embeddings of a data set and store them beside it.
