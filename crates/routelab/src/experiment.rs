@@ -385,7 +385,7 @@ impl EmbeddingsTable {
             (None, Some("minilm")) => {
                 only("`encoder = \"minilm\"`", &[settings])?;
                 let weights = self.weights.as_ref().ok_or(
-                    "[embeddings] `encoder = \"minilm\"` needs `weights`, the folder that scripts/get-minilm.sh fills",
+                    "[embeddings] `encoder = \"minilm\"` needs `weights`, the folder that scripts/get-minilm.py fills",
                 )?;
                 Ok(EmbeddingSource::MiniLm {
                     weights: folder.join(weights),
