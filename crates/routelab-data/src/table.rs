@@ -18,6 +18,14 @@ pub struct CostUnit {
 }
 
 impl CostUnit {
+    /// The unit as axes and tables name it: assumed costs say so.
+    pub fn label(&self) -> String {
+        match self.assumption {
+            None => self.name.clone(),
+            Some(_) => format!("{}, assumed", self.name),
+        }
+    }
+
     /// Recorded costs in `name`.
     pub fn recorded(name: impl Into<String>) -> Self {
         Self {

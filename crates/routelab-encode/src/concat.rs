@@ -42,19 +42,29 @@ impl Encoder for Concat {
     }
 
     fn encode(&self, queries: &[Query]) -> Result<Array2<f32>, EncodeError> {
-        let mut embeddings = Array2::zeros((queries.len(), self.dim()));
-        let mut start = 0;
-        for part in &self.parts {
-            let end = start + part.dim();
-            let values = part.encode(queries)?;
-            let mut columns = embeddings.slice_axis_mut(Axis(1), Slice::from(start..end));
-            for (mut to, from) in columns.rows_mut().into_iter().zip(values.rows()) {
-                let mut from = from.to_vec();
-                normalise(&mut from);
-                to.assign(&ndarray::aview1(&from));
-            }
-            start = end;
-        }
-        Ok(embeddings)
+        let parts = self.parts.iter().map(|part| part.encode(queries));
+        Ok(side_by_side(&parts.collect::<Result<Vec<_>, _>>()?))
     }
+}
+
+/// Embeddings `[queries, dimension]` of the same queries side by side, each part's rows scaled to length 1 (rows of zeros stay).
+///
+/// # Panics
+///
+/// Parts with different numbers of rows.
+pub fn side_by_side(parts: &[Array2<f32>]) -> Array2<f32> {
+    let rows = parts.first().map_or(0, Array2::nrows);
+    let mut embeddings = Array2::zeros((rows, parts.iter().map(Array2::ncols).sum()));
+    let mut start = 0;
+    for part in parts {
+        let end = start + part.ncols();
+        let mut columns = embeddings.slice_axis_mut(Axis(1), Slice::from(start..end));
+        for (mut to, from) in columns.rows_mut().into_iter().zip(part.rows()) {
+            let mut from = from.to_vec();
+            normalise(&mut from);
+            to.assign(&ndarray::aview1(&from));
+        }
+        start = end;
+    }
+    embeddings
 }

@@ -22,7 +22,7 @@ use std::path::Path;
 use ndarray::Array2;
 
 pub use cache::{Cache, CacheReport, CachedEncoder};
-pub use concat::Concat;
+pub use concat::{Concat, side_by_side};
 pub use error::EncodeError;
 pub use image::{ClipImage, ClipVision, ImageStatistics, MissingImage, clip_pixels};
 pub use table::embed_table;

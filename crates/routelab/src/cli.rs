@@ -168,9 +168,15 @@ pub struct RouteArgs {
     pub budget: Option<f64>,
     /// The prompt.
     pub prompt: String,
+    /// The query's image, for routers that look at images.
+    #[arg(long)]
+    pub image: Option<PathBuf>,
     /// Folder of MiniLM's weights, for routers that were fitted on its embeddings.
     #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
     pub weights: PathBuf,
+    /// Folder of CLIP's weights, for routers that were fitted on its embeddings.
+    #[arg(long, default_value = "models/clip-vit-base-patch16")]
+    pub clip: PathBuf,
     /// Where networks run.
     #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
     pub backend: String,
@@ -181,12 +187,15 @@ pub struct RouteArgs {
 pub struct EmbedArgs {
     /// A data set: a folder with a `dataset.toml`.
     pub dataset: PathBuf,
-    /// The encoder: `minilm`.
+    /// The encoder: `minilm`, `clip-text`, `clip-image` or `image-statistics`.
     #[arg(long, default_value = "minilm")]
     pub encoder: String,
-    /// Folder of the encoder's weights.
-    #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
-    pub weights: PathBuf,
+    /// Folder of the encoder's weights; by default models/all-MiniLM-L6-v2 or models/clip-vit-base-patch16.
+    #[arg(long)]
+    pub weights: Option<PathBuf>,
+    /// Give queries without an image an embedding of zeros; by default they are an error.
+    #[arg(long)]
+    pub missing_image_zeros: bool,
     /// Cut long prompts at their beginning: for few-shot prompts, whose question stands at the end.
     #[arg(long)]
     pub keep_end: bool,

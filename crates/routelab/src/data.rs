@@ -104,7 +104,10 @@ fn inspect(dataset: &Path, output: &Output) -> Outcome {
     }
     text += &format!(
         "\n{:>8}  {:>12}  {:>9}  model   (mean cost in {})\n",
-        "quality", "mean cost", "only best", unit.name
+        "quality",
+        "mean cost",
+        "only best",
+        unit.label()
     );
     for model in &models {
         text += &format!(

@@ -5,24 +5,18 @@ use routelab_heads::Backend;
 use serde_json::json;
 
 use crate::cli::EmbedArgs;
+use crate::encoders;
+use crate::experiment::EncoderSpec;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
-use crate::run::{embed, minilm};
 
 /// Embeds every query of a data set.
 pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {
-    if args.encoder != "minilm" {
-        return Err(bad_request!(
-            "unknown encoder {:?}: expected `minilm`\nhelp: hashed n-grams are fitted on training prompts, so they are \
-             computed while an experiment runs",
-            args.encoder
-        ));
-    }
     let backend = Backend::from_name(&args.backend).map_err(Failure::request)?;
     let spec = DataSpec::read(&args.dataset).map_err(Failure::request)?;
     let loaded = routelab_data::load(&spec).map_err(Failure::request)?;
-    let encoder = minilm(&args.weights, args.keep_end, &backend)?;
-    let embeddings = embed(encoder, &loaded.table, output)?;
+    let encoder = encoders::build(&spec_of(args)?, &backend)?;
+    let embeddings = encoders::embed(encoder, &loaded.table, output)?;
     let folder = match args.dataset.is_dir() {
         true => args.dataset.clone(),
         false => args
@@ -56,4 +50,32 @@ pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {
         "encoder": embeddings.encoder(),
     }));
     Ok(())
+}
+
+/// The encoder that the arguments ask for, the same as an experiment file would.
+fn spec_of(args: &EmbedArgs) -> Outcome<EncoderSpec> {
+    let mut table = toml::Table::new();
+    table.insert("encoder".into(), args.encoder.clone().into());
+    let default_weights = match args.encoder.as_str() {
+        "minilm" => Some("models/all-MiniLM-L6-v2"),
+        "clip-text" | "clip-image" => Some("models/clip-vit-base-patch16"),
+        _ => None,
+    };
+    let given = args.weights.as_ref().map(|path| path.to_string_lossy());
+    if let Some(weights) = given.as_deref().or(default_weights) {
+        table.insert("weights".into(), weights.into());
+    }
+    if args.keep_end {
+        table.insert("keep_end".into(), true.into());
+    }
+    if args.missing_image_zeros {
+        table.insert("missing_image".into(), "zeros".into());
+    }
+    table.try_into().map_err(|error: toml::de::Error| {
+        bad_request!(
+            "`--encoder {}`: {}\nhelp: docs/encoders.md describes the encoders and their settings",
+            args.encoder,
+            error.message()
+        )
+    })
 }

@@ -43,7 +43,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
     let evaluation = evaluate(&truth, &predictions.scores, &options).map_err(Failure::request)?;
     let models = table.models();
     output.result(&to_json(&evaluation, models, predictions.ignored));
-    output.say(to_text(&evaluation, models, &table.cost_unit().name));
+    output.say(to_text(&evaluation, models, &table.cost_unit().label()));
     Ok(())
 }
 

@@ -4,6 +4,7 @@ mod backends;
 mod cli;
 mod data;
 mod embed;
+mod encoders;
 mod evaluate;
 mod experiment;
 mod failure;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use routelab_data::Embeddings;
-use routelab_encode::{Encoder, HashedNgrams, Query};
+use routelab_encode::{EncodeError, Query};
 use routelab_eval::{Rule, choose};
 use routelab_heads::Backend;
 use routelab_routers::{Archive, registry};
@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::cli::RouteArgs;
+use crate::encoders::{self, Weights};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
-use crate::run::minilm;
 
 /// What is needed of a run's manifest.
 #[derive(Deserialize)]
@@ -30,7 +30,7 @@ struct Data {
 
 #[derive(Deserialize)]
 struct EmbeddingsInfo {
-    encoder: String,
+    encoders: Vec<String>,
 }
 
 /// Chooses a model and prints it with all predictions.
@@ -47,10 +47,21 @@ pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
         .ok_or_else(|| bad_request!("{} is not inside a run's folder", args.model.display()))?;
     let manifest = read_manifest(run)?;
 
-    let encoder = encoder(run, &manifest, args, &backend)?;
-    let values = encoder
-        .encode(&[Query::text(&args.prompt)])
-        .map_err(Failure::request)?;
+    let weights = Weights {
+        minilm: &args.weights,
+        clip: &args.clip,
+    };
+    let encoder = encoders::restore(
+        &manifest.embeddings.encoders,
+        &run.join("encoder.safetensors"),
+        &weights,
+        &backend,
+    )?;
+    let query = Query {
+        text: &args.prompt,
+        image: args.image.as_deref(),
+    };
+    let values = encoder.encode(&[query]).map_err(refused)?;
     let query = Embeddings::new(values, encoder.id()).map_err(Failure::request)?;
     let scores = router.predict(&query).map_err(Failure::request)?;
     let budget = args.budget.unwrap_or(f64::INFINITY);
@@ -117,25 +128,13 @@ fn read_manifest(run: &Path) -> Outcome<Manifest> {
     })
 }
 
-/// The encoder that made the run's embeddings.
-fn encoder(
-    run: &Path,
-    manifest: &Manifest,
-    args: &RouteArgs,
-    backend: &Backend,
-) -> Outcome<Box<dyn Encoder>> {
-    let fitted = run.join("encoder.safetensors");
-    if fitted.exists() {
-        return Ok(Box::new(
-            HashedNgrams::load(&fitted).map_err(Failure::request)?,
-        ));
+/// Why the query has no embedding.
+fn refused(error: EncodeError) -> Failure {
+    match error {
+        EncodeError::AtQuery { cause, .. } if matches!(*cause, EncodeError::NoImage { .. }) => {
+            bad_request!("the router looks at images\nhelp: name the query's with `--image FILE`")
+        }
+        EncodeError::AtQuery { cause, .. } => Failure::request(*cause),
+        other => Failure::request(other),
     }
-    let made_by = &manifest.embeddings.encoder;
-    if !made_by.starts_with("all-MiniLM-L6-v2") {
-        return Err(bad_request!(
-            "the router reads embeddings of {made_by:?}, which cannot be computed here\nhelp: fit it on an encoder of \
-             RouteLab's, see docs/encoders.md"
-        ));
-    }
-    minilm(&args.weights, made_by.ends_with("-end"), backend)
 }

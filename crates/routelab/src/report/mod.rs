@@ -1,5 +1,6 @@
 //! `routelab report`: one page with every figure and table of a run, without network and without scripts from elsewhere.
 
+mod overview;
 mod page;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use serde_json::{Value, json};
 use crate::cli::ReportArgs;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+
+pub use overview::{OverviewPage, OverviewTable, html as overview};
 
 /// Writes the report of a run and says where it is.
 pub fn run(args: &ReportArgs, output: &Output) -> Outcome {

@@ -47,10 +47,16 @@ pub fn html(run: &Run) -> String {
         escape(text(&run.manifest["routelab"])),
         escape(text(&run.manifest["burn"])),
         escape(text(&run.manifest["backend"])),
-        escape(text(&run.manifest["embeddings"]["encoder"])),
+        escape(&encoders(run)),
         escape(&run.settings),
     );
     page
+}
+
+fn encoders(run: &Run) -> String {
+    let encoders = run.manifest["embeddings"]["encoders"].as_array();
+    let names: Vec<&str> = encoders.into_iter().flatten().map(text).collect();
+    names.join(" + ")
 }
 
 fn data_line(run: &Run) -> String {
@@ -293,7 +299,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -1,16 +1,16 @@
 //! The data of a run: table, embeddings, splits.
 
 use std::collections::HashSet;
-use std::path::Path;
 
 use ndarray::{Array2, ArrayView1};
 use routelab_data::split::{self, Split};
 use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
-use routelab_encode::{Cache, CachedEncoder, Encoder, HashedNgrams, MiniLm, Query, embed_table};
+use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query, side_by_side};
 use routelab_heads::Backend;
 
-use crate::experiment::{EmbeddingSource, Experiment};
-use crate::failure::{Failure, Outcome, bad_request};
+use crate::encoders;
+use crate::experiment::{EncoderSpec, Experiment, Part};
+use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
 /// Everything that a run reads.
@@ -19,12 +19,21 @@ pub struct Inputs {
     pub table: RoutingTable,
     /// How it was read.
     pub report: LoadReport,
-    /// The embeddings' file, if they come from one.
-    pub embeddings_file: Option<InputFile>,
+    /// The files of embeddings.
+    pub embeddings_files: Vec<InputFile>,
+    parts: Vec<PartEmbeddings>,
+    /// All parts side by side, unless one depends on the split.
     embeddings: Option<Embeddings>,
-    source: EmbeddingSource,
     /// One split per seed.
     pub splits: Vec<Split>,
+}
+
+/// A part of the embeddings.
+enum PartEmbeddings {
+    /// The same for every split.
+    Whole(Embeddings),
+    /// Hashed n-grams, fitted on the training prompts of every split.
+    Fitted(HashedConfig),
 }
 
 /// The embeddings of one split.
@@ -63,17 +72,33 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         .collect::<Result<Vec<Split>, _>>()
         .map_err(Failure::request)?;
 
-    let mut embeddings_file = None;
-    let embeddings = match &experiment.embeddings {
-        EmbeddingSource::File(path) => {
-            embeddings_file = Some(InputFile::of(path).map_err(Failure::request)?);
-            Some(Embeddings::read(path, table.ids()).map_err(Failure::request)?)
-        }
-        EmbeddingSource::MiniLm { weights, keep_end } => {
-            Some(embed(minilm(weights, *keep_end, backend)?, &table, output)?)
-        }
-        EmbeddingSource::Hashed(_) => None,
-    };
+    let mut embeddings_files = Vec::new();
+    let mut parts = Vec::new();
+    for part in &experiment.embeddings.parts {
+        parts.push(match part {
+            Part::File(path) => {
+                embeddings_files.push(InputFile::of(path).map_err(Failure::request)?);
+                let embeddings = Embeddings::read(path, table.ids()).map_err(Failure::request)?;
+                PartEmbeddings::Whole(embeddings)
+            }
+            Part::Encoder(EncoderSpec::HashedNgrams { settings }) => {
+                PartEmbeddings::Fitted(settings.clone())
+            }
+            Part::Encoder(spec) => PartEmbeddings::Whole(encoders::embed(
+                encoders::build(spec, backend)?,
+                &table,
+                output,
+            )?),
+        });
+    }
+    let whole = parts.iter().map(|part| match part {
+        PartEmbeddings::Whole(embeddings) => Some(embeddings.clone()),
+        PartEmbeddings::Fitted(_) => None,
+    });
+    let embeddings = whole
+        .collect::<Option<Vec<Embeddings>>>()
+        .map(combine)
+        .transpose()?;
     if let Some(embeddings) = &embeddings {
         let distinct = distinct(embeddings);
         if distinct < table.len() {
@@ -86,9 +111,9 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     Ok(Inputs {
         table,
         report,
-        embeddings_file,
+        embeddings_files,
+        parts,
         embeddings,
-        source: experiment.embeddings.clone(),
         splits,
     })
 }
@@ -104,42 +129,14 @@ fn distinct(embeddings: &Embeddings) -> usize {
     rows.len()
 }
 
-/// MiniLM with the weights in a folder.
-pub fn minilm(weights: &Path, keep_end: bool, backend: &Backend) -> Outcome<Box<dyn Encoder>> {
-    let encoder = MiniLm::load(weights, backend.device()).map_err(|error| {
-        bad_request!(
-            "{error}\nhelp: `python3 scripts/get-minilm.py` fetches the weights of all-MiniLM-L6-v2"
-        )
-    })?;
-    Ok(Box::new(match keep_end {
-        true => encoder.keep_end(),
-        false => encoder,
-    }))
-}
-
-/// Embeds a table through the cache.
-pub fn embed(
-    encoder: Box<dyn Encoder>,
-    table: &RoutingTable,
-    output: &Output,
-) -> Outcome<Embeddings> {
-    let cache = Cache::open_default().map_err(Failure::request)?;
-    let encoder = CachedEncoder::new(encoder, cache);
-    let bar = output.bar(table.len() as u64);
-    bar.set_message("embedding");
-    let embeddings = embed_table(&encoder, table, &|done, _| bar.set_position(done as u64))
-        .map_err(Failure::failed)?;
-    bar.finish_and_clear();
-    let report = encoder.report();
-    for warning in &report.warnings {
-        output.note(format!("warning: {warning}"));
+/// Parts side by side; one part as it is.
+fn combine(mut parts: Vec<Embeddings>) -> Outcome<Embeddings> {
+    if parts.len() == 1 {
+        return Ok(parts.remove(0));
     }
-    output.note(format!(
-        "embedded {} queries ({} from the cache)",
-        table.len(),
-        report.hits
-    ));
-    Ok(embeddings)
+    let ids: Vec<&str> = parts.iter().map(Embeddings::encoder).collect();
+    let values: Vec<Array2<f32>> = parts.iter().map(|part| part.values().to_owned()).collect();
+    Embeddings::new(side_by_side(&values), ids.join("+")).map_err(Failure::failed)
 }
 
 impl Inputs {
@@ -153,26 +150,33 @@ impl Inputs {
                 encoder: None,
             });
         }
-        let EmbeddingSource::Hashed(config) = &self.source else {
-            unreachable!("every other source has embeddings of the whole table");
-        };
-        let prompts = |rows: &[usize]| -> Vec<&str> {
-            rows.iter()
-                .map(|&row| self.table.prompts()[row].as_str())
-                .collect()
-        };
-        let (train, test) = (prompts(&split.train), prompts(&split.test));
-        let encoder = HashedNgrams::fit(&train, config).map_err(Failure::failed)?;
-        let encode = |prompts: &[&str]| -> Outcome<Embeddings> {
-            let queries: Vec<Query> = prompts.iter().map(|text| Query::text(text)).collect();
-            let values: Array2<f32> = encoder.encode(&queries).map_err(Failure::failed)?;
-            Embeddings::new(values, encoder.id()).map_err(Failure::failed)
-        };
+        let (mut train, mut test, mut fitted) = (Vec::new(), Vec::new(), None);
+        for part in &self.parts {
+            match part {
+                PartEmbeddings::Whole(embeddings) => {
+                    train.push(embeddings.select(&split.train));
+                    test.push(embeddings.select(&split.test));
+                }
+                PartEmbeddings::Fitted(config) => {
+                    let prompts = self.prompts(&split.train);
+                    let encoder = HashedNgrams::fit(&prompts, config).map_err(Failure::failed)?;
+                    train.push(encode(&encoder, &prompts)?);
+                    test.push(encode(&encoder, &self.prompts(&split.test))?);
+                    fitted = Some(encoder);
+                }
+            }
+        }
         Ok(SplitEmbeddings {
-            train: encode(&train)?,
-            test: encode(&test)?,
-            encoder: Some(encoder),
+            train: combine(train)?,
+            test: combine(test)?,
+            encoder: fitted,
         })
+    }
+
+    fn prompts(&self, rows: &[usize]) -> Vec<&str> {
+        rows.iter()
+            .map(|&row| self.table.prompts()[row].as_str())
+            .collect()
     }
 
     /// Hash of the embeddings of the whole table, where there is one.
@@ -185,11 +189,22 @@ impl Inputs {
         self.embeddings.as_ref().map(distinct)
     }
 
-    /// What made the embeddings.
-    pub fn encoder(&self) -> String {
-        match &self.embeddings {
-            Some(embeddings) => embeddings.encoder().to_owned(),
-            None => "hashed n-grams, fitted on the training prompts of every split".to_owned(),
-        }
+    /// What made the parts of the embeddings.
+    pub fn encoders(&self) -> Vec<&str> {
+        self.parts
+            .iter()
+            .map(|part| match part {
+                PartEmbeddings::Whole(embeddings) => embeddings.encoder(),
+                PartEmbeddings::Fitted(_) => {
+                    "hashed-ngrams, fitted on the training prompts of every split"
+                }
+            })
+            .collect()
     }
+}
+
+fn encode(encoder: &HashedNgrams, prompts: &[&str]) -> Outcome<Embeddings> {
+    let queries: Vec<Query> = prompts.iter().map(|text| Query::text(text)).collect();
+    let values = encoder.encode(&queries).map_err(Failure::failed)?;
+    Embeddings::new(values, encoder.id()).map_err(Failure::failed)
 }

@@ -6,27 +6,109 @@ mod inputs;
 mod manifest;
 pub mod results;
 mod store;
+mod study;
 mod tables;
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use routelab_heads::Backend;
 use serde_json::json;
 
 use crate::cli::RunArgs;
-use crate::experiment::Experiment;
-use crate::failure::{Failure, Outcome};
+use crate::experiment::{Experiment, Request};
+use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 use crate::report;
 
-pub use inputs::{embed, minilm};
+use results::Results;
 use store::Store;
 
-/// Runs the experiment.
+/// Runs an experiment file, or all of a folder in the order of their names.
 pub fn run(args: &RunArgs, output: &Output) -> Outcome {
-    let start = Instant::now();
-    let experiment = Experiment::read(&args.experiment, args.seeds)?;
     let backend = Backend::from_name(&args.backend).map_err(Failure::request)?;
+    let (files, out) = experiment_files(args)?;
+    // All of them are read before the first one starts: a mistake in the last one shows at once.
+    let requests = files
+        .iter()
+        .map(|file| Request::read(file, args.seeds))
+        .collect::<Outcome<Vec<Request>>>()?;
+    let mut names = BTreeSet::new();
+    if let Some(twice) = requests
+        .iter()
+        .find(|request| !names.insert(request.name()))
+    {
+        return Err(bad_request!(
+            "two of the experiments are called {:?}\nhelp: give one of them another `name`",
+            twice.name()
+        ));
+    }
+    let mut finished = Vec::new();
+    for request in &requests {
+        finished.push(match request {
+            Request::Single(experiment) => {
+                let run = run_one(experiment, &out, args, &backend, output)?;
+                output.say(tables::for_terminal(&run.results));
+                output.say(format!("report: {}", run.report.display()));
+                json!({
+                    "run": run.folder,
+                    "report": run.report,
+                    "metrics": run.results.summary_json(),
+                })
+            }
+            Request::Study(study) => study::run(study, &out, args, &backend, output)?,
+        });
+    }
+    output.result(&match args.experiment.is_dir() {
+        true => finished.into(),
+        false => finished.remove(0),
+    });
+    Ok(())
+}
+
+/// The files to run and the folder of their runs.
+fn experiment_files(args: &RunArgs) -> Outcome<(Vec<PathBuf>, PathBuf)> {
+    let path = &args.experiment;
+    if !path.is_dir() {
+        return Ok((vec![path.clone()], args.out.clone()));
+    }
+    let mut files: Vec<PathBuf> = std::fs::read_dir(path)
+        .map_err(|error| bad_request!("cannot list {}: {error}", path.display()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "toml"))
+        .collect();
+    files.sort();
+    if files.is_empty() {
+        return Err(bad_request!(
+            "there is no experiment file (*.toml) in {}",
+            path.display()
+        ));
+    }
+    let name = path.canonicalize().ok();
+    let name = name
+        .as_deref()
+        .and_then(Path::file_name)
+        .unwrap_or_default();
+    Ok((files, args.out.join(name)))
+}
+
+/// A finished run.
+struct Finished {
+    folder: PathBuf,
+    report: PathBuf,
+    results: Results,
+}
+
+/// Runs one experiment in a folder of its own inside `out`.
+fn run_one(
+    experiment: &Experiment,
+    out: &Path,
+    args: &RunArgs,
+    backend: &Backend,
+    output: &Output,
+) -> Outcome<Finished> {
+    let start = Instant::now();
     output.note(format!(
         "{}: {} routers, {} seeds, backend {}",
         experiment.title,
@@ -35,37 +117,33 @@ pub fn run(args: &RunArgs, output: &Output) -> Outcome {
         backend.name()
     ));
 
-    let inputs = inputs::load(&experiment, &backend, output)?;
-    let manifest = manifest::manifest(&experiment, &inputs, &backend);
-    let store = Store::open(args, &experiment, &manifest)?;
+    let inputs = inputs::load(experiment, backend, output)?;
+    let manifest = manifest::manifest(experiment, &inputs, backend);
+    let store = Store::open(out, args, experiment, &manifest)?;
     store.log(format!(
         "read data and embeddings: {:.1} s",
         start.elapsed().as_secs_f64()
     ))?;
 
-    let fitted = fitting::fit_all(&experiment, &inputs, &backend, &store, output)?;
+    let fitted = fitting::fit_all(experiment, &inputs, backend, &store, output)?;
     let stage = Instant::now();
     output.note("evaluating");
-    let results = results::evaluate(&experiment, &inputs, fitted)?;
+    let results = results::evaluate(experiment, &inputs, fitted)?;
     store.log(format!("evaluated: {:.1} s", stage.elapsed().as_secs_f64()))?;
 
     let stage = Instant::now();
     results.write(&store)?;
     tables::write(&results, &store)?;
-    figures::write(&experiment, &inputs, &results, &store)?;
+    figures::write(experiment, &inputs, &results, &store)?;
     store.log(format!(
         "wrote tables and figures: {:.1} s",
         stage.elapsed().as_secs_f64()
     ))?;
-    let page = report::write(store.folder())?;
+    let report = report::write(store.folder())?;
     store.log(format!("whole run: {:.1} s", start.elapsed().as_secs_f64()))?;
-
-    output.say(tables::for_terminal(&results));
-    output.say(format!("report: {}", page.display()));
-    output.result(&json!({
-        "run": store.folder(),
-        "report": page,
-        "metrics": results.summary_json(),
-    }));
-    Ok(())
+    Ok(Finished {
+        folder: store.folder().to_owned(),
+        report,
+        results,
+    })
 }

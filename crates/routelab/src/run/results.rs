@@ -156,6 +156,12 @@ impl RouterResult {
         })
     }
 
+    /// The names of all metrics; none if it worked on no seed.
+    pub fn metrics(&self) -> Vec<&'static str> {
+        let scalars = self.seeds.first().map(scalars).unwrap_or_default();
+        scalars.into_iter().map(|(name, _)| name).collect()
+    }
+
     /// Mean call rates `[models]` at the largest budget.
     pub fn call_rates(&self) -> Vec<f64> {
         mean_rows(
@@ -299,7 +305,7 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outco
     Ok(Results {
         title: experiment.title.clone(),
         models: table.models().to_vec(),
-        cost_unit: table.cost_unit().name.clone(),
+        cost_unit: table.cost_unit().label(),
         cost_assumption: table.cost_unit().assumption.clone(),
         grid,
         reference: experiment.reference.clone(),
@@ -309,6 +315,14 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outco
 }
 
 impl Results {
+    /// How costs came about, for tables.
+    pub fn costs(&self) -> &'static str {
+        match self.cost_assumption {
+            None => "recorded",
+            Some(_) => "assumed",
+        }
+    }
+
     /// The routers that worked on at least one seed.
     pub fn working(&self) -> impl Iterator<Item = &RouterResult> {
         self.routers
@@ -528,8 +542,7 @@ impl Results {
 
     fn summary_of(&self, router: &RouterResult) -> Value {
         let mut summary = Map::new();
-        let names = router.seeds.first().map(scalars).unwrap_or_default();
-        for (name, _) in names {
+        for name in router.metrics() {
             let value = match router.summary(name) {
                 None => Value::Null,
                 Some(Summary { mean, interval, .. }) => json!({

@@ -16,6 +16,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::study;
 use crate::cli::RunArgs;
 use crate::experiment::{Entry, Experiment};
 use crate::failure::{Failure, Outcome, bad_request};
@@ -69,8 +70,13 @@ pub struct Store {
 
 impl Store {
     /// Opens the folder of a run: a new one, or one that an earlier run with the same manifest left.
-    pub fn open(args: &RunArgs, experiment: &Experiment, manifest: &Value) -> Outcome<Self> {
-        let folder = args.out.join(&experiment.name);
+    pub fn open(
+        out: &Path,
+        args: &RunArgs,
+        experiment: &Experiment,
+        manifest: &Value,
+    ) -> Outcome<Self> {
+        let folder = out.join(&experiment.name);
         let path = folder.join("manifest.json");
         let unusable = |error: std::io::Error| {
             bad_request!(
@@ -90,7 +96,7 @@ impl Store {
                 ));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if args.resume {
+                if args.resume && !out.join(study::MARK).exists() {
                     return Err(bad_request!(
                         "there is no run to resume in {}\nhelp: leave out `--resume` to start one",
                         folder.display()

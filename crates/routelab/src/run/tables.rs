@@ -5,10 +5,13 @@ use super::store::Store;
 use crate::failure::Outcome;
 
 /// A column of the main table.
-struct Column {
-    metric: &'static str,
-    heading: &'static str,
-    latex: &'static str,
+pub struct Column {
+    /// Its name in files.
+    pub metric: &'static str,
+    /// Its heading.
+    pub heading: &'static str,
+    /// Its heading in LaTeX.
+    pub latex: &'static str,
     digits: usize,
     percent: bool,
 }
@@ -33,7 +36,8 @@ const fn percent(metric: &'static str, heading: &'static str, latex: &'static st
     }
 }
 
-const COLUMNS: [Column; 10] = [
+/// The columns of the main table.
+pub const COLUMNS: [Column; 10] = [
     column(
         "nauc_shared",
         "nAUC (shared) ↑",
@@ -63,25 +67,28 @@ const COLUMNS: [Column; 10] = [
 ];
 
 /// How a number is written in one of the formats.
-struct Style {
+pub struct Style {
     infinity: &'static str,
     between: &'static str,
     percent: &'static str,
 }
 
-const MARKDOWN: Style = Style {
+/// In Markdown and plain text.
+pub const MARKDOWN: Style = Style {
     infinity: "∞",
     between: "–",
     percent: " %",
 };
 
-const LATEX: Style = Style {
+/// In LaTeX.
+pub const LATEX: Style = Style {
     infinity: r"$\infty$",
     between: "--",
     percent: r"\,\%",
 };
 
-fn cell(summary: Option<Summary>, column: &Column, style: &Style) -> String {
+/// A number with its interval.
+pub fn cell(summary: Option<Summary>, column: &Column, style: &Style) -> String {
     let Some(summary) = summary else {
         return "–".to_owned();
     };
@@ -155,7 +162,7 @@ fn csv(results: &Results) -> Outcome<Vec<u8>> {
             format!("{name}_finite_seeds"),
         ]);
     }
-    header.push("seeds".to_owned());
+    header.extend(["seeds", "costs"].map(String::from));
     csv.row(header)?;
     for router in &results.routers {
         let mut row = vec![router.label.clone()];
@@ -181,6 +188,7 @@ fn csv(results: &Results) -> Outcome<Vec<u8>> {
             ]);
         }
         row.push(router.seeds.len().to_string());
+        row.push(results.costs().to_owned());
         csv.row(row)?;
     }
     csv.finish()
@@ -233,7 +241,7 @@ fn latex(results: &Results) -> String {
 }
 
 /// Escapes what LaTeX would read as a command.
-fn escape_latex(text: &str) -> String {
+pub fn escape_latex(text: &str) -> String {
     text.chars()
         .map(|character| match character {
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => format!(r"\{character}"),

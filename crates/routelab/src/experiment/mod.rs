@@ -1,15 +1,20 @@
 //! The experiment file: read, checked and completed with its defaults before any work starts.
 
+mod embeddings;
+mod study;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use routelab_data::DataSpec;
 use routelab_data::split::SplitSpec;
-use routelab_encode::HashedConfig;
 use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Ties};
 use routelab_routers::CostConfig;
 use routelab_routers::registry::{self, ParsedRouter};
 use serde::{Deserialize, Serialize};
+
+pub use embeddings::{EmbeddingsSpec, EncoderSpec, Part};
+pub use study::{Request, Study};
 
 use crate::failure::{Outcome, bad_request};
 
@@ -27,7 +32,7 @@ struct File {
     #[serde(default)]
     seeds: Seeds,
     data: toml::Table,
-    embeddings: EmbeddingsTable,
+    embeddings: toml::Table,
     #[serde(default)]
     split: SplitSpec,
     #[serde(default)]
@@ -54,38 +59,6 @@ impl Default for Seeds {
     fn default() -> Self {
         Seeds::Count(5)
     }
-}
-
-/// Where embeddings come from.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EmbeddingsTable {
-    /// A file of embeddings, made by `routelab embed`.
-    file: Option<PathBuf>,
-    /// `minilm` or `hashed-ngrams`.
-    encoder: Option<String>,
-    /// Folder of the weights, for `minilm`.
-    weights: Option<PathBuf>,
-    /// For `minilm`: cut long prompts at their beginning.
-    keep_end: Option<bool>,
-    /// Settings of `hashed-ngrams`.
-    settings: Option<HashedConfig>,
-}
-
-/// Where embeddings come from, checked.
-#[derive(Clone, Debug, PartialEq)]
-pub enum EmbeddingSource {
-    /// A file with the embedding of every query.
-    File(PathBuf),
-    /// all-MiniLM-L6-v2.
-    MiniLm {
-        /// Folder of the weights.
-        weights: PathBuf,
-        /// Whether long prompts are cut at their beginning.
-        keep_end: bool,
-    },
-    /// Hashed n-grams, fitted on the training prompts of every split.
-    Hashed(HashedConfig),
 }
 
 /// How routers are evaluated.
@@ -195,7 +168,7 @@ pub struct Experiment {
     /// The data, with paths that can be opened.
     pub data: DataSpec,
     /// The embeddings, with paths that can be opened.
-    pub embeddings: EmbeddingSource,
+    pub embeddings: EmbeddingsSpec,
     /// How rows are split.
     pub split: SplitSpec,
     /// How routers are evaluated.
@@ -210,33 +183,37 @@ pub struct Experiment {
     pub resolved: toml::Table,
 }
 
-impl Experiment {
-    /// Reads an experiment file. `seeds` replaces the file's own number of seeds.
-    pub fn read(path: &Path, seeds: Option<usize>) -> Outcome<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            bad_request!(
-                "cannot read the experiment {}: {error}\nhelp: `experiments/collapse.toml` is one to start from",
-                path.display()
-            )
-        })?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, folder, seeds).map_err(|reason| {
-            bad_request!(
-                "{}: {reason}\nhelp: docs/experiments.md lists every key",
-                path.display()
-            )
-        })
-    }
+/// Reads an experiment file; an error names it.
+fn read_file<T>(path: &Path, parse: impl Fn(&str, &Path) -> Result<T, String>) -> Outcome<T> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        bad_request!(
+            "cannot read the experiment {}: {error}\nhelp: `experiments/collapse.toml` is one to start from",
+            path.display()
+        )
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    parse(&text, folder).map_err(|reason| {
+        bad_request!(
+            "{}: {reason}\nhelp: docs/experiments.md lists every key",
+            path.display()
+        )
+    })
+}
 
+fn check_name(name: &str) -> Result<(), String> {
+    match name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        true => Err(format!(
+            "`name` must be usable as the name of a folder, not {name:?}"
+        )),
+        false => Ok(()),
+    }
+}
+
+impl Experiment {
     fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Self, String> {
         let file: File =
             toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
-        if file.name.is_empty() || file.name.contains(['/', '\\']) || file.name.starts_with('.') {
-            return Err(format!(
-                "`name` must be usable as the name of a folder, not {:?}",
-                file.name
-            ));
-        }
+        check_name(&file.name)?;
         let seeds = match (seeds, file.seeds) {
             (Some(count), _) | (None, Seeds::Count(count)) => {
                 (FIRST_SEED..).take(count).collect::<Vec<u64>>()
@@ -248,7 +225,8 @@ impl Experiment {
         }
 
         let data = read_data(file.data.clone(), folder)?;
-        let embeddings = file.embeddings.check(folder)?;
+        let embeddings = EmbeddingsSpec::parse(file.embeddings.clone(), folder)
+            .map_err(|reason| format!("[embeddings] {reason}"))?;
         file.evaluation.check()?;
         file.cost
             .validate()
@@ -308,7 +286,7 @@ impl Experiment {
 
     /// Every setting, defaults included; `data` and `embeddings` as they are in the file, so that the result does not
     /// depend on where the file lies.
-    fn resolve(&self, data: toml::Table, embeddings: EmbeddingsTable) -> toml::Table {
+    fn resolve(&self, data: toml::Table, embeddings: toml::Table) -> toml::Table {
         let routers = self.routers.iter().map(|entry| {
             let mut table = toml::Table::new();
             table.insert("kind".into(), entry.plan.kind().into());
@@ -328,7 +306,7 @@ impl Experiment {
             table.insert("reference".into(), reference.clone().into());
         }
         table.insert("data".into(), data.into());
-        table.insert("embeddings".into(), value(&embeddings));
+        table.insert("embeddings".into(), embeddings.into());
         table.insert("split".into(), value(&self.split));
         table.insert("evaluation".into(), value(&self.evaluation));
         table.insert("cost".into(), value(&self.cost));
@@ -365,47 +343,6 @@ fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> 
     let mut base = toml::Table::try_from(&spec).expect("a data spec is plain data");
     base.extend(table);
     base.try_into().map_err(in_data)
-}
-
-impl EmbeddingsTable {
-    fn check(&self, folder: &Path) -> Result<EmbeddingSource, String> {
-        let only = |allowed: &str, others: &[bool]| match others.contains(&true) {
-            true => Err(format!(
-                "[embeddings] with {allowed} takes no other key that is given here"
-            )),
-            false => Ok(()),
-        };
-        let (weights, settings) = (self.weights.is_some(), self.settings.is_some());
-        let keep_end = self.keep_end.is_some();
-        match (&self.file, self.encoder.as_deref()) {
-            (Some(file), None) => {
-                only("`file`", &[weights, settings, keep_end])?;
-                Ok(EmbeddingSource::File(folder.join(file)))
-            }
-            (None, Some("minilm")) => {
-                only("`encoder = \"minilm\"`", &[settings])?;
-                let weights = self.weights.as_ref().ok_or(
-                    "[embeddings] `encoder = \"minilm\"` needs `weights`, the folder that scripts/get-minilm.py fills",
-                )?;
-                Ok(EmbeddingSource::MiniLm {
-                    weights: folder.join(weights),
-                    keep_end: self.keep_end.unwrap_or(false),
-                })
-            }
-            (None, Some("hashed-ngrams")) => {
-                only("`encoder = \"hashed-ngrams\"`", &[weights, keep_end])?;
-                let settings = self.settings.clone().unwrap_or_default();
-                settings
-                    .validate()
-                    .map_err(|error| format!("[embeddings] {error}"))?;
-                Ok(EmbeddingSource::Hashed(settings))
-            }
-            (None, Some(other)) => Err(format!(
-                "[embeddings] unknown encoder {other:?}: expected `minilm` or `hashed-ngrams`"
-            )),
-            _ => Err("[embeddings] needs exactly one of `file` and `encoder`".into()),
-        }
-    }
 }
 
 impl Evaluation {

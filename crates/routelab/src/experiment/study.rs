@@ -1,0 +1,230 @@
+//! An experiment in several variants: `[vary]` and `[[variant]]`.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use super::{Experiment, read_file, slug};
+use crate::failure::Outcome;
+
+/// What an experiment file asks for.
+pub enum Request {
+    /// One experiment.
+    Single(Box<Experiment>),
+    /// The same experiment in several variants.
+    Study(Study),
+}
+
+/// An experiment in several variants.
+pub struct Study {
+    /// The name of the folder.
+    pub name: String,
+    /// The heading of the report.
+    pub title: String,
+    /// What the study is about.
+    pub description: String,
+    /// What varies, for tables and axes.
+    pub axis: String,
+    /// In the order of the file.
+    pub variants: Vec<Variant>,
+}
+
+/// One variant of a study.
+pub struct Variant {
+    /// Its name in tables and figures.
+    pub label: String,
+    /// Its place on the axis, where what varies is a number.
+    pub value: Option<f64>,
+    /// The experiment; its name is the folder inside the study's.
+    pub experiment: Experiment,
+}
+
+/// `[vary]`: one key takes several values.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Vary {
+    key: String,
+    values: Vec<Value>,
+    labels: Option<Vec<String>>,
+    name: Option<String>,
+}
+
+/// A variant before it is checked: label, place on the axis, keys that replace those of the file.
+type Draft = (String, Option<f64>, Table);
+
+impl Request {
+    /// Reads an experiment file. `seeds` replaces the file's own number of seeds.
+    pub fn read(path: &Path, seeds: Option<usize>) -> Outcome<Self> {
+        read_file(path, |text, folder| parse(text, folder, seeds))
+    }
+
+    /// The name of the folder.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Single(experiment) => &experiment.name,
+            Self::Study(study) => &study.name,
+        }
+    }
+}
+
+fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Request, String> {
+    let mut base: Table =
+        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+    let (axis, drafts) = match (base.remove("vary"), base.remove("variant")) {
+        // From the text, so that an error shows its line.
+        (None, None) => {
+            return Experiment::parse(text, folder, seeds)
+                .map(|one| Request::Single(Box::new(one)));
+        }
+        (Some(vary), None) => read_vary(vary).map_err(|reason| format!("[vary] {reason}"))?,
+        (None, Some(variants)) => ("variant".to_owned(), read_variants(variants)?),
+        (Some(_), Some(_)) => {
+            return Err("[vary] and [[variant]] are two ways to say the same: give one".into());
+        }
+    };
+    let text_of = |key: &str| {
+        base.get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let name = text_of("name");
+    super::check_name(&name)?;
+    let title = match text_of("title") {
+        title if title.is_empty() => name.clone(),
+        title => title,
+    };
+    let mut slugs = BTreeSet::new();
+    let mut variants = Vec::new();
+    for (label, value, patch) in drafts {
+        let wrong = |reason: String| format!("variant {label:?}: {reason}");
+        let folder_name = slug(&label);
+        if folder_name.is_empty() || !slugs.insert(folder_name.clone()) {
+            return Err(wrong(
+                "its label must have a Latin letter or digit and differ from the others'".into(),
+            ));
+        }
+        let mut table = base.clone();
+        merge(&mut table, patch).map_err(wrong)?;
+        table.insert("name".into(), folder_name.into());
+        table.insert("title".into(), format!("{title}: {label}").into());
+        let text = toml::to_string(&table).expect("a table that was read can be written");
+        let experiment = Experiment::parse(&text, folder, seeds).map_err(wrong)?;
+        variants.push(Variant {
+            label,
+            value,
+            experiment,
+        });
+    }
+    Ok(Request::Study(Study {
+        description: text_of("description"),
+        name,
+        title,
+        axis,
+        variants,
+    }))
+}
+
+fn read_vary(vary: Value) -> Result<(String, Vec<Draft>), String> {
+    let vary: Vary = vary
+        .try_into()
+        .map_err(|error| error.message().to_owned())?;
+    if vary.values.is_empty() {
+        return Err("`values` must have at least one value".into());
+    }
+    let labels = match vary.labels {
+        Some(labels) if labels.len() != vary.values.len() => {
+            return Err(format!(
+                "`labels` has {} entries, `values` has {}",
+                labels.len(),
+                vary.values.len()
+            ));
+        }
+        Some(labels) => labels,
+        None => vary
+            .values
+            .iter()
+            .map(|value| match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+            .collect(),
+    };
+    let number = |value: &Value| value.as_float().or(value.as_integer().map(|n| n as f64));
+    let numbers: Option<Vec<f64>> = vary.values.iter().map(number).collect();
+    let drafts = labels
+        .into_iter()
+        .zip(vary.values)
+        .enumerate()
+        .map(|(index, (label, value))| {
+            let place = numbers.as_ref().map(|numbers| numbers[index]);
+            Ok((label, place, at(&vary.key, value)?))
+        })
+        .collect::<Result<Vec<Draft>, String>>()?;
+    Ok((vary.name.unwrap_or(vary.key), drafts))
+}
+
+/// A table with one value at a dotted key, as TOML reads such a key.
+fn at(key: &str, value: Value) -> Result<Table, String> {
+    let mut table: Table = toml::from_str(&format!("{key} = 0"))
+        .map_err(|_| format!("`key` {key:?} is not a key such as `split.train`"))?;
+    let mut place = table.iter_mut().next().expect("one key was read").1;
+    while let Value::Table(inner) = place {
+        place = inner.iter_mut().next().expect("one key was read").1;
+    }
+    *place = value;
+    Ok(table)
+}
+
+fn read_variants(variants: Value) -> Result<Vec<Draft>, String> {
+    let Value::Array(variants) = variants else {
+        return Err("variants are written as [[variant]]".into());
+    };
+    variants
+        .into_iter()
+        .enumerate()
+        .map(|(index, variant)| {
+            let wrong = |reason: &str| format!("[[variant]] number {}: {reason}", index + 1);
+            let Value::Table(mut patch) = variant else {
+                return Err(wrong("must be a table"));
+            };
+            match patch.remove("label") {
+                Some(Value::String(label)) => Ok((label, None, patch)),
+                _ => Err(wrong(
+                    "`label` is missing, for example label = \"text only\"",
+                )),
+            }
+        })
+        .collect()
+}
+
+/// Puts the keys of `patch` into `table`, tables inside into tables. `router.LABEL` means the router with this label.
+fn merge(table: &mut Table, patch: Table) -> Result<(), String> {
+    for (key, value) in patch {
+        match (table.get_mut(&key), value) {
+            (Some(Value::Table(inner)), Value::Table(patch)) => merge(inner, patch)?,
+            (Some(Value::Array(routers)), Value::Table(patches)) if key == "router" => {
+                for (label, patch) in patches {
+                    let router = routers
+                        .iter_mut()
+                        .filter_map(Value::as_table_mut)
+                        .find(|router| {
+                            let name = router.get("label").or(router.get("kind"));
+                            name.and_then(Value::as_str) == Some(&label)
+                        })
+                        .ok_or_else(|| format!("there is no router with the label {label:?}"))?;
+                    let Value::Table(patch) = patch else {
+                        return Err(format!("`router.{label}` must be a table of settings"));
+                    };
+                    merge(router, patch)?;
+                }
+            }
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
+    }
+    Ok(())
+}
