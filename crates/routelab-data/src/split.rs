@@ -57,6 +57,27 @@ impl Default for SplitSpec {
     }
 }
 
+impl SplitSpec {
+    /// Checks the share, which needs no table.
+    ///
+    /// # Errors
+    /// [`SplitError::Share`].
+    pub fn validate(&self) -> Result<(), SplitError> {
+        let (train, fits, expected) = match *self {
+            Self::InDomain { train } | Self::OutOfDomain { train } => {
+                (train, train > 0.0 && train < 1.0, "above 0 and below 1")
+            }
+            Self::TrainIsTest { train } => {
+                (train, train > 0.0 && train <= 1.0, "above 0 and up to 1")
+            }
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(SplitError::Share { train, expected }),
+        }
+    }
+}
+
 /// Why a table cannot be split as asked.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SplitError {
@@ -125,9 +146,10 @@ pub enum SplitError {
 /// # Errors
 /// [`SplitError`] when the share is out of range, a side would be empty, or tasks and groups do not allow it.
 pub fn split(table: &RoutingTable, spec: &SplitSpec, seed: u64) -> Result<Split, SplitError> {
+    spec.validate()?;
     match *spec {
-        SplitSpec::InDomain { train } => in_domain(table, below_one(train)?, seed),
-        SplitSpec::OutOfDomain { train } => out_of_domain(table, below_one(train)?, seed),
+        SplitSpec::InDomain { train } => in_domain(table, train, seed),
+        SplitSpec::OutOfDomain { train } => out_of_domain(table, train, seed),
         SplitSpec::TrainIsTest { train: 1.0 } => {
             let all: Vec<usize> = (0..table.len()).collect();
             Ok(Split {
@@ -136,35 +158,12 @@ pub fn split(table: &RoutingTable, spec: &SplitSpec, seed: u64) -> Result<Split,
             })
         }
         SplitSpec::TrainIsTest { train } => {
-            let train = above_zero(train)?;
             let rows = in_domain(table, train, seed)?.train;
             Ok(Split {
                 train: rows.clone(),
                 test: rows,
             })
         }
-    }
-}
-
-fn below_one(train: f64) -> Result<f64, SplitError> {
-    if train > 0.0 && train < 1.0 {
-        Ok(train)
-    } else {
-        Err(SplitError::Share {
-            train,
-            expected: "above 0 and below 1",
-        })
-    }
-}
-
-fn above_zero(train: f64) -> Result<f64, SplitError> {
-    if train > 0.0 && train <= 1.0 {
-        Ok(train)
-    } else {
-        Err(SplitError::Share {
-            train,
-            expected: "above 0 and up to 1",
-        })
     }
 }
 

@@ -213,6 +213,10 @@ impl Experiment {
     fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Self, String> {
         let file: File =
             toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        Self::check(file, folder, seeds)
+    }
+
+    fn check(file: File, folder: &Path, seeds: Option<usize>) -> Result<Self, String> {
         check_name(&file.name)?;
         let seeds = match (seeds, file.seeds) {
             (Some(count), _) | (None, Seeds::Count(count)) => {
@@ -227,6 +231,9 @@ impl Experiment {
         let data = read_data(file.data.clone(), folder)?;
         let embeddings = EmbeddingsSpec::parse(file.embeddings.clone(), folder)
             .map_err(|reason| format!("[embeddings] {reason}"))?;
+        file.split
+            .validate()
+            .map_err(|error| format!("[split] {error}"))?;
         file.evaluation.check()?;
         file.cost
             .validate()

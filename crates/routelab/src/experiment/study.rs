@@ -110,8 +110,12 @@ fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Request, Str
         merge(&mut table, patch).map_err(wrong)?;
         table.insert("name".into(), folder_name.into());
         table.insert("title".into(), format!("{title}: {label}").into());
-        let text = toml::to_string(&table).expect("a table that was read can be written");
-        let experiment = Experiment::parse(&text, folder, seeds).map_err(wrong)?;
+        let file = table
+            .try_into()
+            .map_err(|error: toml::de::Error| error.to_string().trim_end().replace('\n', " "));
+        let experiment = file
+            .and_then(|file| Experiment::check(file, folder, seeds))
+            .map_err(wrong)?;
         variants.push(Variant {
             label,
             value,
