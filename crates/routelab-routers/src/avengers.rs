@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::cost::CostNetwork;
 use crate::kmeans::Clustering;
 use crate::nearest::{Points, nearest};
+use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, stack,
-    to_f32, to_f64,
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    check_dimension, stack, to_f32, to_f64,
 };
 
 /// Predicts, for every model, the mean quality and the mean cost of the training queries of a cluster, averaged over the
@@ -67,6 +68,13 @@ impl Router for AvengersPro {
         check(&[("clusters", self.clusters), ("nearest", self.nearest)])
     }
 
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("clusters", Values::integers([5, 10, 20, 50, 100, 200])),
+            ("nearest", Values::integers([1, 2, 4, 8])),
+        ])
+    }
+
     fn fit(
         &self,
         train: &TrainingSet,
@@ -91,6 +99,10 @@ impl Router for Avengers {
 
     fn validate(&self) -> Result<(), String> {
         check(&[("clusters", self.clusters)])
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([("clusters", Values::integers([5, 10, 20, 50, 100, 300]))])
     }
 
     fn fit(

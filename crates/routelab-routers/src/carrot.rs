@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::knn::Knn;
 use crate::linear::Linear;
-use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, registry};
+use crate::space::space;
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, registry,
+};
 
 /// How quality and cost are estimated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +66,14 @@ impl Router for Carrot {
     fn validate(&self) -> Result<(), String> {
         self.knn().validate()?;
         self.linear().validate()
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("estimates", Values::words(["knn", "linear"])),
+            ("k", Values::integers([5, 10, 20, 50, 100, 200])),
+            ("alpha", Values::log(1e-3, 1e3)),
+        ])
     }
 
     fn fit(

@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
 use crate::nearest::{Points, nearest};
+use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, stack,
-    to_f32, to_f64,
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    check_dimension, stack, to_f32, to_f64,
 };
 
 /// The difference in ratings at which the better one is expected to win ten times out of eleven.
@@ -64,6 +65,14 @@ impl Router for Eagle {
                 self.global
             )),
         }
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("k_factor", Values::numbers([8.0, 16.0, 32.0, 64.0])),
+            ("neighbours", Values::integers([5, 10, 20, 50, 100])),
+            ("global", Values::numbers([0.0, 0.25, 0.5, 0.75])),
+        ])
     }
 
     fn fit(

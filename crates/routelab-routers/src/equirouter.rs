@@ -11,7 +11,11 @@ use routelab_heads::{Backend, History, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
-use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, to_f32, to_f64};
+use crate::space::space;
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
+    to_f64,
+};
 
 /// The network of the paper with the defaults of the authors' toolbox; costs come from the shared cost network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,6 +103,18 @@ impl Router for EquiRouter {
                 self.rank_weight
             )),
         }
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("tie_order", Values::words(["cost", "none"])),
+            (
+                "rank_weight",
+                Values::numbers([0.0, 1.0, 5.0, 10.0, 50.0, 100.0]),
+            ),
+            ("epochs", Values::integers([10, 20, 40, 60])),
+            ("learning_rate", Values::log(3e-5, 1e-3)),
+        ])
     }
 
     fn fit(

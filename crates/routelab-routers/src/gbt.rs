@@ -12,9 +12,10 @@ use routelab_eval::Scores;
 use routelab_heads::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension,
-    column_scales, stack, to_f64,
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    check_dimension, column_scales, stack, to_f64,
 };
 
 /// Predicts quality and cost of every model by a sum of regression trees, each grown on what the ones before leave over
@@ -86,6 +87,16 @@ impl Router for Gbt {
             ));
         }
         Ok(())
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("trees", Values::integers([25, 50, 100, 200])),
+            ("learning_rate", Values::log(0.02, 0.3)),
+            ("depth", Values::integers([2, 3, 4])),
+            ("min_leaf", Values::integers([5, 10, 20, 40])),
+            ("dimensions", Values::numbers([0.1, 0.3, 1.0])),
+        ])
     }
 
     fn fit(

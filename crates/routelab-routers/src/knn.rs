@@ -7,9 +7,10 @@ use routelab_heads::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::nearest::{Points, nearest};
+use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, stack,
-    to_f32, to_f64,
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    check_dimension, stack, to_f32, to_f64,
 };
 
 /// Predicts the mean quality and cost of the `k` nearest training queries (Euclidean distance), each weighted by
@@ -48,6 +49,10 @@ impl Router for Knn {
             ));
         }
         Ok(())
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([("k", Values::integers([5, 10, 20, 50, 100, 200, 300]))])
     }
 
     fn fit(&self, train: &TrainingSet, _: &Context) -> Result<Box<dyn FittedRouter>, RouterError> {

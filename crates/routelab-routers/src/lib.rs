@@ -26,6 +26,7 @@ pub mod omnirouter;
 pub mod registry;
 pub mod routellm_sw;
 mod smo;
+pub mod space;
 pub mod svr;
 pub mod uniroute;
 
@@ -39,6 +40,7 @@ use routelab_heads::{Backend, Fit, HeadError, History};
 pub use archive::Archive;
 pub use cost::{CostConfig, SharedCost};
 pub use registry::{ParsedRouter, RouterInfo};
+pub use space::{SearchSpace, Values};
 
 /// What a router may learn from: training rows only.
 #[derive(Clone, Copy)]
@@ -121,6 +123,11 @@ pub trait Router: Send + Sync {
     /// Checks the ranges of the settings; the error names the setting and what was expected.
     fn validate(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// The settings that a search may change. Empty: there is nothing to search.
+    fn search_space(&self) -> SearchSpace {
+        SearchSpace::new()
     }
 
     /// Fits the router. The same training set, settings, seed and backend give the same fitted router.

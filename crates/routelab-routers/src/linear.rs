@@ -7,8 +7,10 @@ use routelab_eval::Scores;
 use routelab_heads::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, to_f64,
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    check_dimension, to_f64,
 };
 
 /// Predicts quality and cost of every model by a linear map of the embedding with an intercept:
@@ -39,6 +41,10 @@ impl Router for Linear {
                 self.alpha
             )),
         }
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([("alpha", Values::log(1e-3, 1e3))])
     }
 
     fn fit(&self, train: &TrainingSet, _: &Context) -> Result<Box<dyn FittedRouter>, RouterError> {

@@ -5,7 +5,11 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate, s};
 use serde::{Deserialize, Serialize};
 
 use crate::linear::{FittedLinear, Linear, ridge, to_nalgebra};
-use crate::{Context, FittedRouter, Router, RouterError, TrainingSet, column_scales, to_f64};
+use crate::space::space;
+use crate::{
+    Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, column_scales,
+    to_f64,
+};
 
 /// Minimises `|X W - Y|² + alpha |W|²` over weights `W [dimension, models]` of rank at most `rank`, exactly; once for
 /// quality and once for cost, every model's costs scaled to deviation 1 so that the dear models do not take all factors.
@@ -37,6 +41,13 @@ impl Router for LinearMf {
             return Err("`rank` must be at least 1".into());
         }
         Linear { alpha: self.alpha }.validate()
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("alpha", Values::log(1e-3, 1e3)),
+            ("rank", Values::integers([1, 2, 3, 5, 8])),
+        ])
     }
 
     fn fit(&self, train: &TrainingSet, _: &Context) -> Result<Box<dyn FittedRouter>, RouterError> {

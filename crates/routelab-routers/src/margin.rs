@@ -5,7 +5,10 @@ use routelab_eval::{Decision, Scores};
 use routelab_heads::{Backend, History};
 use serde::{Deserialize, Serialize};
 
-use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, registry};
+use crate::space::space;
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, registry,
+};
 
 /// Takes the predictions of another router, but chooses the cheapest affordable model whose predicted quality is within
 /// `delta` of the best.
@@ -54,6 +57,10 @@ impl Router for MarginRule {
                 self.delta
             )),
         }
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([("delta", Values::numbers([0.01, 0.02, 0.05, 0.1, 0.2]))])
     }
 
     fn fit(

@@ -7,7 +7,10 @@ use routelab_heads::{Backend, History, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::cost::ScaledMlp;
-use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet};
+use crate::space::space;
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+};
 
 /// Predicts quality by a perceptron (ReLU), and cost by another of the same shape on standardised costs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -133,6 +136,14 @@ impl Router for Mlp {
         Plan::new(self, None).validate()
     }
 
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("epochs", Values::integers([20, 40, 80, 160])),
+            ("learning_rate", Values::log(1e-4, 1e-2)),
+            ("batch_size", Values::integers([64, 256, 2048])),
+        ])
+    }
+
     fn fit(
         &self,
         train: &TrainingSet,
@@ -161,6 +172,15 @@ impl Router for MlpMf {
 
     fn validate(&self) -> Result<(), String> {
         self.plan().validate()
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("epochs", Values::integers([20, 40, 80, 160])),
+            ("learning_rate", Values::log(1e-4, 1e-2)),
+            ("batch_size", Values::integers([64, 256, 2048])),
+            ("rank", Values::integers([8, 16, 32, 64, 128])),
+        ])
     }
 
     fn fit(

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::knn::Knn;
 use crate::linear::Linear;
-use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, registry};
+use crate::space::space;
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, registry,
+};
 
 /// Predicts quality and cost by a mixture of a trained predictor (ridge) and retrieval (nearest training queries), then chooses
 /// for all queries together: `min Σ ĉ` with a mean `q̂` of at least a target.
@@ -64,6 +67,14 @@ impl Router for OmniRouter {
                 self.retrieval
             )),
         }
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("k", Values::integers([5, 10, 20, 50, 100])),
+            ("alpha", Values::log(1e-3, 1e3)),
+            ("retrieval", Values::numbers([0.0, 0.25, 0.5, 0.75, 1.0])),
+        ])
     }
 
     fn fit(

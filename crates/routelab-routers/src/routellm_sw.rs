@@ -10,8 +10,10 @@ use routelab_heads::Backend;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
+use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, to_f64,
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    check_dimension, to_f64,
 };
 
 /// Queries weighted at a time, so that memory stays bounded.
@@ -50,6 +52,10 @@ impl Router for RouteLlmSw {
                 self.temperature
             )),
         }
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([("temperature", Values::log(0.01, 1.0))])
     }
 
     fn fit(

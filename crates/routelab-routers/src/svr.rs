@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::nearest::Points;
 use crate::smo::{Machine, Problem};
+use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension,
-    column_scales, stack, to_f32, to_f64,
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    check_dimension, column_scales, stack, to_f32, to_f64,
 };
 
 /// Predicts quality and cost of every model by `Σ β_i exp(-γ |x - x_i|²) + b`. Costs are learned as `(c - mean) / deviation` of
@@ -69,6 +70,14 @@ impl Router for Svr {
             ));
         }
         Ok(())
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("c", Values::log(0.03, 30.0)),
+            ("epsilon", Values::numbers([0.01, 0.05, 0.1, 0.2])),
+            ("gamma", Values::log(0.1, 10.0)),
+        ])
     }
 
     fn fit(

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::cost::CostNetwork;
 use crate::kmeans::Clustering;
 use crate::nearest::Points;
+use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, check_dimension, stack,
-    to_f32, to_f64,
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    check_dimension, stack, to_f32, to_f64,
 };
 
 /// Predicts `q̂ = 1 - Φ(x) · Ψ_m`: `Ψ_m` holds the mean error `1 - q` of model `m` on every cluster of training queries, `Φ(x)` is
@@ -53,6 +54,13 @@ impl Router for UniRoute {
                 self.temperature
             )),
         }
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("clusters", Values::integers([5, 10, 20, 50, 100])),
+            ("temperature", Values::log(0.01, 1.0)),
+        ])
     }
 
     fn fit(

@@ -28,6 +28,14 @@ pub enum Command {
     #[command(after_help = "Examples:\n  routelab run experiments/collapse.toml\n  \
                             routelab run experiments/collapse.toml --seeds 2 --out /tmp/runs")]
     Run(RunArgs),
+    /// Run an experiment with a random search for the settings of every router, on validation rows inside its training rows.
+    ///
+    /// Every router gets the same number of trials. Writes trials.csv, a figure of the search and tuned.toml beside what `run`
+    /// writes, into a folder of its own. A file with a [tune] table is searched by `routelab run`, too.
+    #[command(
+        after_help = "Example:\n  routelab tune experiments/collapse.toml --trials 8 --seeds 1"
+    )]
+    Tune(TuneArgs),
     /// Write report.html of a run: one page with every figure and table, which opens from disk.
     #[command(after_help = "Example:\n  routelab report runs/collapse")]
     Report(ReportArgs),
@@ -79,6 +87,23 @@ pub struct RunArgs {
     /// Throw away what an earlier run left in the folder.
     #[arg(long)]
     pub overwrite: bool,
+}
+
+/// Arguments of `tune`.
+#[derive(Args)]
+pub struct TuneArgs {
+    /// As for `run`.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// Trials of every router and seed; the first has the settings of the file.
+    #[arg(long, default_value_t = 16)]
+    pub trials: usize,
+    /// Share of the training rows that judge the trials.
+    #[arg(long, default_value_t = 0.25)]
+    pub validation: f64,
+    /// What trials are judged by: a metric's name in metrics.csv.
+    #[arg(long, default_value = "nauc_shared")]
+    pub metric: String,
 }
 
 /// Arguments of `report`.

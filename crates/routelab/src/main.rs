@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let output = output::Output::new(cli.quiet, cli.json);
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &output),
+        Command::Tune(args) => run::tune(args, &output),
         Command::Report(args) => report::run(args, &output),
         Command::Evaluate(args) => evaluate::run(args, &output),
         Command::Route(args) => route::run(args, &output),

@@ -2,6 +2,7 @@
 
 mod embeddings;
 mod study;
+mod tuning;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,12 +10,13 @@ use std::path::Path;
 use routelab_data::DataSpec;
 use routelab_data::split::SplitSpec;
 use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Ties};
-use routelab_routers::CostConfig;
 use routelab_routers::registry::{self, ParsedRouter};
+use routelab_routers::{CostConfig, SearchSpace};
 use serde::{Deserialize, Serialize};
 
 pub use embeddings::{EmbeddingsSpec, EncoderSpec, Part};
 pub use study::{Request, Study};
+pub use tuning::Tuning;
 
 use crate::failure::{Outcome, bad_request};
 
@@ -40,6 +42,7 @@ struct File {
     #[serde(default)]
     cost: CostConfig,
     reference: Option<String>,
+    tune: Option<Tuning>,
     #[serde(default, rename = "router")]
     routers: Vec<toml::Table>,
 }
@@ -130,6 +133,8 @@ pub struct Entry {
     pub slug: String,
     /// What it is.
     pub plan: Plan,
+    /// The settings that a search may change.
+    pub space: SearchSpace,
 }
 
 /// How a row of the results comes about.
@@ -177,6 +182,8 @@ pub struct Experiment {
     pub cost: CostConfig,
     /// The label that the others are compared with.
     pub reference: Option<String>,
+    /// How settings are searched, if they are.
+    pub tuning: Option<Tuning>,
     /// The routers, in the order of the file.
     pub routers: Vec<Entry>,
     /// The experiment with every default written out, as it was meant: paths as in the file.
@@ -235,6 +242,11 @@ impl Experiment {
             .validate()
             .map_err(|error| format!("[split] {error}"))?;
         file.evaluation.check()?;
+        if let Some(tuning) = &file.tune {
+            tuning
+                .check()
+                .map_err(|reason| format!("[tune] {reason}"))?;
+        }
         file.cost
             .validate()
             .map_err(|reason| format!("[cost] {reason}"))?;
@@ -284,6 +296,7 @@ impl Experiment {
             evaluation: file.evaluation,
             cost: file.cost,
             reference,
+            tuning: file.tune,
             routers,
             resolved: toml::Table::new(),
         };
@@ -291,9 +304,23 @@ impl Experiment {
         Ok(experiment)
     }
 
+    /// Makes every fit a search for settings, unless the file asks for one by itself.
+    pub fn tune(&mut self, tuning: &Tuning) {
+        if self.tuning.is_none() {
+            self.tuning = Some(tuning.clone());
+            let part = |key: &str| match &self.resolved[key] {
+                toml::Value::Table(table) => table.clone(),
+                _ => unreachable!("`data` and `embeddings` are tables"),
+            };
+            let (data, embeddings) = (part("data"), part("embeddings"));
+            self.resolved = self.resolve(data, embeddings);
+        }
+    }
+
     /// Every setting, defaults included; `data` and `embeddings` as they are in the file, so that the result does not
     /// depend on where the file lies.
     fn resolve(&self, data: toml::Table, embeddings: toml::Table) -> toml::Table {
+        let value = |part: &dyn erased::Part| part.to_toml();
         let routers = self.routers.iter().map(|entry| {
             let mut table = toml::Table::new();
             table.insert("kind".into(), entry.plan.kind().into());
@@ -301,9 +328,11 @@ impl Experiment {
             if let Plan::Fitted { parsed, .. } = &entry.plan {
                 table.extend(parsed.settings.clone());
             }
+            if self.tuning.is_some() && !entry.space.is_empty() {
+                table.insert("tune".into(), value(&entry.space));
+            }
             table
         });
-        let value = |part: &dyn erased::Part| part.to_toml();
         let mut table = toml::Table::new();
         table.insert("name".into(), self.name.clone().into());
         table.insert("title".into(), self.title.clone().into());
@@ -317,6 +346,9 @@ impl Experiment {
         table.insert("split".into(), value(&self.split));
         table.insert("evaluation".into(), value(&self.evaluation));
         table.insert("cost".into(), value(&self.cost));
+        if let Some(tuning) = &self.tuning {
+            table.insert("tune".into(), value(tuning));
+        }
         table.insert("router".into(), routers.collect::<Vec<_>>().into());
         table
     }
@@ -386,6 +418,11 @@ fn read_router(mut table: toml::Table) -> Result<Entry, String> {
             "`label` {label:?} has no Latin letter or digit to name files with"
         ));
     }
+    let given: Option<SearchSpace> = table
+        .remove("tune")
+        .map(|value| value.try_into())
+        .transpose()
+        .map_err(|error: toml::de::Error| format!("`tune`: {}", error.message()))?;
     let plan = if kind == "oracle" {
         if let Some(key) = table.keys().next() {
             return Err(format!("router `oracle` has no setting `{key}`"));
@@ -393,9 +430,32 @@ fn read_router(mut table: toml::Table) -> Result<Entry, String> {
         Plan::Oracle
     } else {
         let parsed = registry::parse(&kind, table).map_err(|error| error.to_string())?;
-        Plan::Fitted { kind, parsed }
+        Plan::Fitted {
+            kind: kind.clone(),
+            parsed,
+        }
     };
-    Ok(Entry { label, slug, plan })
+    let space = match (&plan, given) {
+        (Plan::Oracle, _) => SearchSpace::new(),
+        (Plan::Fitted { parsed, .. }, None) => parsed.router.search_space(),
+        (Plan::Fitted { parsed, .. }, Some(space)) => {
+            for (name, values) in &space {
+                if !parsed.settings.contains_key(name) {
+                    return Err(format!("`tune`: router `{kind}` has no setting `{name}`"));
+                }
+                values
+                    .validate()
+                    .map_err(|reason| format!("`tune`: `{name}` {reason}"))?;
+            }
+            space
+        }
+    };
+    Ok(Entry {
+        label,
+        slug,
+        plan,
+        space,
+    })
 }
 
 /// The label's ASCII letters and digits in lower case, with single hyphens for the rest.

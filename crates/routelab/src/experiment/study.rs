@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{Experiment, read_file, slug};
+use super::{Experiment, Tuning, read_file, slug};
 use crate::failure::Outcome;
 
 /// What an experiment file asks for.
@@ -58,6 +58,25 @@ impl Request {
     /// Reads an experiment file. `seeds` replaces the file's own number of seeds.
     pub fn read(path: &Path, seeds: Option<usize>) -> Outcome<Self> {
         read_file(path, |text, folder| parse(text, folder, seeds))
+    }
+
+    /// Makes every fit a search for settings; the folder is called after that.
+    pub fn tune(&mut self, tuning: &Tuning) {
+        let name = match self {
+            Self::Single(experiment) => {
+                experiment.tune(tuning);
+                &mut experiment.name
+            }
+            Self::Study(study) => {
+                let experiments = study
+                    .variants
+                    .iter_mut()
+                    .map(|variant| &mut variant.experiment);
+                experiments.for_each(|experiment| experiment.tune(tuning));
+                &mut study.name
+            }
+        };
+        name.push_str("-tuned");
     }
 
     /// The name of the folder.

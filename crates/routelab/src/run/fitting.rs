@@ -12,6 +12,7 @@ use routelab_routers::{Context, FittedRouter, RouterError, SharedCost, TrainingS
 
 use super::inputs::{Inputs, SplitEmbeddings};
 use super::store::{Seconds, Store, Unit, UnitOutcome};
+use super::tuning::{self, Search};
 use crate::experiment::{Entry, Experiment, Plan};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
@@ -145,13 +146,14 @@ struct SeedFit<'a> {
     test: RoutingTable,
     embeddings: SplitEmbeddings,
     cost: SharedCost,
+    search: Option<Search<'a>>,
     backend: &'a Backend,
     store: &'a Store,
 }
 
 impl<'a> SeedFit<'a> {
     fn new(
-        experiment: &Experiment,
+        experiment: &'a Experiment,
         inputs: &Inputs,
         backend: &'a Backend,
         store: &'a Store,
@@ -163,10 +165,18 @@ impl<'a> SeedFit<'a> {
             let path = store.folder().join("encoder.safetensors");
             encoder.save(&path).map_err(Failure::failed)?;
         }
+        let seed = experiment.seeds[index];
+        let train = inputs.table.select(&split.train);
+        let search = experiment
+            .tuning
+            .as_ref()
+            .map(|tuning| Search::new(experiment, tuning, seed, &train, &embeddings.train))
+            .transpose()?;
         Ok(Self {
-            seed: experiment.seeds[index],
+            seed,
             first: index == 0,
-            train: inputs.table.select(&split.train),
+            train,
+            search,
             test: inputs.table.select(&split.test),
             embeddings,
             cost: SharedCost::new(experiment.cost.clone()),
@@ -177,6 +187,25 @@ impl<'a> SeedFit<'a> {
 
     /// Fits one router and stores the unit. A router that fails is a result, too.
     fn fit(&self, entry: &Entry, progress: &(dyn Fn(f64) + Sync)) -> Outcome<Unit> {
+        let (mut trials, mut tuned) = (Vec::new(), None);
+        if let (Plan::Fitted { kind, parsed }, Some(search), false) =
+            (&entry.plan, &self.search, entry.space.is_empty())
+        {
+            let start = Instant::now();
+            trials = search.run(entry, kind, parsed, self.backend, progress)?;
+            self.store.log(format!(
+                "seed {}: {}: {} trials in {:.1} s",
+                self.seed,
+                entry.label,
+                trials.len(),
+                start.elapsed().as_secs_f64()
+            ))?;
+            // Where every trial failed, the settings of the file fail again and say why.
+            if let Some(best) = tuning::best(&trials, search.metric()) {
+                let settings = tuning::merged(parsed, &trials[best].settings);
+                tuned = Some(registry::parse(kind, settings).map_err(Failure::failed)?);
+            }
+        }
         let start = Instant::now();
         let (unit, fitted) = match &entry.plan {
             Plan::Oracle => {
@@ -190,6 +219,7 @@ impl<'a> SeedFit<'a> {
                     Unit {
                         outcome,
                         seconds: Seconds::default(),
+                        trials,
                     },
                     None,
                 )
@@ -203,7 +233,8 @@ impl<'a> SeedFit<'a> {
                     cost: &self.cost,
                     progress,
                 };
-                let fitted = parsed.router.fit(&train, &context);
+                let router = &tuned.as_ref().unwrap_or(parsed).router;
+                let fitted = router.fit(&train, &context);
                 let fit = start.elapsed().as_secs_f64();
                 let start = Instant::now();
                 let (outcome, fitted) = match self.predict(fitted) {
@@ -215,6 +246,7 @@ impl<'a> SeedFit<'a> {
                     Unit {
                         outcome,
                         seconds: Seconds { fit, predict },
+                        trials,
                     },
                     fitted,
                 )

@@ -8,6 +8,7 @@ pub mod results;
 mod store;
 mod study;
 mod tables;
+mod tuning;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use std::time::Instant;
 use routelab_heads::Backend;
 use serde_json::json;
 
-use crate::cli::RunArgs;
-use crate::experiment::{Experiment, Request};
+use crate::cli::{RunArgs, TuneArgs};
+use crate::experiment::{Experiment, Request, Tuning};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 use crate::report;
@@ -27,13 +28,33 @@ use store::Store;
 
 /// Runs an experiment file, or all of a folder in the order of their names.
 pub fn run(args: &RunArgs, output: &Output) -> Outcome {
+    execute(args, None, output)
+}
+
+/// Runs an experiment with a search for the settings of every router.
+pub fn tune(args: &TuneArgs, output: &Output) -> Outcome {
+    let tuning = Tuning {
+        trials: args.trials,
+        validation: args.validation,
+        metric: args.metric.clone(),
+    };
+    tuning
+        .check()
+        .map_err(|reason| bad_request!("{reason}\nhelp: see `routelab tune --help`"))?;
+    execute(&args.run, Some(&tuning), output)
+}
+
+fn execute(args: &RunArgs, tuning: Option<&Tuning>, output: &Output) -> Outcome {
     let backend = Backend::from_name(&args.backend).map_err(Failure::request)?;
     let (files, out) = experiment_files(args)?;
     // All of them are read before the first one starts: a mistake in the last one shows at once.
-    let requests = files
+    let mut requests = files
         .iter()
         .map(|file| Request::read(file, args.seeds))
         .collect::<Outcome<Vec<Request>>>()?;
+    if let Some(tuning) = tuning {
+        requests.iter_mut().for_each(|request| request.tune(tuning));
+    }
     let mut names = BTreeSet::new();
     if let Some(twice) = requests
         .iter()
@@ -134,6 +155,7 @@ fn run_one(
     let stage = Instant::now();
     results.write(&store)?;
     tables::write(&results, &store)?;
+    tuning::write(experiment, &results, &store)?;
     figures::write(experiment, &inputs, &results, &store)?;
     store.log(format!(
         "wrote tables and figures: {:.1} s",

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::fitting::Units;
 use super::inputs::Inputs;
 use super::store::{Seconds, Store, UnitOutcome};
+use super::tuning::Trial;
 use crate::experiment::{Experiment, Grid};
 use crate::failure::{Failure, Outcome};
 
@@ -46,6 +47,8 @@ pub struct RouterResult {
     pub seeds: Vec<SeedResult>,
     /// Seeds on which it failed, and why.
     pub failures: Vec<(u64, String)>,
+    /// The searches for its settings, one per seed; empty if there were none.
+    pub searches: Vec<(u64, Vec<Trial>)>,
     /// The bootstrap over queries, averaged over the seeds.
     replicates: Option<Replicates>,
 }
@@ -246,6 +249,7 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outco
             kind: entry.plan.kind().to_owned(),
             seeds: Vec::new(),
             failures: Vec::new(),
+            searches: Vec::new(),
             replicates: None,
         })
         .collect();
@@ -260,6 +264,9 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outco
         };
         let mut curves: Vec<Vec<CurvePoint>> = Vec::new();
         for ((router, replicates), unit) in routers.iter_mut().zip(&mut replicates).zip(row) {
+            if !unit.trials.is_empty() {
+                router.searches.push((seed, unit.trials));
+            }
             let (scores, decision) = match unit.outcome {
                 UnitOutcome::Predicted { scores, decision } => (scores, decision),
                 UnitOutcome::Failed(reason) => {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::study;
+use super::tuning::Trial;
 use crate::cli::RunArgs;
 use crate::experiment::{Entry, Experiment};
 use crate::failure::{Failure, Outcome, bad_request};
@@ -28,6 +29,8 @@ pub struct Unit {
     pub outcome: UnitOutcome,
     /// Seconds, if it was fitted.
     pub seconds: Seconds,
+    /// The search for its settings, if there was one.
+    pub trials: Vec<Trial>,
 }
 
 /// What a fit came to.
@@ -61,6 +64,9 @@ struct UnitFile {
     decision: Decision,
     /// Mean training loss of every epoch.
     losses: Vec<f32>,
+    /// The search for its settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    trials: Vec<Trial>,
 }
 
 /// The folder of a run.
@@ -178,7 +184,11 @@ impl Store {
             fit: next()?,
             predict: next()?,
         };
-        Some(Unit { outcome, seconds })
+        Some(Unit {
+            outcome,
+            seconds,
+            trials: file.trials,
+        })
     }
 
     /// Stores a finished unit.
@@ -196,6 +206,7 @@ impl Store {
             losses: history
                 .map(|history| history.losses.clone())
                 .unwrap_or_default(),
+            trials: unit.trials.clone(),
         };
         match &unit.outcome {
             UnitOutcome::Failed(reason) => file.failure = Some(reason.clone()),

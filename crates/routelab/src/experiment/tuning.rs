@@ -1,0 +1,61 @@
+//! `[tune]`: the search for better settings.
+
+use routelab_eval::Metric;
+use serde::{Deserialize, Serialize};
+
+/// How settings are searched: at random, every router with the same number of trials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tuning {
+    /// Trials of every router and seed, at least 1. The first has the settings of the file.
+    pub trials: usize,
+    /// Share of the training rows that judge the trials, in (0, 1).
+    pub validation: f64,
+    /// What they are judged by: a metric's name in `metrics.csv`.
+    pub metric: String,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            trials: 16,
+            validation: 0.25,
+            metric: Metric::NaucShared.name().to_owned(),
+        }
+    }
+}
+
+impl Tuning {
+    /// Checks the settings; the error names them.
+    pub fn check(&self) -> Result<(), String> {
+        if self.trials == 0 {
+            return Err("`trials` must be at least 1".into());
+        }
+        if !(self.validation > 0.0 && self.validation < 1.0) {
+            return Err(format!(
+                "`validation` must be a share above 0 and below 1, not {}",
+                self.validation
+            ));
+        }
+        if Metric::ALL
+            .iter()
+            .all(|metric| metric.name() != self.metric)
+        {
+            let known: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+            return Err(format!(
+                "unknown `metric` {:?}: expected one of {}",
+                self.metric,
+                known.join(", ")
+            ));
+        }
+        Ok(())
+    }
+
+    /// The metric.
+    pub fn metric(&self) -> Metric {
+        Metric::ALL
+            .into_iter()
+            .find(|metric| metric.name() == self.metric)
+            .expect("a checked search has a metric")
+    }
+}
