@@ -1,10 +1,9 @@
 //! Which models a router calls at each budget: stacked call rates, one panel per router.
 
-use std::path::{Path, PathBuf};
-
 use crate::axis::{Axis, Numbers, Scale};
 use crate::canvas::{Anchor, Area, Canvas};
 use crate::check::Check;
+use crate::drawing::saved;
 use crate::fill::{self, Fill};
 use crate::frame::{BOTTOM_MARGIN, Frame, left_margin, titles};
 use crate::legend::{Key, Legend};
@@ -36,6 +35,8 @@ pub struct MixPanel {
     /// `rates[budget][model]`: `K` rows of `M` call rates in [0, 1], each row adding up to 1.
     pub rates: Vec<Vec<f64>>,
 }
+
+saved!(CallMixChart);
 
 impl CallMixChart {
     /// Draws the chart in a style.
@@ -123,16 +124,6 @@ impl CallMixChart {
             self.csv()?,
             style,
         ))
-    }
-
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
     }
 }
 

@@ -1,9 +1,8 @@
 //! Call rate of the strongest model against budget: the chart on which collapse shows.
 
-use std::path::{Path, PathBuf};
-
 use crate::axis::{Axis, Numbers, Scale};
 use crate::check::Check;
+use crate::drawing::saved;
 use crate::legend::{Key, Legend};
 use crate::style::{legend_order, looks};
 use crate::table::{Table, number};
@@ -39,6 +38,8 @@ pub struct RateSeries {
     /// How the curve is drawn.
     pub role: Role,
 }
+
+saved!(CallRateChart);
 
 impl CallRateChart {
     /// Draws the chart in a style.
@@ -95,16 +96,6 @@ impl CallRateChart {
         }
         let title = format!("Call rate of {} against budget", self.model);
         Ok(Drawing::new(canvas, title, self.csv()?, style))
-    }
-
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
     }
 }
 

@@ -1,10 +1,9 @@
 //! Cost–quality curves of routers, with the single models as labelled points.
 
-use std::path::{Path, PathBuf};
-
 use crate::axis::{Axis, Numbers, Scale};
 use crate::canvas::{Anchor, Area};
 use crate::check::Check;
+use crate::drawing::saved;
 use crate::frame::Frame;
 use crate::label::{self, Request};
 use crate::legend::{Key, Legend};
@@ -47,6 +46,8 @@ pub struct LabelledPoint {
     /// Mean quality, in [0, 1].
     pub quality: f64,
 }
+
+saved!(CostQualityChart);
 
 impl CostQualityChart {
     /// Draws the chart in a style.
@@ -129,16 +130,6 @@ impl CostQualityChart {
             self.csv()?,
             style,
         ))
-    }
-
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
     }
 }
 

@@ -74,6 +74,9 @@ pub enum PlotError {
     /// The drawing library refused an operation.
     #[error("cannot draw: {0}")]
     Backend(String),
+    /// The PDF could not be built.
+    #[error("cannot write a figure as PDF: {0}")]
+    Pdf(String),
     /// The CSV could not be built.
     #[error("cannot write the numbers of a figure as CSV: {0}")]
     Csv(#[from] csv::Error),

@@ -30,6 +30,7 @@ mod label;
 mod layout_tests;
 mod legend;
 mod margin;
+mod pdf;
 mod raster;
 mod rci;
 mod sheet;

@@ -1,10 +1,9 @@
 //! How close the two best models are, in truth and as predicted.
 
-use std::path::{Path, PathBuf};
-
 use crate::axis::{Axis, Numbers, Scale};
 use crate::canvas::Anchor;
 use crate::check::Check;
+use crate::drawing::saved;
 use crate::legend::{Key, Legend};
 use crate::style::{BLACK, INK, Look, looks, pt, size};
 use crate::table::{Table, number};
@@ -34,6 +33,8 @@ pub struct MarginSeries {
     /// How the curve is drawn.
     pub role: Role,
 }
+
+saved!(MarginChart);
 
 impl MarginChart {
     /// Draws the chart in a style.
@@ -117,16 +118,6 @@ impl MarginChart {
             Self::csv(&curves)?,
             style,
         ))
-    }
-
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
     }
 }
 

@@ -1,10 +1,9 @@
 //! The routing collapse index of every router, split by cause.
 
-use std::path::{Path, PathBuf};
-
 use crate::axis::{Axis, Numbers, Scale};
 use crate::canvas::{Anchor, Area, Canvas};
 use crate::check::Check;
+use crate::drawing::saved;
 use crate::fill::{self, Fill};
 use crate::frame::{BOTTOM_MARGIN, Frame, titles};
 use crate::legend::{Key, Legend};
@@ -34,6 +33,8 @@ pub struct RciBar {
     /// Upper end of that interval.
     pub high: Option<f64>,
 }
+
+saved!(RciChart);
 
 impl RciChart {
     /// Draws the chart in a style.
@@ -156,16 +157,6 @@ impl RciChart {
             self.csv()?,
             style,
         ))
-    }
-
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
     }
 }
 
