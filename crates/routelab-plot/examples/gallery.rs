@@ -98,6 +98,7 @@ fn call_rates(routers: &[(String, Role)], numbers: &mut Numbers) -> CallRateChar
         series,
         model: "gpt-4-1106-preview".into(),
         cost_unit: "US dollars".into(),
+        note: None,
     }
 }
 
@@ -141,6 +142,7 @@ fn cost_quality(numbers: &mut Numbers) -> CostQualityChart {
         curves,
         models,
         cost_unit: "US dollars".into(),
+        note: None,
         note: Some("Costs rest on list prices of January 2024, an assumption.".into()),
     }
 }
@@ -182,6 +184,7 @@ fn call_mix(routers: usize, numbers: &mut Numbers) -> CallMixChart {
         models: MODELS.iter().map(|m| m.0.into()).collect(),
         panels,
         cost_unit: "US dollars".into(),
+        note: None,
     }
 }
 

@@ -67,6 +67,32 @@ impl Scale {
         }
     }
 
+    /// A linear scale around finite values; `pad` is the share of the axis left free at each end.
+    pub fn around(values: impl IntoIterator<Item = f64>, pad: f64) -> Scale {
+        let (low, high) = values
+            .into_iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
+                (a.min(v), b.max(v))
+            });
+        if low > high {
+            return Scale::Linear {
+                low: 0.0,
+                high: 1.0,
+            };
+        }
+        let span = high - low;
+        // Values that are all the same stand in the middle.
+        let room = if span > 0.0 {
+            span * pad
+        } else {
+            (low.abs() * 0.1).max(1e-3)
+        };
+        Scale::Linear {
+            low: low - room,
+            high: high + room,
+        }
+    }
+
     /// A linear scale around finite values, cut to `[0, 1]`; at least 0.02 wide.
     pub fn for_shares(values: impl IntoIterator<Item = f64>) -> Scale {
         let (low, high) = values

@@ -7,6 +7,7 @@ use crate::drawing::saved;
 use crate::fill::{self, Fill};
 use crate::frame::{BOTTOM_MARGIN, Frame, left_margin, titles};
 use crate::legend::{Key, Legend};
+use crate::sheet::{self, Notes};
 use crate::style::{ColumnWidth, INK, WHITE, pt, size};
 use crate::table::{Table, number};
 use crate::text::{self, Weight};
@@ -25,6 +26,8 @@ pub struct CallMixChart {
     pub panels: Vec<MixPanel>,
     /// Unit of the budgets, for example "US dollars".
     pub cost_unit: String,
+    /// A remark set small under the plot, for example that prices are assumed.
+    pub note: Option<String>,
 }
 
 /// One router's panel on a [`CallMixChart`].
@@ -87,7 +90,8 @@ impl CallMixChart {
         };
         let last = panel(rows * columns - 1);
         let legend_top = last.bottom + BOTTOM_MARGIN;
-        let canvas = Canvas::new(width, legend_top + legend.below_height() + size::PAD)?;
+        let notes = Notes::new(style.width, &self.note);
+        let canvas = sheet::below(style.width, last, legend_top, &legend, &notes)?;
         for (i, mix) in self.panels.iter().enumerate() {
             let area = panel(i);
             let frame = Frame::new(area, &x, &y, GAP / 2 - pt(1.0));
@@ -117,7 +121,6 @@ impl CallMixChart {
             &x.title,
             &y.title,
         )?;
-        legend.draw(&canvas, last, legend_top, width)?;
         Ok(Drawing::new(
             canvas,
             "Call rates of all models against budget".into(),
@@ -135,6 +138,7 @@ const TITLE: i32 = pt(13.0);
 fn columns(panels: usize, width: ColumnWidth) -> usize {
     match (width, panels) {
         (ColumnWidth::Single, _) => panels.clamp(1, 2),
+        (ColumnWidth::Page, _) => panels.clamp(1, 3),
         (ColumnWidth::Double, 4) => 2,
         (ColumnWidth::Double, 5 | 6 | 9) => 3,
         (ColumnWidth::Double, _) => panels.clamp(1, 4),

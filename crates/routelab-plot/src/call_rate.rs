@@ -3,8 +3,10 @@
 use crate::axis::{Axis, Numbers, Scale};
 use crate::check::Check;
 use crate::drawing::saved;
-use crate::legend::{Key, Legend};
-use crate::style::{legend_order, looks};
+use crate::legend::Legend;
+use crate::series::{Lines, Series};
+use crate::sheet::Notes;
+use crate::style::{Look, QUIET};
 use crate::table::{Table, number};
 use crate::{Drawing, PlotError, Role, Style, sheet};
 
@@ -22,6 +24,8 @@ pub struct CallRateChart {
     pub model: String,
     /// Unit of the budgets, for example "US dollars".
     pub cost_unit: String,
+    /// A remark set small under the plot, for example that prices are assumed.
+    pub note: Option<String>,
 }
 
 /// One router's curve on a [`CallRateChart`].
@@ -63,14 +67,20 @@ impl CallRateChart {
             title: format!("Call rate of {} (%)", self.model),
             numbers: Numbers::Percent,
         };
-        let looks = looks(self.series.iter().map(|s| s.role));
-        let order = legend_order(self.series.iter().map(|s| s.role));
-        let entries = order
+        let series: Vec<Series> = self
+            .series
             .iter()
-            .map(|&i| (Key::Curve(looks[i]), self.series[i].name.clone()))
+            .map(|s| Series::new(s.role, &s.name))
             .collect();
+        let Lines {
+            looks,
+            order,
+            entries,
+            note,
+        } = Lines::new(&series);
         let legend = Legend::new(entries, None, style.width, style.width.plot_height());
-        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend)?;
+        let notes = Notes::new(style.width, note.iter().chain(&self.note));
+        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend, &notes)?;
 
         let line = |values: &[f64]| -> Vec<(i32, i32)> {
             self.budgets
@@ -79,7 +89,8 @@ impl CallRateChart {
                 .map(|(&b, &v)| frame.at(b, v))
                 .collect()
         };
-        for (series, look) in self.series.iter().zip(&looks) {
+        let told = |look: &Look| *look != QUIET;
+        for (series, look) in self.series.iter().zip(&looks).filter(|(_, l)| told(l)) {
             if let (Some(low), Some(high)) = (&series.low, &series.high) {
                 let mut outline = line(high);
                 outline.extend(line(low).into_iter().rev());

@@ -41,6 +41,20 @@ impl Check {
         }
     }
 
+    /// No more than can be drawn.
+    pub fn at_most(self, found: usize, most: usize, what: &'static str) -> Result<(), PlotError> {
+        if found <= most {
+            Ok(())
+        } else {
+            Err(PlotError::TooMany {
+                figure: self.0,
+                what,
+                found,
+                most,
+            })
+        }
+    }
+
     fn each(
         self,
         values: impl IntoIterator<Item = f64>,

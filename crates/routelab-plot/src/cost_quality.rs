@@ -7,7 +7,9 @@ use crate::drawing::saved;
 use crate::frame::Frame;
 use crate::label::{self, Request};
 use crate::legend::{Key, Legend};
-use crate::style::{FAINT, INK, legend_order, looks, pt, size};
+use crate::series::{Lines, Series};
+use crate::sheet::Notes;
+use crate::style::{FAINT, INK, pt, size};
 use crate::table::{Table, number};
 use crate::text::{self, Weight};
 use crate::{Drawing, PlotError, Role, Style, frame, sheet};
@@ -68,12 +70,17 @@ impl CostQualityChart {
             title: "Mean quality".into(),
             numbers: Numbers::Plain,
         };
-        let looks = looks(self.curves.iter().map(|c| c.role));
-        let order = legend_order(self.curves.iter().map(|c| c.role));
-        let mut entries: Vec<_> = order
+        let series: Vec<Series> = self
+            .curves
             .iter()
-            .map(|&i| (Key::Curve(looks[i]), self.curves[i].name.clone()))
+            .map(|c| Series::new(c.role, &c.name))
             .collect();
+        let Lines {
+            looks,
+            order,
+            mut entries,
+            note,
+        } = Lines::new(&series);
         if !self.models.is_empty() {
             entries.push((Key::Point, "single model".into()));
         }
@@ -90,7 +97,7 @@ impl CostQualityChart {
             })
             .collect();
         let labels = self.labels(&frame, &lines);
-        let mut notes: Vec<String> = self.note.iter().cloned().collect();
+        let mut notes: Vec<String> = note.into_iter().chain(self.note.clone()).collect();
         let crowded: Vec<&str> = labels
             .iter()
             .zip(&self.models)
@@ -100,6 +107,7 @@ impl CostQualityChart {
         if !crowded.is_empty() {
             notes.push(format!("No room for the names of: {}.", crowded.join(", ")));
         }
+        let notes = Notes::new(style.width, &notes);
         let canvas = sheet::around(style.width, &frame, &x, &y, &legend, &notes)?;
 
         for (turn, &i) in order.iter().rev().enumerate() {

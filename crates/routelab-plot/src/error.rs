@@ -13,6 +13,20 @@ pub enum PlotError {
         /// What is empty, for example "the list of routers".
         what: String,
     },
+    /// More than a figure can show.
+    #[error(
+        "{figure}: {found} {what}, at most {most} can be told apart; leave some out or join them"
+    )]
+    TooMany {
+        /// The figure.
+        figure: &'static str,
+        /// What there is too much of.
+        what: &'static str,
+        /// How many were given.
+        found: usize,
+        /// How many can be drawn.
+        most: usize,
+    },
     /// Two lists that must agree have different lengths.
     #[error("{figure}: {what} has {found} values, expected {expected}")]
     Length {
@@ -58,6 +72,12 @@ pub enum PlotError {
     Resolution {
         /// The value found.
         found: u32,
+    },
+    /// A width that no figure has.
+    #[error("style: width is \"{found}\", expected \"single\", \"page\" or \"double\"")]
+    Width {
+        /// The name found.
+        found: String,
     },
     /// The picture cannot be made at this size.
     #[error(

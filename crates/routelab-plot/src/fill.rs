@@ -2,7 +2,7 @@
 
 use crate::PlotError;
 use crate::canvas::{Area, Canvas};
-use crate::style::{FILLS, INK, OTHER, Rgb, WHITE, pt};
+use crate::style::{FILLS, INK, OTHER, PARTS, Rgb, WHITE, pt};
 
 /// What lies over the colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,19 +43,16 @@ impl Fill {
         }
     }
 
-    /// A plain colour.
-    pub fn plain(colour: Rgb) -> Fill {
+    /// The fill of part `index` of a bar, from 0: plain and lined in turn, so that neighbours differ in grey too.
+    pub fn part(index: usize) -> Fill {
+        let texture = if index.is_multiple_of(2) {
+            Texture::None
+        } else {
+            Texture::Lines
+        };
         Fill {
-            colour,
-            texture: Texture::None,
-        }
-    }
-
-    /// The same colour with lines over it.
-    pub fn lined(colour: Rgb) -> Fill {
-        Fill {
-            colour,
-            texture: Texture::Lines,
+            colour: PARTS[index % PARTS.len()],
+            texture,
         }
     }
 }
@@ -90,6 +87,25 @@ pub(crate) fn band(
                 x += step;
             }
         }
+    }
+    Ok(())
+}
+
+/// A horizontal bar with sides.
+pub(crate) fn bar(
+    canvas: &Canvas,
+    (left, right): (i32, i32),
+    (top, bottom): (i32, i32),
+    fill: &Fill,
+) -> Result<(), PlotError> {
+    if right <= left {
+        return Ok(());
+    }
+    band(canvas, &[(left, bottom, top), (right, bottom, top)], fill)?;
+    if fill.texture == Texture::Lines {
+        // The lines of the filling may end at a side, which then could not be seen.
+        let sides = [(left, bottom), (right, bottom), (right, top), (left, top)];
+        canvas.stroke(&sides, fill.colour, pt(0.5))?;
     }
     Ok(())
 }
