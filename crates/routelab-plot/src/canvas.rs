@@ -377,6 +377,11 @@ impl Canvas {
         self.draw(&Text::new(text.to_owned(), at, style))
     }
 
+    /// A filled circle.
+    pub fn dot(&self, at: BackendCoord, radius: i32, ink: Rgb) -> Result<(), PlotError> {
+        self.draw(&Circle::new(at, radius, colour(ink).filled()))
+    }
+
     /// A marker of a curve; hollow ones are filled with white.
     pub fn marker(
         &self,

@@ -1,17 +1,13 @@
 //! Cost–quality curves of routers, with the single models as labelled points.
 
 use crate::axis::{Axis, Numbers, Scale};
-use crate::canvas::{Anchor, Area};
 use crate::check::Check;
 use crate::drawing::saved;
-use crate::frame::Frame;
-use crate::label::{self, Request};
 use crate::legend::{Key, Legend};
+use crate::point_names::PointNames;
 use crate::series::{Lines, Series};
 use crate::sheet::Notes;
-use crate::style::{FAINT, INK, pt, size};
 use crate::table::{Table, number};
-use crate::text::{self, Weight};
 use crate::{Drawing, PlotError, Role, Style, frame, sheet};
 
 /// Mean quality against mean cost per query: routers as curves, single models as points.
@@ -96,14 +92,14 @@ impl CostQualityChart {
                     .collect()
             })
             .collect();
-        let labels = self.labels(&frame, &lines);
-        let mut notes: Vec<String> = note.into_iter().chain(self.note.clone()).collect();
-        let crowded: Vec<&str> = labels
+        let models: Vec<(String, (i32, i32))> = self
+            .models
             .iter()
-            .zip(&self.models)
-            .filter(|(l, _)| l.place.is_none())
-            .map(|(_, m)| m.name.as_str())
+            .map(|m| (m.name.clone(), frame.at(m.cost, m.quality)))
             .collect();
+        let names = PointNames::place(&models, &lines, frame.area);
+        let mut notes: Vec<String> = note.into_iter().chain(self.note.clone()).collect();
+        let crowded = names.missing();
         if !crowded.is_empty() {
             notes.push(format!("No room for the names of: {}.", crowded.join(", ")));
         }
@@ -113,24 +109,9 @@ impl CostQualityChart {
         for (turn, &i) in order.iter().rev().enumerate() {
             frame.curve(&canvas, &lines[i], &looks[i], (turn, order.len()))?;
         }
-        for label in &labels {
-            if let Some(area) = label.place {
-                if let Some(leader) = label::leader(label.point, area) {
-                    canvas.stroke(&leader, FAINT, pt(0.4))?;
-                }
-                let at = (area.left, (area.top + area.bottom) / 2);
-                canvas.text(
-                    &label.name,
-                    at,
-                    Anchor::Left,
-                    size::POINT_LABEL,
-                    Weight::Regular,
-                    INK,
-                )?;
-            }
-        }
-        for label in &labels {
-            frame::model_point(&canvas, label.point)?;
+        names.draw(&canvas)?;
+        for &(_, point) in &models {
+            frame::model_point(&canvas, point)?;
         }
         Ok(Drawing::new(
             canvas,
@@ -141,47 +122,7 @@ impl CostQualityChart {
     }
 }
 
-/// A model's point and name on the sheet.
-struct Label {
-    name: String,
-    point: (i32, i32),
-    /// Where the name stands, if there is room.
-    place: Option<Area>,
-}
-
 impl CostQualityChart {
-    fn labels(&self, frame: &Frame, lines: &[Vec<(i32, i32)>]) -> Vec<Label> {
-        let longest = frame.area.width() * 2 / 5;
-        let names: Vec<String> = self
-            .models
-            .iter()
-            .map(|m| text::fit(&m.name, size::POINT_LABEL, Weight::Regular, longest))
-            .collect();
-        let requests: Vec<Request> = self
-            .models
-            .iter()
-            .zip(&names)
-            .map(|(model, name)| Request {
-                point: frame.at(model.cost, model.quality),
-                width: text::width(name, size::POINT_LABEL, Weight::Regular),
-                height: size::POINT_LABEL,
-            })
-            .collect();
-        let inside = Area {
-            left: frame.area.left + pt(2.0),
-            bottom: frame.area.bottom - pt(2.0),
-            ..frame.area
-        };
-        let places = label::place(&requests, lines, inside);
-        let points = requests.iter().map(|r| r.point);
-        names
-            .into_iter()
-            .zip(points)
-            .zip(places)
-            .map(|((name, point), place)| Label { name, point, place })
-            .collect()
-    }
-
     fn check(&self) -> Result<(), PlotError> {
         let check = Check("cost–quality chart");
         if self.models.is_empty() {

@@ -43,6 +43,14 @@ impl Fill {
         }
     }
 
+    /// A plain colour.
+    pub fn plain(colour: Rgb) -> Fill {
+        Fill {
+            colour,
+            texture: Texture::None,
+        }
+    }
+
     /// The fill of part `index` of a bar, from 0: plain and lined in turn, so that neighbours differ in grey too.
     pub fn part(index: usize) -> Fill {
         let texture = if index.is_multiple_of(2) {

@@ -11,13 +11,18 @@ use crate::text::{self, Weight};
 
 /// Width that the labels of a vertical axis and its title take left of the plot area.
 pub(crate) fn left_margin(axis: &Axis, height: i32) -> i32 {
+    size::PAD + size::AXIS_TITLE + pt(6.0) + label_margin(axis, height)
+}
+
+/// Width that the labels of a vertical axis take left of the plot area.
+pub(crate) fn label_margin(axis: &Axis, height: i32) -> i32 {
     let labels = axis
         .ticks(height, false, i32::MAX)
         .iter()
         .filter_map(|t| t.label.as_deref())
         .map(label_width)
         .max();
-    size::PAD + size::AXIS_TITLE + pt(6.0) + labels.unwrap_or(0) + pt(2.5) + size::TICK_LENGTH
+    labels.unwrap_or(0) + pt(2.5) + size::TICK_LENGTH
 }
 
 /// Height that the labels of a horizontal axis and its title take below the plot area.
@@ -50,6 +55,11 @@ impl Frame {
             x_ticks: x.ticks(area.width(), true, overhang),
             y_ticks: y.ticks(area.height(), false, i32::MAX),
         }
+    }
+
+    /// The same with other ticks on the horizontal axis.
+    pub fn with_x_ticks(self, x_ticks: Vec<Tick>) -> Frame {
+        Frame { x_ticks, ..self }
     }
 
     /// Where a pair of values stands on the sheet.
@@ -186,6 +196,17 @@ impl Frame {
 /// Titles of both axes, in the middle of an area's sides or as near to it as the sheet allows. Too long ones are
 /// shortened; empty ones are left out.
 pub(crate) fn titles(canvas: &Canvas, area: Area, x: &str, y: &str) -> Result<(), PlotError> {
+    titles_at(canvas, area, x, y, (0, canvas.size().0))
+}
+
+/// The same for one of several plot areas, on a part of the sheet between two `sides`.
+pub(crate) fn titles_at(
+    canvas: &Canvas,
+    area: Area,
+    x: &str,
+    y: &str,
+    (left, right): (i32, i32),
+) -> Result<(), PlotError> {
     let fitted = |title: &str, middle: i32, room: i32| {
         let text = text::fit(
             title,
@@ -196,12 +217,11 @@ pub(crate) fn titles(canvas: &Canvas, area: Area, x: &str, y: &str) -> Result<()
         let half = text::width(&text, size::AXIS_TITLE, Weight::Regular) / 2 + size::PAD;
         (text, middle.clamp(half, (room - half).max(half)))
     };
-    let (width, _) = canvas.size();
-    let (x, middle) = fitted(x, (area.left + area.right) / 2, width);
+    let (x, middle) = fitted(x, (area.left + area.right) / 2 - left, right - left);
     let top = area.bottom + size::TICK_LENGTH + pt(3.0) + size::TICK + pt(5.0);
     canvas.text(
         &x,
-        (middle, top),
+        (left + middle, top),
         Anchor::Top,
         size::AXIS_TITLE,
         Weight::Regular,
@@ -210,7 +230,7 @@ pub(crate) fn titles(canvas: &Canvas, area: Area, x: &str, y: &str) -> Result<()
     let (y, middle) = fitted(y, (area.top + area.bottom) / 2, area.bottom + BOTTOM_MARGIN);
     canvas.upright_text(
         &y,
-        (size::PAD + size::AXIS_TITLE / 2, middle),
+        (left + size::PAD + size::AXIS_TITLE / 2, middle),
         size::AXIS_TITLE,
     )
 }
