@@ -15,7 +15,8 @@ use crate::{Drawing, PlotError, Role, Style, frame, sheet};
 pub struct CostQualityChart {
     /// One curve per router, usually its Pareto front.
     pub curves: Vec<Curve>,
-    /// The candidate models, each at its own mean cost and mean quality.
+    /// The candidate models, each at its own mean cost and mean quality. Where names would lie on curves, they get
+    /// numbers that a note explains.
     pub models: Vec<LabelledPoint>,
     /// Unit of the costs, for example "US dollars".
     pub cost_unit: String,
@@ -97,11 +98,25 @@ impl CostQualityChart {
             .iter()
             .map(|m| (m.name.clone(), frame.at(m.cost, m.quality)))
             .collect();
-        let names = PointNames::place(&models, &lines, frame.area);
+        let mut names = PointNames::place(&models, &lines, frame.area);
         let mut notes: Vec<String> = note.into_iter().chain(self.note.clone()).collect();
+        if !names.clear {
+            let numbered: Vec<(String, (i32, i32))> = models
+                .iter()
+                .enumerate()
+                .map(|(i, &(_, point))| ((i + 1).to_string(), point))
+                .collect();
+            names = PointNames::place(&numbered, &lines, frame.area);
+            let key: Vec<String> = numbered
+                .iter()
+                .zip(&models)
+                .map(|((number, _), (name, _))| format!("{number}\u{a0}{name}"))
+                .collect();
+            notes.insert(0, format!("Models: {}.", key.join(", ")));
+        }
         let crowded = names.missing();
         if !crowded.is_empty() {
-            notes.push(format!("No room for the names of: {}.", crowded.join(", ")));
+            notes.push(format!("No room for the numbers: {}.", crowded.join(", ")));
         }
         let notes = Notes::new(style.width, &notes);
         let canvas = sheet::around(style.width, &frame, &x, &y, &legend, &notes)?;

@@ -116,17 +116,17 @@ impl ForestChart {
             Better::Higher => ("← worse", "better →"),
             Better::Lower => ("← better", "worse →"),
         };
-        // Beside the zero line where there is room, else at the ends of the plot area.
         let room = pt(4.0);
         let y = rows.plot.top - HINTS / 2;
         for (hint, anchor, x) in [
             (left, Anchor::Right, zero - room),
             (right, Anchor::Left, zero + room),
         ] {
+            // Nothing else stands at this height, so that they may reach beyond the plot area.
             let side = match anchor {
-                Anchor::Right => zero - rows.plot.left,
-                _ => rows.plot.right - zero,
-            };
+                Anchor::Right => zero,
+                _ => width - zero,
+            } - size::PAD;
             if side >= text::width(hint, size::POINT_LABEL, Weight::Regular) + room {
                 canvas.text(
                     hint,

@@ -235,28 +235,31 @@ pub(crate) fn titles_at(
     )
 }
 
-/// The points of a curve that get a marker: all of a short curve, else about one in 60 points of width.
+/// The points of a curve that get a marker: all of a short curve, else one in 60 points of its length, so that steep
+/// stretches get some too.
 fn marked(points: &[(i32, i32)], turn: usize, turns: usize) -> Vec<(i32, i32)> {
     let Some((first, last)) = points.first().zip(points.last()) else {
         return Vec::new();
     };
-    let span = last.0 - first.0;
-    if points.len() <= 8 || span <= pt(30.0) {
+    if points.len() <= 8 || last.0 - first.0 <= pt(30.0) {
         let every = points.len().div_ceil(8).max(1);
         return points.iter().copied().step_by(every).collect();
     }
-    let gap = pt(60.0).min(span / 3);
-    let mut next =
-        first.0 + (i64::from(gap) * (2 * turn as i64 + 1) / (2 * turns.max(1) as i64)) as i32;
+    let length = |a: (i32, i32), b: (i32, i32)| f64::from(b.0 - a.0).hypot(f64::from(b.1 - a.1));
+    let whole: f64 = points.windows(2).map(|pair| length(pair[0], pair[1])).sum();
+    let gap = f64::from(pt(60.0)).min(whole / 3.0);
+    let mut next = gap * (2 * turn + 1) as f64 / (2 * turns.max(1)) as f64;
     let mut out = Vec::new();
     for pair in points.windows(2) {
-        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
-        while x0 <= next && next < x1 {
+        let ((x0, y0), step) = (pair[0], length(pair[0], pair[1]));
+        while next < step {
             // On the line between its neighbours, so that sparse points do not pull markers together.
-            let share = f64::from(next - x0) / f64::from(x1 - x0);
-            out.push((next, y0 + (f64::from(y1 - y0) * share).round() as i32));
+            let along =
+                |from: i32, to: i32| from + (f64::from(to - from) * next / step).round() as i32;
+            out.push((along(x0, pair[1].0), along(y0, pair[1].1)));
             next += gap;
         }
+        next -= step;
     }
     out
 }
@@ -268,12 +271,10 @@ pub(crate) fn sample(
     width: i32,
     look: &Look,
 ) -> Result<(), PlotError> {
-    canvas.dashed(
-        &[(left, y), (left + width, y)],
-        look.colour,
-        look.width,
-        look.dash,
-    )?;
+    if look.width > 0 {
+        let line = [(left, y), (left + width, y)];
+        canvas.dashed(&line, look.colour, look.width, look.dash)?;
+    }
     match look.marker {
         Some(marker) => canvas.marker((left + width / 2, y), marker, look.colour, look.solid),
         None => Ok(()),

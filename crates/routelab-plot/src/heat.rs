@@ -8,22 +8,31 @@ use crate::sheet::{self, Notes};
 use crate::style::{BLACK, FAINT, INK, Rgb, WHITE, pt, size};
 use crate::table::{Table, number};
 use crate::text::{self, Weight};
-use crate::{Better, Drawing, Metric, PlotError, Style};
+use crate::{Better, Drawing, Metric, PlotError, Role, Style};
 
 /// A metric of each router (rows) on each data set (columns), written into cells that are the darker the better a value
-/// is within its column. The best of a column are framed.
+/// is within its column. The best of a column are framed. Oracles take no part in that.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatChart {
     /// What the cells hold.
     pub metric: Metric,
-    /// The `R` routers from above.
-    pub rows: Vec<String>,
-    /// The `C` data sets from the left.
+    /// The `C` data sets from the left, at most 14.
     pub columns: Vec<String>,
-    /// `cells[row][column]`: `R` rows of `C` cells.
-    pub cells: Vec<Vec<HeatCell>>,
+    /// The routers from above.
+    pub rows: Vec<HeatRow>,
     /// A remark set small under the table.
     pub note: Option<String>,
+}
+
+/// One router on a [`HeatChart`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeatRow {
+    /// The router's name.
+    pub name: String,
+    /// What it is; oracles are not compared with the others.
+    pub role: Role,
+    /// Its value on each data set, `C` cells.
+    pub cells: Vec<HeatCell>,
 }
 
 /// One cell of a [`HeatChart`].
@@ -80,7 +89,7 @@ impl HeatChart {
         for (column, name) in self.columns.iter().enumerate() {
             layout.header(&canvas, column, name)?;
         }
-        for (row, name) in self.rows.iter().enumerate() {
+        for (row, HeatRow { name, .. }) in self.rows.iter().enumerate() {
             let cell = layout.cell(row, 0);
             let at = (plot.left - pt(4.0), (cell.top + cell.bottom) / 2);
             let name = text::fit(name, size::TICK, Weight::Regular, layout.names);
@@ -89,43 +98,50 @@ impl HeatChart {
         let ranges: Vec<Option<(f64, f64)>> = (0..self.columns.len())
             .map(|column| self.range(column))
             .collect();
-        for (row, cells) in self.cells.iter().enumerate() {
-            for (column, &cell) in cells.iter().enumerate() {
-                let good = cell
-                    .value()
-                    .zip(ranges[column])
-                    .map(|(value, (worst, best))| {
-                        let share = (value - worst) / (best - worst);
-                        // All the same: all are the best.
-                        if best == worst { 1.0 } else { share }
-                    });
-                layout.fill(&canvas, layout.cell(row, column), good, &self.written(cell))?;
+        for (r, row) in self.rows.iter().enumerate() {
+            for (c, &cell) in row.cells.iter().enumerate() {
+                let good = cell.value().zip(ranges[c]).map(|(value, (worst, best))| {
+                    // All the same: all are the best.
+                    let share = (value - worst) / (best - worst);
+                    if best == worst { 1.0 } else { share }
+                });
+                let framed = self.framed(row, cell, ranges[c]);
+                let area = layout.cell(r, c);
+                layout.fill(&canvas, area, good, framed, &self.written(cell))?;
             }
         }
         // Frames last, so that no neighbour covers them.
-        for (row, cells) in self.cells.iter().enumerate() {
-            for (column, &cell) in cells.iter().enumerate() {
-                if cell.value().is_some() && cell.value() == ranges[column].map(|r| r.1) {
-                    let Area {
-                        left,
-                        top,
-                        right,
-                        bottom,
-                    } = layout.cell(row, column);
-                    let i = pt(0.6);
-                    let (l, t, r, b) = (left + i, top + i, right - i, bottom - i);
-                    let frame = [(l, t), (r, t), (r, b), (l, b), (l, t), (r, t)];
-                    canvas.stroke(&frame, BLACK, pt(1.2))?;
+        for (r, row) in self.rows.iter().enumerate() {
+            for (c, &cell) in row.cells.iter().enumerate() {
+                if !self.framed(row, cell, ranges[c]) {
+                    continue;
                 }
+                let Area {
+                    left,
+                    top,
+                    right,
+                    bottom,
+                } = layout.cell(r, c);
+                let i = pt(0.6);
+                let (l, t, r, b) = (left + i, top + i, right - i, bottom - i);
+                let frame = [(l, t), (r, t), (r, b), (l, b), (l, t), (r, t)];
+                canvas.stroke(&frame, BLACK, pt(1.2))?;
             }
         }
         let title = format!("{} of every router on every data set", self.metric.name);
         Ok(Drawing::new(canvas, title, self.csv()?, style))
     }
 
-    /// The worst and the best value of a column.
+    /// Whether a cell is the best of its column.
+    fn framed(&self, row: &HeatRow, cell: HeatCell, range: Option<(f64, f64)>) -> bool {
+        let best = range.map(|(_, best)| best);
+        row.role != Role::Oracle && best.is_some() && cell.value() == best
+    }
+
+    /// The worst and the best value of a column, oracles aside.
     fn range(&self, column: usize) -> Option<(f64, f64)> {
-        let values = || self.cells.iter().filter_map(move |row| row[column].value());
+        let compared = || self.rows.iter().filter(|row| row.role != Role::Oracle);
+        let values = || compared().filter_map(move |row| row.cells[column].value());
         let low = values().reduce(f64::min)?;
         let high = values().reduce(f64::max)?;
         Some(match self.metric.better {
@@ -147,8 +163,7 @@ impl HeatChart {
         check.some(&self.rows, "the list of routers")?;
         check.some(&self.columns, "the list of data sets")?;
         check.at_most(self.columns.len(), MOST_COLUMNS, "data sets")?;
-        check.length(self.cells.len(), self.rows.len(), || "the table".into())?;
-        for (name, cells) in self.rows.iter().zip(&self.cells) {
+        for HeatRow { name, cells, .. } in &self.rows {
             let what = || format!("the row of \"{name}\"");
             check.length(cells.len(), self.columns.len(), what)?;
             for (column, cell) in self.columns.iter().zip(cells) {
@@ -159,15 +174,15 @@ impl HeatChart {
     }
 
     fn csv(&self) -> Result<Vec<u8>, PlotError> {
-        let mut table = Table::new(&["router", "data_set", "value", "state"])?;
-        for (name, cells) in self.rows.iter().zip(&self.cells) {
+        let mut table = Table::new(&["router", "role", "data_set", "value", "state"])?;
+        for HeatRow { name, role, cells } in &self.rows {
             for (column, cell) in self.columns.iter().zip(cells) {
                 let state = match cell {
                     HeatCell::Value(_) => "value",
                     HeatCell::Failed => "failed",
                     HeatCell::Missing => "missing",
                 };
-                table.row([name, column, &number(cell.value()), state])?;
+                table.row([name, role.name(), column, &number(cell.value()), state])?;
             }
         }
         table.finish()
@@ -195,11 +210,11 @@ impl Layout {
     fn new(chart: &HeatChart, style: &Style) -> Layout {
         let width = style.width.units();
         let wide = |text: &str, at: i32| text::width(text, at, Weight::Regular);
-        let longest = chart.rows.iter().map(|name| wide(name, size::TICK)).max();
+        let longest = chart.rows.iter().map(|r| wide(&r.name, size::TICK)).max();
         let names = longest.unwrap_or(0).min(width * 3 / 10);
         let left = size::PAD + names + pt(5.0);
         let column = ((width - size::PAD - left) / chart.columns.len() as i32).min(WIDEST);
-        let cells = chart.cells.iter().flatten();
+        let cells = chart.rows.iter().flat_map(|row| &row.cells);
         let digits = cells
             .map(|&cell| text::width(&chart.written(cell), size::CELL, Weight::SemiBold))
             .max()
@@ -263,6 +278,7 @@ impl Layout {
         canvas: &Canvas,
         cell: Area,
         good: Option<f64>,
+        bold: bool,
         words: &str,
     ) -> Result<(), PlotError> {
         let Area {
@@ -280,7 +296,7 @@ impl Layout {
         let mut edge = corners.to_vec();
         edge.extend([corners[0], corners[1]]);
         canvas.stroke(&edge, WHITE, pt(0.8))?;
-        let weight = if good == Some(1.0) {
+        let weight = if bold {
             Weight::SemiBold
         } else {
             Weight::Regular
@@ -294,7 +310,7 @@ impl Layout {
     }
 }
 
-const LONGEST_HEAD: i32 = pt(80.0);
+const LONGEST_HEAD: i32 = pt(70.0);
 
 /// The fill for a share of goodness, and the ink that is legible on it: from near white to dark blue, ever darker, so
 /// that the order survives in grey.

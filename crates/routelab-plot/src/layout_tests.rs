@@ -116,7 +116,7 @@ fn wave(i: usize, k: usize) -> f64 {
 
 #[test]
 fn figures_are_legible_at_every_size() {
-    for width in [ColumnWidth::Single, ColumnWidth::Double] {
+    for width in ColumnWidth::ALL {
         for (count, long) in [(1, false), (2, true), (13, false), (30, false), (30, true)] {
             let style = Style { width, dpi: 72 };
             let what = |figure: &str| format!("{figure}, {count} names, long: {long}, {width:?}");
@@ -150,6 +150,7 @@ fn figures_are_legible_at_every_size() {
                     series,
                     model,
                     cost_unit: cost_unit.clone(),
+                    note: Some("Prices are assumed. ".repeat(9)),
                 };
                 assert_legible(&what("call rate"), &chart.draw(&style).unwrap());
 
@@ -166,6 +167,7 @@ fn figures_are_legible_at_every_size() {
                     models: names.clone(),
                     panels,
                     cost_unit: cost_unit.clone(),
+                    note: None,
                 };
                 assert_legible(&what("call mix"), &chart.draw(&style).unwrap());
             }
@@ -217,6 +219,7 @@ fn figures_are_legible_at_every_size() {
                 real: margins(99),
                 predicted,
                 threshold: 0.05,
+                note: None,
             };
             assert_legible(&what("margins"), &chart.draw(&style).unwrap());
 
@@ -236,7 +239,10 @@ fn figures_are_legible_at_every_size() {
                     }
                 })
                 .collect();
-            assert_legible(&what("RCI"), &RciChart { bars }.draw(&style).unwrap());
+            assert_legible(
+                &what("RCI"),
+                &RciChart { bars, note: None }.draw(&style).unwrap(),
+            );
         }
     }
 }

@@ -56,7 +56,7 @@ pub use cost_quality::{CostQualityChart, Curve, LabelledPoint};
 pub use drawing::Drawing;
 pub use error::PlotError;
 pub use forest::{ForestChart, ForestRow};
-pub use heat::{HeatCell, HeatChart};
+pub use heat::{HeatCell, HeatChart, HeatRow};
 pub use margin::{MarginChart, MarginSeries};
 pub use metric::{Better, Estimate, Metric};
 pub use pool::{PoolChart, PoolModel};

@@ -14,7 +14,11 @@ struct Named {
 }
 
 /// The names of points, with their places.
-pub(crate) struct PointNames(Vec<Named>);
+pub(crate) struct PointNames {
+    names: Vec<Named>,
+    /// Whether every name has a place, none lies on a line, and each is easily found from its point.
+    pub clear: bool,
+}
 
 impl PointNames {
     /// Finds places for names inside a plot area, off other points, and off `lines` where that can be.
@@ -39,23 +43,28 @@ impl PointNames {
             ..plot
         };
         let places = label::place(&requests, lines, inside);
+        let clear = places
+            .iter()
+            .zip(&requests)
+            .all(|(place, r)| place.is_some_and(|area| label::is_clear(r.point, area, lines)));
         let named = fitted.into_iter().zip(places);
-        PointNames(
-            named
+        PointNames {
+            names: named
                 .map(|((name, point), place)| Named { name, point, place })
                 .collect(),
-        )
+            clear,
+        }
     }
 
     /// The names that have no place.
     pub fn missing(&self) -> Vec<&str> {
-        let without = self.0.iter().filter(|named| named.place.is_none());
+        let without = self.names.iter().filter(|named| named.place.is_none());
         without.map(|named| named.name.as_str()).collect()
     }
 
     /// Writes the names, with lines to points that are not near.
     pub fn draw(&self, canvas: &Canvas) -> Result<(), PlotError> {
-        for Named { name, point, place } in &self.0 {
+        for Named { name, point, place } in &self.names {
             let Some(area) = *place else { continue };
             if let Some(leader) = label::leader(*point, area) {
                 canvas.stroke(&leader, FAINT, pt(0.4))?;

@@ -8,7 +8,7 @@ use crate::fill::{self, Fill};
 use crate::frame::{BOTTOM_MARGIN, Frame, left_margin, titles_at};
 use crate::legend::{Key, Legend};
 use crate::point_names::PointNames;
-use crate::rows::{Rows, THICK};
+use crate::rows::Rows;
 use crate::sheet::{self, Notes};
 use crate::style::{BLACK, ColumnWidth, FAINT, INK, Look, Marker, Rgb, VERMILION, pt, size};
 use crate::table::{Table, number};
@@ -118,7 +118,7 @@ impl PoolChart {
         labels.extend(self.oracle.map(|oracle| ("oracle".to_owned(), at(oracle))));
         let lines = std::slice::from_ref(&front);
         let mut written = PointNames::place(&labels, lines, area);
-        if !written.missing().is_empty() {
+        if !written.clear {
             for (i, (name, label)) in names.iter_mut().zip(&mut labels).enumerate() {
                 *name = format!("{}  {name}", i + 1);
                 label.0 = (i + 1).to_string();
@@ -227,8 +227,8 @@ impl PoolChart {
             let y = rows.y(i);
             let at = |share: f64| frame.at(share, 0.0).0;
             for (share, colour, thick) in [
-                (model.best, AMONG, THICK),
-                (model.only_best, ONLY, THICK / 2),
+                (model.best, AMONG, rows.thick),
+                (model.only_best, ONLY, rows.thick / 2),
             ] {
                 let across = (y - thick / 2, y + thick / 2);
                 fill::bar(canvas, (at(0.0), at(share)), across, &Fill::plain(colour))?;

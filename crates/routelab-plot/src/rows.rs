@@ -7,16 +7,18 @@ use crate::frame::Frame;
 use crate::style::{BLACK, INK, WHITE, pt, size};
 use crate::text::{self, Weight};
 
-/// Height of a row.
-pub(crate) const ROW: i32 = pt(13.0);
-/// Height of a bar in it.
-pub(crate) const THICK: i32 = pt(8.5);
+/// More rows than this are set closer.
+const LOOSE: usize = 20;
 /// Space above the first row and below the last.
 const EDGE: i32 = pt(2.0);
 
 /// Names from above, laid out.
 pub(crate) struct Rows {
     names: Vec<String>,
+    /// Height of a row.
+    row: i32,
+    /// Height of a bar in it.
+    pub thick: i32,
     /// The plot area right of them.
     pub plot: Area,
 }
@@ -34,6 +36,11 @@ impl Rows {
             .into_iter()
             .map(|name| text::fit(name, size::TICK, Weight::Regular, longest))
             .collect();
+        let (row, thick) = if names.len() <= LOOSE {
+            (pt(13.0), pt(8.5))
+        } else {
+            (pt(10.4), pt(7.0))
+        };
         let widths = names
             .iter()
             .map(|name| text::width(name, size::TICK, Weight::Regular));
@@ -41,14 +48,19 @@ impl Rows {
             left: left + widths.max().unwrap_or(0) + pt(6.0),
             top,
             right,
-            bottom: top + names.len() as i32 * ROW + 2 * EDGE,
+            bottom: top + names.len() as i32 * row + 2 * EDGE,
         };
-        Rows { names, plot }
+        Rows {
+            names,
+            row,
+            thick,
+            plot,
+        }
     }
 
     /// The middle of a row.
     pub fn y(&self, index: usize) -> i32 {
-        self.plot.top + EDGE + index as i32 * ROW + ROW / 2
+        self.plot.top + EDGE + index as i32 * self.row + self.row / 2
     }
 
     /// The coordinates along the rows.

@@ -105,10 +105,13 @@ impl Notes {
     }
 }
 
-/// Breaks a text into lines at spaces; a word longer than a line is shortened.
+/// Breaks a text into lines at spaces, though not at no-break spaces; a word longer than a line is shortened.
 fn wrap(text: &str, room: i32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    for word in text
+        .split([' ', '\n', '\t'])
+        .filter(|word| !word.is_empty())
+    {
         let longer = lines.last().map(|line| format!("{line} {word}"));
         match longer {
             Some(line) if text::width(&line, size::NOTE, Weight::Regular) <= room => {

@@ -7,7 +7,7 @@ use crate::drawing::saved;
 use crate::fill::{self, Fill};
 use crate::frame::{BOTTOM_MARGIN, titles};
 use crate::legend::{Key, Legend};
-use crate::rows::{Rows, THICK, whisker};
+use crate::rows::{Rows, whisker};
 use crate::sheet::{self, Notes};
 use crate::style::{INK, pt, size};
 use crate::table::{Table, number};
@@ -81,7 +81,7 @@ impl StackedBars {
         for (i, bar) in self.bars.iter().enumerate() {
             let y = rows.y(i);
             let at = |value: f64| frame.at(value, 0.0).0;
-            let (low, high) = (y + THICK / 2, y - THICK / 2);
+            let (low, high) = (y + rows.thick / 2, y - rows.thick / 2);
             let mut sum = 0.0;
             for (value, fill) in bar.values.iter().zip(&fills) {
                 let (left, right) = (at(sum), at(sum + value));

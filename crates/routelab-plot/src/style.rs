@@ -163,18 +163,18 @@ const LINES: [Rgb; 9] = [
     (115, 77, 38),
 ];
 
-/// Fills of models: Okabe and Ito's colours, which differ in lightness too, then darker ones.
+/// Fills of models: Okabe and Ito's colours and darker ones, in an order in which every third differs in lightness.
 pub(crate) const FILLS: [Rgb; 10] = [
     (0, 114, 178),
     (230, 159, 0),
     (0, 158, 115),
     (204, 121, 167),
-    SKY,
-    VERMILION,
-    (240, 228, 66),
     (51, 34, 136),
-    (136, 34, 85),
+    SKY,
+    (240, 228, 66),
     (122, 117, 30),
+    (136, 34, 85),
+    VERMILION,
 ];
 
 /// Fills of the parts of a bar; neighbours differ in lightness.
@@ -226,7 +226,7 @@ pub(crate) enum Marker {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Look {
     pub colour: Rgb,
-    /// Stroke width in grid units.
+    /// Stroke width in grid units; 0 for markers without a line.
     pub width: i32,
     /// Lengths of dash and gap in turn, in points; empty for a whole line.
     pub dash: &'static [f64],

@@ -145,13 +145,14 @@ impl SweepChart {
             let frame = ticks.frame(Frame::new(panels.area(i), &x, y, margin / 2 + pt(6.0)));
             frame.grid(&canvas)?;
             panels.title(&canvas, i, &panel.metric.title())?;
-            self.intervals(&canvas, &frame, panel, &lines.looks)?;
+            let asides = self.asides(&frame, &lines.looks);
+            self.intervals(&canvas, &frame, panel, &lines.looks, &asides)?;
             for (turn, &s) in lines.order.iter().rev().enumerate() {
                 let turn = (turn, lines.order.len());
                 self.line(
                     &canvas,
                     &frame,
-                    (s, &panel.values[s]),
+                    (asides[s], &panel.values[s]),
                     &lines.looks[s],
                     turn,
                 )?;
@@ -172,15 +173,23 @@ impl SweepChart {
         Ok(Drawing::new(canvas, title, self.csv()?, style))
     }
 
-    /// How far a series is moved aside so that whiskers of neighbours stay apart; 0 where there are bands.
-    fn aside(&self, frame: &Frame, series: usize) -> i32 {
-        if self.banded() {
-            return 0;
-        }
-        let count = self.series.len() as i32;
+    /// How far each series is moved aside so that whiskers of neighbours stay apart; 0 where there are bands.
+    fn asides(&self, frame: &Frame, looks: &[Look]) -> Vec<i32> {
+        let told = |look: &&Look| **look != QUIET;
+        let count = looks.iter().filter(told).count() as i32;
         let slot = frame.area.width() / self.positions.len().max(2) as i32;
         let step = pt(4.0).min(slot * 7 / 10 / count.max(1));
-        (2 * series as i32 - (count - 1)) * step / 2
+        let mut seen = 0;
+        looks
+            .iter()
+            .map(|look| {
+                if self.banded() || !told(&look) {
+                    return 0;
+                }
+                seen += 1;
+                (2 * (seen - 1) - (count - 1)) * step / 2
+            })
+            .collect()
     }
 
     fn banded(&self) -> bool {
@@ -191,9 +200,9 @@ impl SweepChart {
     fn stretches<'a>(
         &self,
         frame: &Frame,
-        (series, values): (usize, &'a [Option<Estimate>]),
+        aside: i32,
+        values: &'a [Option<Estimate>],
     ) -> Vec<Vec<(i32, &'a Estimate)>> {
-        let aside = self.aside(frame, series);
         let mut stretches = vec![Vec::new()];
         for (k, value) in values.iter().enumerate() {
             match (value, stretches.last_mut()) {
@@ -215,12 +224,13 @@ impl SweepChart {
         frame: &Frame,
         panel: &SweepPanel,
         looks: &[Look],
+        asides: &[i32],
     ) -> Result<(), PlotError> {
-        for ((s, values), look) in panel.values.iter().enumerate().zip(looks) {
+        for ((values, look), &aside) in panel.values.iter().zip(looks).zip(asides) {
             if *look == QUIET {
                 continue;
             }
-            for stretch in self.stretches(frame, (s, values)) {
+            for stretch in self.stretches(frame, aside, values) {
                 let y = |value: f64| frame.at(0.0, value).1;
                 let ends = |&(x, e): &(i32, &Estimate)| e.interval.map(|(l, h)| (x, y(l), y(h)));
                 let known: Vec<(i32, i32, i32)> = stretch.iter().filter_map(ends).collect();
@@ -242,11 +252,11 @@ impl SweepChart {
         &self,
         canvas: &Canvas,
         frame: &Frame,
-        values: (usize, &[Option<Estimate>]),
+        (aside, values): (i32, &[Option<Estimate>]),
         look: &Look,
         turn: (usize, usize),
     ) -> Result<(), PlotError> {
-        for stretch in self.stretches(frame, values) {
+        for stretch in self.stretches(frame, aside, values) {
             let points: Vec<(i32, i32)> = stretch
                 .iter()
                 .map(|&(x, estimate)| (x, frame.at(0.0, estimate.value).1))
@@ -333,8 +343,8 @@ impl SweepPanel {
 fn columns(panels: usize, width: ColumnWidth) -> usize {
     match (width, panels) {
         (ColumnWidth::Single, _) => 1,
-        (ColumnWidth::Page, _) | (ColumnWidth::Double, 2 | 4) => panels.clamp(1, 2),
-        (ColumnWidth::Double, _) => panels.clamp(1, 3),
+        (_, 2 | 4) => 2,
+        (ColumnWidth::Page | ColumnWidth::Double, _) => panels.clamp(1, 3),
     }
 }
 

@@ -90,7 +90,10 @@ impl TuningChart {
             .max()
             .unwrap_or(1);
         let x = Axis {
-            scale: Scale::around([1.0, most as f64], 0.03),
+            scale: Scale::Linear {
+                low: 0.5,
+                high: most as f64 + 0.5,
+            },
             title: "Trial".into(),
             numbers: Numbers::Plain,
         };
@@ -213,7 +216,7 @@ impl TuningChart {
             .searches
             .iter()
             .filter_map(|search| search.best(better).last().copied().flatten());
-        Scale::around(values.into_iter().chain(bests), 0.08)
+        Scale::around(values.into_iter().chain(bests), 0.1)
     }
 
     fn check(&self) -> Result<(), PlotError> {
