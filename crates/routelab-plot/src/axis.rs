@@ -27,15 +27,7 @@ impl Scale {
     /// The scale for costs or budgets, all finite and ≥ 0: logarithmic when the positive ones span more than a decade,
     /// with a place for 0 if some are 0; otherwise linear. `pad` is the share of the axis left free at each end.
     pub fn for_costs(values: impl IntoIterator<Item = f64>, pad: f64) -> Scale {
-        let (mut low, mut high, mut zero) = (f64::INFINITY, f64::NEG_INFINITY, false);
-        for value in values {
-            if value > 0.0 {
-                low = low.min(value);
-                high = high.max(value);
-            } else {
-                zero = true;
-            }
-        }
+        let (mut low, high, zero) = positive_range(values);
         if low > high {
             return Scale::Linear {
                 low: 0.0,
@@ -43,13 +35,7 @@ impl Scale {
             };
         }
         if high / low > 10.0 {
-            let stretch = (high / low).powf(pad);
-            let (low, high) = (low / stretch, high * stretch);
-            return if zero {
-                Scale::LogWithZero { low, high }
-            } else {
-                Scale::Log { low, high }
-            };
+            return Scale::log_between(low, high, zero, pad);
         }
         if zero {
             low = 0.0;
@@ -63,6 +49,58 @@ impl Scale {
         let room = (high - low) * pad;
         Scale::Linear {
             low: (low - room).max(0.0),
+            high: high + room,
+        }
+    }
+
+    /// A logarithmic scale for finite values ≥ 0, with a place for 0 if some are 0; `pad` as above.
+    pub fn log(values: impl IntoIterator<Item = f64>, pad: f64) -> Scale {
+        let (low, high, zero) = positive_range(values);
+        if low < high {
+            Scale::log_between(low, high, zero, pad)
+        } else if low == high {
+            // One value stands in the middle of two octaves.
+            Scale::log_between(low / 2.0, high * 2.0, zero, 0.0)
+        } else {
+            Scale::Linear {
+                low: 0.0,
+                high: 1.0,
+            }
+        }
+    }
+
+    fn log_between(low: f64, high: f64, zero: bool, pad: f64) -> Scale {
+        let stretch = (high / low).powf(pad);
+        let (low, high) = (low / stretch, high * stretch);
+        if zero {
+            Scale::LogWithZero { low, high }
+        } else {
+            Scale::Log { low, high }
+        }
+    }
+
+    /// A linear scale around finite values; `pad` is the share of the axis left free at each end.
+    pub fn around(values: impl IntoIterator<Item = f64>, pad: f64) -> Scale {
+        let (low, high) = values
+            .into_iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| {
+                (a.min(v), b.max(v))
+            });
+        if low > high {
+            return Scale::Linear {
+                low: 0.0,
+                high: 1.0,
+            };
+        }
+        let span = high - low;
+        // Values that are all the same stand in the middle.
+        let room = if span > 0.0 {
+            span * pad
+        } else {
+            (low.abs() * 0.1).max(1e-3)
+        };
+        Scale::Linear {
+            low: low - room,
             high: high + room,
         }
     }
@@ -121,6 +159,19 @@ impl Ranged for Scale {
     }
 }
 
+/// The smallest and the largest of the positive values, the first above the second if there are none; and whether any
+/// other occurs.
+fn positive_range(values: impl IntoIterator<Item = f64>) -> (f64, f64, bool) {
+    let none = (f64::INFINITY, f64::NEG_INFINITY, false);
+    values.into_iter().fold(none, |(low, high, zero), value| {
+        if value > 0.0 {
+            (low.min(value), high.max(value), zero)
+        } else {
+            (low, high, true)
+        }
+    })
+}
+
 /// How the values of an axis are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Numbers {
@@ -154,7 +205,8 @@ impl Numbers {
 
 /// Decimal notation with commas between thousands from 10,000 on.
 fn grouped(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
+    // A minus sign is as wide as a digit, a hyphen is not.
+    let text = format!("{value:.decimals$}").replace('-', "−");
     if value.abs() < 10_000.0 {
         return text;
     }
@@ -163,8 +215,8 @@ fn grouped(value: f64, decimals: usize) -> String {
         .map_or((text.as_str(), None), |(w, r)| (w, Some(r)));
     let mut out = String::new();
     for (i, c) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i).is_multiple_of(3) && c.is_ascii_digit() && !out.ends_with('-')
-        {
+        let left = whole.chars().count() - i;
+        if i > 0 && left.is_multiple_of(3) && !out.ends_with('−') {
             out.push(',');
         }
         out.push(c);
@@ -204,19 +256,6 @@ impl Axis {
     /// The ticks of an axis of some length, their labels `along` a horizontal axis or beside a vertical one: as many as
     /// stand apart. No label reaches further than `overhang` beyond an end of the axis.
     pub fn ticks(&self, length: i32, along: bool, overhang: i32) -> Vec<Tick> {
-        let extent = |label: &str| {
-            if along {
-                text::width(label, size::TICK, Weight::Regular)
-            } else {
-                size::TICK
-            }
-        };
-        let apart = if along { pt(5.0) } else { pt(6.0) };
-        let span = |tick: &Tick| {
-            let extent = extent(tick.label.as_deref()?);
-            let start = (f64::from(length) * self.scale.place(tick.value)) as i32 - extent / 2;
-            Some((start, start + extent))
-        };
         let mut choices = match self.scale {
             Scale::Linear { low, high } => (2..=7)
                 .rev()
@@ -226,15 +265,11 @@ impl Axis {
             Scale::LogWithZero { low, high } => self.log_ticks(low, high, true),
         };
         for tick in choices.iter_mut().flatten() {
-            let inside = |(start, end): (i32, i32)| -start <= overhang && end - length <= overhang;
-            if !span(tick).is_none_or(inside) {
+            if !self.inside(tick, length, along, overhang) {
                 tick.label = None;
             }
         }
-        let fits = |ticks: &&Vec<Tick>| {
-            let spans: Vec<(i32, i32)> = ticks.iter().filter_map(span).collect();
-            spans.windows(2).all(|pair| pair[1].0 - pair[0].1 >= apart)
-        };
+        let fits = |ticks: &&Vec<Tick>| self.apart(ticks, length, along);
         let labels = |ticks: &Vec<Tick>| ticks.iter().filter(|t| t.label.is_some()).count();
         // An axis with fewer than two labels says little.
         let fitting: Vec<&Vec<Tick>> = choices.iter().filter(fits).collect();
@@ -242,6 +277,38 @@ impl Axis {
             .iter()
             .find_map(|least| fitting.iter().find(|ticks| labels(ticks) >= *least));
         best.map(|ticks| (*ticks).clone()).unwrap_or_default()
+    }
+
+    /// Whether all labels of ticks along a horizontal axis can be written.
+    pub fn fits(&self, ticks: &[Tick], length: i32, overhang: i32) -> bool {
+        let inside = |tick: &Tick| self.inside(tick, length, true, overhang);
+        ticks.iter().all(inside) && self.apart(ticks, length, true)
+    }
+
+    /// Where a label begins and ends.
+    fn span(&self, tick: &Tick, length: i32, along: bool) -> Option<(i32, i32)> {
+        let label = tick.label.as_deref()?;
+        let extent = if along {
+            text::width(label, size::TICK, Weight::Regular)
+        } else {
+            size::TICK
+        };
+        let start = (f64::from(length) * self.scale.place(tick.value)) as i32 - extent / 2;
+        Some((start, start + extent))
+    }
+
+    fn inside(&self, tick: &Tick, length: i32, along: bool, overhang: i32) -> bool {
+        let span = self.span(tick, length, along);
+        span.is_none_or(|(start, end)| -start <= overhang && end - length <= overhang)
+    }
+
+    fn apart(&self, ticks: &[Tick], length: i32, along: bool) -> bool {
+        let apart = if along { pt(5.0) } else { pt(6.0) };
+        let spans: Vec<(i32, i32)> = ticks
+            .iter()
+            .filter_map(|tick| self.span(tick, length, along))
+            .collect();
+        spans.windows(2).all(|pair| pair[1].0 - pair[0].1 >= apart)
     }
 
     fn linear_ticks(&self, range: Range<f64>, at_most: usize) -> Vec<Tick> {

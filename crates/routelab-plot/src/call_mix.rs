@@ -1,16 +1,16 @@
 //! Which models a router calls at each budget: stacked call rates, one panel per router.
 
-use std::path::{Path, PathBuf};
-
 use crate::axis::{Axis, Numbers, Scale};
-use crate::canvas::{Anchor, Area, Canvas};
+use crate::canvas::Canvas;
 use crate::check::Check;
+use crate::drawing::saved;
 use crate::fill::{self, Fill};
 use crate::frame::{BOTTOM_MARGIN, Frame, left_margin, titles};
 use crate::legend::{Key, Legend};
-use crate::style::{ColumnWidth, INK, WHITE, pt, size};
+use crate::panels::Panels;
+use crate::sheet::{self, Notes};
+use crate::style::{ColumnWidth, WHITE, pt, size};
 use crate::table::{Table, number};
-use crate::text::{self, Weight};
 use crate::{Drawing, PlotError, Style};
 
 /// Call rates of all models against the budget per query, stacked, one panel per router.
@@ -26,6 +26,8 @@ pub struct CallMixChart {
     pub panels: Vec<MixPanel>,
     /// Unit of the budgets, for example "US dollars".
     pub cost_unit: String,
+    /// A remark set small under the plot, for example that prices are assumed.
+    pub note: Option<String>,
 }
 
 /// One router's panel on a [`CallMixChart`].
@@ -36,6 +38,8 @@ pub struct MixPanel {
     /// `rates[budget][model]`: `K` rows of `M` call rates in [0, 1], each row adding up to 1.
     pub rates: Vec<Vec<f64>>,
 }
+
+saved!(CallMixChart);
 
 impl CallMixChart {
     /// Draws the chart in a style.
@@ -69,54 +73,23 @@ impl CallMixChart {
 
         let width = style.width.units();
         let columns = columns(self.panels.len(), style.width);
-        let rows = self.panels.len().div_ceil(columns);
         let left = left_margin(&y, PANEL_HEIGHT);
         let right = width - size::PAD - pt(10.0);
-        let panel_width = (right - left - (columns as i32 - 1) * GAP) / columns as i32;
-        let panel = |i: usize| {
-            let (row, column) = ((i / columns) as i32, (i % columns) as i32);
-            let left = left + column * (panel_width + GAP);
-            let top = size::PAD + TITLE + row * (PANEL_HEIGHT + TITLE + pt(6.0));
-            Area {
-                left,
-                top,
-                right: left + panel_width,
-                bottom: top + PANEL_HEIGHT,
-            }
-        };
-        let last = panel(rows * columns - 1);
-        let legend_top = last.bottom + BOTTOM_MARGIN;
-        let canvas = Canvas::new(width, legend_top + legend.below_height() + size::PAD)?;
+        let count = self.panels.len();
+        let panels = Panels::new(count, columns, (left, right), GAP, PANEL_HEIGHT);
+        let whole = panels.whole();
+        let legend_top = whole.bottom + BOTTOM_MARGIN;
+        let notes = Notes::new(style.width, &self.note);
+        let canvas = sheet::below(style.width, whole, legend_top, &legend, &notes)?;
         for (i, mix) in self.panels.iter().enumerate() {
-            let area = panel(i);
-            let frame = Frame::new(area, &x, &y, GAP / 2 - pt(1.0));
+            let frame = Frame::new(panels.area(i), &x, &y, GAP / 2 - pt(1.0));
             self.stack(&canvas, &frame, mix, &layers)?;
             // Shared axes: numbers stand at the left, and below the last panel of each column.
-            frame.y_axis(&canvas, i % columns == 0)?;
-            frame.x_axis(&canvas, i + columns >= self.panels.len())?;
-            let name = text::fit(&mix.name, size::PANEL_TITLE, Weight::SemiBold, panel_width);
-            let at = ((area.left + area.right) / 2, area.top - TITLE / 2);
-            canvas.text(
-                &name,
-                at,
-                Anchor::Middle,
-                size::PANEL_TITLE,
-                Weight::SemiBold,
-                INK,
-            )?;
+            frame.y_axis(&canvas, panels.leftmost(i))?;
+            frame.x_axis(&canvas, panels.lowest(i))?;
+            panels.title(&canvas, i, &mix.name)?;
         }
-        titles(
-            &canvas,
-            Area {
-                left,
-                top: panel(0).top,
-                right,
-                bottom: last.bottom,
-            },
-            &x.title,
-            &y.title,
-        )?;
-        legend.draw(&canvas, last, legend_top, width)?;
+        titles(&canvas, whole, &x.title, &y.title)?;
         Ok(Drawing::new(
             canvas,
             "Call rates of all models against budget".into(),
@@ -124,26 +97,16 @@ impl CallMixChart {
             style,
         ))
     }
-
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
-    }
 }
 
 const PANEL_HEIGHT: i32 = pt(78.0);
 const GAP: i32 = pt(12.0);
-const TITLE: i32 = pt(13.0);
 
 /// Panels per row.
 fn columns(panels: usize, width: ColumnWidth) -> usize {
     match (width, panels) {
         (ColumnWidth::Single, _) => panels.clamp(1, 2),
+        (ColumnWidth::Page, _) => panels.clamp(1, 3),
         (ColumnWidth::Double, 4) => 2,
         (ColumnWidth::Double, 5 | 6 | 9) => 3,
         (ColumnWidth::Double, _) => panels.clamp(1, 4),

@@ -1,11 +1,12 @@
 //! Call rate of the strongest model against budget: the chart on which collapse shows.
 
-use std::path::{Path, PathBuf};
-
 use crate::axis::{Axis, Numbers, Scale};
 use crate::check::Check;
-use crate::legend::{Key, Legend};
-use crate::style::{legend_order, looks};
+use crate::drawing::saved;
+use crate::legend::Legend;
+use crate::series::{Lines, Series};
+use crate::sheet::Notes;
+use crate::style::{Look, QUIET};
 use crate::table::{Table, number};
 use crate::{Drawing, PlotError, Role, Style, sheet};
 
@@ -23,6 +24,8 @@ pub struct CallRateChart {
     pub model: String,
     /// Unit of the budgets, for example "US dollars".
     pub cost_unit: String,
+    /// A remark set small under the plot, for example that prices are assumed.
+    pub note: Option<String>,
 }
 
 /// One router's curve on a [`CallRateChart`].
@@ -39,6 +42,8 @@ pub struct RateSeries {
     /// How the curve is drawn.
     pub role: Role,
 }
+
+saved!(CallRateChart);
 
 impl CallRateChart {
     /// Draws the chart in a style.
@@ -62,14 +67,20 @@ impl CallRateChart {
             title: format!("Call rate of {} (%)", self.model),
             numbers: Numbers::Percent,
         };
-        let looks = looks(self.series.iter().map(|s| s.role));
-        let order = legend_order(self.series.iter().map(|s| s.role));
-        let entries = order
+        let series: Vec<Series> = self
+            .series
             .iter()
-            .map(|&i| (Key::Curve(looks[i]), self.series[i].name.clone()))
+            .map(|s| Series::new(s.role, &s.name))
             .collect();
+        let Lines {
+            looks,
+            order,
+            entries,
+            note,
+        } = Lines::new(&series);
         let legend = Legend::new(entries, None, style.width, style.width.plot_height());
-        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend)?;
+        let notes = Notes::new(style.width, note.iter().chain(&self.note));
+        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend, &notes)?;
 
         let line = |values: &[f64]| -> Vec<(i32, i32)> {
             self.budgets
@@ -78,7 +89,8 @@ impl CallRateChart {
                 .map(|(&b, &v)| frame.at(b, v))
                 .collect()
         };
-        for (series, look) in self.series.iter().zip(&looks) {
+        let told = |look: &Look| *look != QUIET;
+        for (series, look) in self.series.iter().zip(&looks).filter(|(_, l)| told(l)) {
             if let (Some(low), Some(high)) = (&series.low, &series.high) {
                 let mut outline = line(high);
                 outline.extend(line(low).into_iter().rev());
@@ -95,16 +107,6 @@ impl CallRateChart {
         }
         let title = format!("Call rate of {} against budget", self.model);
         Ok(Drawing::new(canvas, title, self.csv()?, style))
-    }
-
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
     }
 }
 

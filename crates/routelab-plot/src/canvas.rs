@@ -359,10 +359,27 @@ impl Canvas {
 
     /// A line of text that reads from bottom to top, with its middle at a point.
     pub fn upright_text(&self, text: &str, at: BackendCoord, size: i32) -> Result<(), PlotError> {
-        let style = text_style(size, Weight::Regular, INK)
+        self.upright(text, at, size, Weight::Regular, INK)
+    }
+
+    /// The same in any weight and ink.
+    pub fn upright(
+        &self,
+        text: &str,
+        at: BackendCoord,
+        size: i32,
+        weight: Weight,
+        ink: Rgb,
+    ) -> Result<(), PlotError> {
+        let style = text_style(size, weight, ink)
             .transform(FontTransform::Rotate270)
             .pos(Pos::new(HPos::Center, VPos::Center));
         self.draw(&Text::new(text.to_owned(), at, style))
+    }
+
+    /// A filled circle.
+    pub fn dot(&self, at: BackendCoord, radius: i32, ink: Rgb) -> Result<(), PlotError> {
+        self.draw(&Circle::new(at, radius, colour(ink).filled()))
     }
 
     /// A marker of a curve; hollow ones are filled with white.

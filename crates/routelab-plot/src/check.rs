@@ -41,6 +41,20 @@ impl Check {
         }
     }
 
+    /// No more than can be drawn.
+    pub fn at_most(self, found: usize, most: usize, what: &'static str) -> Result<(), PlotError> {
+        if found <= most {
+            Ok(())
+        } else {
+            Err(PlotError::TooMany {
+                figure: self.0,
+                what,
+                found,
+                most,
+            })
+        }
+    }
+
     fn each(
         self,
         values: impl IntoIterator<Item = f64>,
@@ -111,15 +125,21 @@ impl Check {
 
     /// Finite, ≥ 0 and ascending; at least one.
     pub fn budgets(self, budgets: &[f64]) -> Result<(), PlotError> {
-        self.some(budgets, "the list of budgets")?;
-        self.positive(budgets.iter().copied(), || "budgets".into())?;
-        match budgets.windows(2).position(|pair| pair[1] < pair[0]) {
+        self.ascending(budgets, "budgets")?;
+        self.positive(budgets.iter().copied(), || "budgets".into())
+    }
+
+    /// Finite and ascending; at least one.
+    pub fn ascending(self, values: &[f64], what: &str) -> Result<(), PlotError> {
+        self.some(values, format!("the list of {what}"))?;
+        self.finite(values.iter().copied(), || what.into())?;
+        match values.windows(2).position(|pair| pair[1] < pair[0]) {
             None => Ok(()),
             Some(i) => Err(PlotError::OutOfRange {
                 figure: self.0,
-                what: "budgets".into(),
+                what: what.into(),
                 index: i + 1,
-                value: budgets[i + 1],
+                value: values[i + 1],
                 expected: "no less than the one before (sort them)",
             }),
         }

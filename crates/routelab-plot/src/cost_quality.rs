@@ -1,16 +1,13 @@
 //! Cost–quality curves of routers, with the single models as labelled points.
 
-use std::path::{Path, PathBuf};
-
 use crate::axis::{Axis, Numbers, Scale};
-use crate::canvas::{Anchor, Area};
 use crate::check::Check;
-use crate::frame::Frame;
-use crate::label::{self, Request};
+use crate::drawing::saved;
 use crate::legend::{Key, Legend};
-use crate::style::{FAINT, INK, legend_order, looks, pt, size};
+use crate::point_names::PointNames;
+use crate::series::{Lines, Series};
+use crate::sheet::Notes;
 use crate::table::{Table, number};
-use crate::text::{self, Weight};
 use crate::{Drawing, PlotError, Role, Style, frame, sheet};
 
 /// Mean quality against mean cost per query: routers as curves, single models as points.
@@ -18,7 +15,8 @@ use crate::{Drawing, PlotError, Role, Style, frame, sheet};
 pub struct CostQualityChart {
     /// One curve per router, usually its Pareto front.
     pub curves: Vec<Curve>,
-    /// The candidate models, each at its own mean cost and mean quality.
+    /// The candidate models, each at its own mean cost and mean quality. Where names would lie on curves, they get
+    /// numbers that a note explains.
     pub models: Vec<LabelledPoint>,
     /// Unit of the costs, for example "US dollars".
     pub cost_unit: String,
@@ -48,6 +46,8 @@ pub struct LabelledPoint {
     pub quality: f64,
 }
 
+saved!(CostQualityChart);
+
 impl CostQualityChart {
     /// Draws the chart in a style.
     ///
@@ -67,12 +67,17 @@ impl CostQualityChart {
             title: "Mean quality".into(),
             numbers: Numbers::Plain,
         };
-        let looks = looks(self.curves.iter().map(|c| c.role));
-        let order = legend_order(self.curves.iter().map(|c| c.role));
-        let mut entries: Vec<_> = order
+        let series: Vec<Series> = self
+            .curves
             .iter()
-            .map(|&i| (Key::Curve(looks[i]), self.curves[i].name.clone()))
+            .map(|c| Series::new(c.role, &c.name))
             .collect();
+        let Lines {
+            looks,
+            order,
+            mut entries,
+            note,
+        } = Lines::new(&series);
         if !self.models.is_empty() {
             entries.push((Key::Point, "single model".into()));
         }
@@ -88,40 +93,40 @@ impl CostQualityChart {
                     .collect()
             })
             .collect();
-        let labels = self.labels(&frame, &lines);
-        let mut notes: Vec<String> = self.note.iter().cloned().collect();
-        let crowded: Vec<&str> = labels
+        let models: Vec<(String, (i32, i32))> = self
+            .models
             .iter()
-            .zip(&self.models)
-            .filter(|(l, _)| l.place.is_none())
-            .map(|(_, m)| m.name.as_str())
+            .map(|m| (m.name.clone(), frame.at(m.cost, m.quality)))
             .collect();
-        if !crowded.is_empty() {
-            notes.push(format!("No room for the names of: {}.", crowded.join(", ")));
+        let mut names = PointNames::place(&models, &lines, frame.area);
+        let mut notes: Vec<String> = note.into_iter().chain(self.note.clone()).collect();
+        if !names.clear {
+            let numbered: Vec<(String, (i32, i32))> = models
+                .iter()
+                .enumerate()
+                .map(|(i, &(_, point))| ((i + 1).to_string(), point))
+                .collect();
+            names = PointNames::place(&numbered, &lines, frame.area);
+            let key: Vec<String> = numbered
+                .iter()
+                .zip(&models)
+                .map(|((number, _), (name, _))| format!("{number}\u{a0}{name}"))
+                .collect();
+            notes.insert(0, format!("Models: {}.", key.join(", ")));
         }
+        let crowded = names.missing();
+        if !crowded.is_empty() {
+            notes.push(format!("No room for the numbers: {}.", crowded.join(", ")));
+        }
+        let notes = Notes::new(style.width, &notes);
         let canvas = sheet::around(style.width, &frame, &x, &y, &legend, &notes)?;
 
         for (turn, &i) in order.iter().rev().enumerate() {
             frame.curve(&canvas, &lines[i], &looks[i], (turn, order.len()))?;
         }
-        for label in &labels {
-            if let Some(area) = label.place {
-                if let Some(leader) = label::leader(label.point, area) {
-                    canvas.stroke(&leader, FAINT, pt(0.4))?;
-                }
-                let at = (area.left, (area.top + area.bottom) / 2);
-                canvas.text(
-                    &label.name,
-                    at,
-                    Anchor::Left,
-                    size::POINT_LABEL,
-                    Weight::Regular,
-                    INK,
-                )?;
-            }
-        }
-        for label in &labels {
-            frame::model_point(&canvas, label.point)?;
+        names.draw(&canvas)?;
+        for &(_, point) in &models {
+            frame::model_point(&canvas, point)?;
         }
         Ok(Drawing::new(
             canvas,
@@ -130,59 +135,9 @@ impl CostQualityChart {
             style,
         ))
     }
-
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
-    }
-}
-
-/// A model's point and name on the sheet.
-struct Label {
-    name: String,
-    point: (i32, i32),
-    /// Where the name stands, if there is room.
-    place: Option<Area>,
 }
 
 impl CostQualityChart {
-    fn labels(&self, frame: &Frame, lines: &[Vec<(i32, i32)>]) -> Vec<Label> {
-        let longest = frame.area.width() * 2 / 5;
-        let names: Vec<String> = self
-            .models
-            .iter()
-            .map(|m| text::fit(&m.name, size::POINT_LABEL, Weight::Regular, longest))
-            .collect();
-        let requests: Vec<Request> = self
-            .models
-            .iter()
-            .zip(&names)
-            .map(|(model, name)| Request {
-                point: frame.at(model.cost, model.quality),
-                width: text::width(name, size::POINT_LABEL, Weight::Regular),
-                height: size::POINT_LABEL,
-            })
-            .collect();
-        let inside = Area {
-            left: frame.area.left + pt(2.0),
-            bottom: frame.area.bottom - pt(2.0),
-            ..frame.area
-        };
-        let places = label::place(&requests, lines, inside);
-        let points = requests.iter().map(|r| r.point);
-        names
-            .into_iter()
-            .zip(points)
-            .zip(places)
-            .map(|((name, point), place)| Label { name, point, place })
-            .collect()
-    }
-
     fn check(&self) -> Result<(), PlotError> {
         let check = Check("cost–quality chart");
         if self.models.is_empty() {

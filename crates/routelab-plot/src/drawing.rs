@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::canvas::{Canvas, Mark};
-use crate::{PlotError, Style, raster, svg};
+use crate::{PlotError, Style, pdf, raster, svg};
 
-/// A finished figure: can be had as SVG or PNG, with the numbers that it draws as CSV.
+/// A finished figure: can be had as SVG, PDF or PNG, with the numbers that it draws as CSV.
 #[derive(Debug, Clone)]
 pub struct Drawing {
     marks: Vec<Mark>,
@@ -40,6 +40,15 @@ impl Drawing {
         svg::write(&self.marks, self.size, &self.title)
     }
 
+    /// The figure as a PDF of one page of its size, with the glyphs of its words embedded; equal figures give equal
+    /// bytes.
+    ///
+    /// # Errors
+    /// When the font cannot be embedded.
+    pub fn pdf(&self) -> Result<Vec<u8>, PlotError> {
+        pdf::write(&self.marks, self.size, &self.title)
+    }
+
     /// The figure as PNG, RGB without alpha, at the resolution of its style.
     ///
     /// # Errors
@@ -58,24 +67,29 @@ impl Drawing {
         &self.title
     }
 
-    /// Writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder; each appears whole.
+    /// Writes `stem.csv`, `stem.svg`, `stem.pdf` and `stem.png` into an existing folder; each appears whole.
     ///
     /// # Errors
     /// When the picture cannot be made, before any file is written; and when a file cannot be written.
     pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        let png = self.png()?;
+        let (png, pdf) = (self.png()?, self.pdf()?);
         let svg = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", self.svg());
-        [("csv", self.csv()), ("svg", svg.as_bytes()), ("png", &png)]
-            .into_iter()
-            .map(|(extension, bytes)| {
-                let path = folder.join(format!("{stem}.{extension}"));
-                write_whole(&path, bytes).map_err(|source| PlotError::Write {
-                    path: path.clone(),
-                    source,
-                })?;
-                Ok(path)
-            })
-            .collect()
+        [
+            ("csv", self.csv()),
+            ("svg", svg.as_bytes()),
+            ("pdf", &pdf),
+            ("png", &png),
+        ]
+        .into_iter()
+        .map(|(extension, bytes)| {
+            let path = folder.join(format!("{stem}.{extension}"));
+            write_whole(&path, bytes).map_err(|source| PlotError::Write {
+                path: path.clone(),
+                source,
+            })?;
+            Ok(path)
+        })
+        .collect()
     }
 }
 
@@ -96,3 +110,26 @@ fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     }
     written
 }
+
+/// Gives a chart its `save`.
+macro_rules! saved {
+    ($chart:ty) => {
+        impl $chart {
+            /// Draws the chart in the default style and writes `stem.csv`, `stem.svg`, `stem.pdf` and `stem.png` into an
+            /// existing folder; each file appears whole. For another style: `chart.draw(&style)?.save(folder, stem)`.
+            ///
+            /// Returns the paths written.
+            ///
+            /// # Errors
+            /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
+            pub fn save(
+                &self,
+                folder: &std::path::Path,
+                stem: &str,
+            ) -> Result<Vec<std::path::PathBuf>, $crate::PlotError> {
+                self.draw(&$crate::Style::default())?.save(folder, stem)
+            }
+        }
+    };
+}
+pub(crate) use saved;

@@ -13,6 +13,20 @@ pub enum PlotError {
         /// What is empty, for example "the list of routers".
         what: String,
     },
+    /// More than a figure can show.
+    #[error(
+        "{figure}: {found} {what}, at most {most} can be told apart; leave some out or join them"
+    )]
+    TooMany {
+        /// The figure.
+        figure: &'static str,
+        /// What there is too much of.
+        what: &'static str,
+        /// How many were given.
+        found: usize,
+        /// How many can be drawn.
+        most: usize,
+    },
     /// Two lists that must agree have different lengths.
     #[error("{figure}: {what} has {found} values, expected {expected}")]
     Length {
@@ -59,6 +73,12 @@ pub enum PlotError {
         /// The value found.
         found: u32,
     },
+    /// A width that no figure has.
+    #[error("style: width is \"{found}\", expected \"single\", \"page\" or \"double\"")]
+    Width {
+        /// The name found.
+        found: String,
+    },
     /// The picture cannot be made at this size.
     #[error(
         "cannot make a picture of {width} by {height} pixels: {reason}; choose a lower resolution"
@@ -74,6 +94,9 @@ pub enum PlotError {
     /// The drawing library refused an operation.
     #[error("cannot draw: {0}")]
     Backend(String),
+    /// The PDF could not be built.
+    #[error("cannot write a figure as PDF: {0}")]
+    Pdf(String),
     /// The CSV could not be built.
     #[error("cannot write the numbers of a figure as CSV: {0}")]
     Csv(#[from] csv::Error),

@@ -11,13 +11,18 @@ use crate::text::{self, Weight};
 
 /// Width that the labels of a vertical axis and its title take left of the plot area.
 pub(crate) fn left_margin(axis: &Axis, height: i32) -> i32 {
+    size::PAD + size::AXIS_TITLE + pt(6.0) + label_margin(axis, height)
+}
+
+/// Width that the labels of a vertical axis take left of the plot area.
+pub(crate) fn label_margin(axis: &Axis, height: i32) -> i32 {
     let labels = axis
         .ticks(height, false, i32::MAX)
         .iter()
         .filter_map(|t| t.label.as_deref())
         .map(label_width)
         .max();
-    size::PAD + size::AXIS_TITLE + pt(6.0) + labels.unwrap_or(0) + pt(2.5) + size::TICK_LENGTH
+    labels.unwrap_or(0) + pt(2.5) + size::TICK_LENGTH
 }
 
 /// Height that the labels of a horizontal axis and its title take below the plot area.
@@ -50,6 +55,11 @@ impl Frame {
             x_ticks: x.ticks(area.width(), true, overhang),
             y_ticks: y.ticks(area.height(), false, i32::MAX),
         }
+    }
+
+    /// The same with other ticks on the horizontal axis.
+    pub fn with_x_ticks(self, x_ticks: Vec<Tick>) -> Frame {
+        Frame { x_ticks, ..self }
     }
 
     /// Where a pair of values stands on the sheet.
@@ -186,6 +196,17 @@ impl Frame {
 /// Titles of both axes, in the middle of an area's sides or as near to it as the sheet allows. Too long ones are
 /// shortened; empty ones are left out.
 pub(crate) fn titles(canvas: &Canvas, area: Area, x: &str, y: &str) -> Result<(), PlotError> {
+    titles_at(canvas, area, x, y, (0, canvas.size().0))
+}
+
+/// The same for one of several plot areas, on a part of the sheet between two `sides`.
+pub(crate) fn titles_at(
+    canvas: &Canvas,
+    area: Area,
+    x: &str,
+    y: &str,
+    (left, right): (i32, i32),
+) -> Result<(), PlotError> {
     let fitted = |title: &str, middle: i32, room: i32| {
         let text = text::fit(
             title,
@@ -196,12 +217,11 @@ pub(crate) fn titles(canvas: &Canvas, area: Area, x: &str, y: &str) -> Result<()
         let half = text::width(&text, size::AXIS_TITLE, Weight::Regular) / 2 + size::PAD;
         (text, middle.clamp(half, (room - half).max(half)))
     };
-    let (width, _) = canvas.size();
-    let (x, middle) = fitted(x, (area.left + area.right) / 2, width);
+    let (x, middle) = fitted(x, (area.left + area.right) / 2 - left, right - left);
     let top = area.bottom + size::TICK_LENGTH + pt(3.0) + size::TICK + pt(5.0);
     canvas.text(
         &x,
-        (middle, top),
+        (left + middle, top),
         Anchor::Top,
         size::AXIS_TITLE,
         Weight::Regular,
@@ -210,33 +230,36 @@ pub(crate) fn titles(canvas: &Canvas, area: Area, x: &str, y: &str) -> Result<()
     let (y, middle) = fitted(y, (area.top + area.bottom) / 2, area.bottom + BOTTOM_MARGIN);
     canvas.upright_text(
         &y,
-        (size::PAD + size::AXIS_TITLE / 2, middle),
+        (left + size::PAD + size::AXIS_TITLE / 2, middle),
         size::AXIS_TITLE,
     )
 }
 
-/// The points of a curve that get a marker: all of a short curve, else about one in 60 points of width.
+/// The points of a curve that get a marker: all of a short curve, else one in 60 points of its length, so that steep
+/// stretches get some too.
 fn marked(points: &[(i32, i32)], turn: usize, turns: usize) -> Vec<(i32, i32)> {
     let Some((first, last)) = points.first().zip(points.last()) else {
         return Vec::new();
     };
-    let span = last.0 - first.0;
-    if points.len() <= 8 || span <= pt(30.0) {
+    if points.len() <= 8 || last.0 - first.0 <= pt(30.0) {
         let every = points.len().div_ceil(8).max(1);
         return points.iter().copied().step_by(every).collect();
     }
-    let gap = pt(60.0).min(span / 3);
-    let mut next =
-        first.0 + (i64::from(gap) * (2 * turn as i64 + 1) / (2 * turns.max(1) as i64)) as i32;
+    let length = |a: (i32, i32), b: (i32, i32)| f64::from(b.0 - a.0).hypot(f64::from(b.1 - a.1));
+    let whole: f64 = points.windows(2).map(|pair| length(pair[0], pair[1])).sum();
+    let gap = f64::from(pt(60.0)).min(whole / 3.0);
+    let mut next = gap * (2 * turn + 1) as f64 / (2 * turns.max(1)) as f64;
     let mut out = Vec::new();
     for pair in points.windows(2) {
-        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
-        while x0 <= next && next < x1 {
+        let ((x0, y0), step) = (pair[0], length(pair[0], pair[1]));
+        while next < step {
             // On the line between its neighbours, so that sparse points do not pull markers together.
-            let share = f64::from(next - x0) / f64::from(x1 - x0);
-            out.push((next, y0 + (f64::from(y1 - y0) * share).round() as i32));
+            let along =
+                |from: i32, to: i32| from + (f64::from(to - from) * next / step).round() as i32;
+            out.push((along(x0, pair[1].0), along(y0, pair[1].1)));
             next += gap;
         }
+        next -= step;
     }
     out
 }
@@ -248,12 +271,10 @@ pub(crate) fn sample(
     width: i32,
     look: &Look,
 ) -> Result<(), PlotError> {
-    canvas.dashed(
-        &[(left, y), (left + width, y)],
-        look.colour,
-        look.width,
-        look.dash,
-    )?;
+    if look.width > 0 {
+        let line = [(left, y), (left + width, y)];
+        canvas.dashed(&line, look.colour, look.width, look.dash)?;
+    }
     match look.marker {
         Some(marker) => canvas.marker((left + width / 2, y), marker, look.colour, look.solid),
         None => Ok(()),

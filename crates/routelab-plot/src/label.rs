@@ -168,6 +168,18 @@ fn candidates(
     out
 }
 
+/// Most curves that the line from a point to its label may cross, for the eye to follow it.
+const LEADER_CROSSES: usize = 4;
+
+/// Whether a label stands on no curve, and the way to its point is easy to follow.
+pub(crate) fn is_clear(point: (i32, i32), label: Area, curves: &[Vec<(i32, i32)>]) -> bool {
+    let segments = || curves.iter().flat_map(|curve| curve.windows(2));
+    let crossed = leader(point, label).map_or(0, |line| {
+        segments().filter(|s| meet(line, [s[0], s[1]])).count()
+    });
+    crossed <= LEADER_CROSSES && !segments().any(|s| crosses(s[0], s[1], &label))
+}
+
 /// A line from a point to its label, if they are so far apart that the eye needs it.
 pub(crate) fn leader(point: (i32, i32), label: Area) -> Option<[(i32, i32); 2]> {
     let room = grown(label, GAP);

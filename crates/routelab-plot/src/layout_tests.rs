@@ -116,7 +116,7 @@ fn wave(i: usize, k: usize) -> f64 {
 
 #[test]
 fn figures_are_legible_at_every_size() {
-    for width in [ColumnWidth::Single, ColumnWidth::Double] {
+    for width in ColumnWidth::ALL {
         for (count, long) in [(1, false), (2, true), (13, false), (30, false), (30, true)] {
             let style = Style { width, dpi: 72 };
             let what = |figure: &str| format!("{figure}, {count} names, long: {long}, {width:?}");
@@ -150,6 +150,7 @@ fn figures_are_legible_at_every_size() {
                     series,
                     model,
                     cost_unit: cost_unit.clone(),
+                    note: Some("Prices are assumed. ".repeat(9)),
                 };
                 assert_legible(&what("call rate"), &chart.draw(&style).unwrap());
 
@@ -166,6 +167,7 @@ fn figures_are_legible_at_every_size() {
                     models: names.clone(),
                     panels,
                     cost_unit: cost_unit.clone(),
+                    note: None,
                 };
                 assert_legible(&what("call mix"), &chart.draw(&style).unwrap());
             }
@@ -217,6 +219,7 @@ fn figures_are_legible_at_every_size() {
                 real: margins(99),
                 predicted,
                 threshold: 0.05,
+                note: None,
             };
             assert_legible(&what("margins"), &chart.draw(&style).unwrap());
 
@@ -236,7 +239,156 @@ fn figures_are_legible_at_every_size() {
                     }
                 })
                 .collect();
-            assert_legible(&what("RCI"), &RciChart { bars }.draw(&style).unwrap());
+            assert_legible(
+                &what("RCI"),
+                &RciChart { bars, note: None }.draw(&style).unwrap(),
+            );
+        }
+    }
+}
+
+fn metric(percent: bool, better: Better) -> Metric {
+    Metric {
+        name: "Area under the curve of cost and quality".into(),
+        percent,
+        better,
+    }
+}
+
+#[test]
+fn figures_of_wider_experiments_are_legible_at_every_size() {
+    for width in ColumnWidth::ALL {
+        for (count, long) in [(1, false), (2, true), (13, false), (30, false), (30, true)] {
+            let style = Style { width, dpi: 72 };
+            let what = |figure: &str| format!("{figure}, {count} names, long: {long}, {width:?}");
+            let names = names(count, long);
+            let note = Some("Prices are assumed. ".repeat(9));
+
+            let models = names
+                .iter()
+                .enumerate()
+                .map(|(i, name)| PoolModel {
+                    name: name.clone(),
+                    cost: 2e-5 * 1.2f64.powi(i as i32),
+                    quality: wave(i, 3),
+                    best: wave(i, 1),
+                    only_best: wave(i, 1) / 3.0,
+                })
+                .collect();
+            let chart = PoolChart {
+                models,
+                oracle: Some((1e-4, 1.0)),
+                cost_unit: "US dollars".into(),
+                note: note.clone(),
+            };
+            assert_legible(&what("pool"), &chart.draw(&style).unwrap());
+
+            for positions in [
+                Positions::Linear(vec![-1.0, 0.0, 0.001, 250_000.0]),
+                Positions::Log(vec![0.0, 1e-7, 1.0, 3.0, 1e6]),
+                Positions::Categories(crate::layout_tests::names(5, long)),
+                Positions::Log(vec![7.0]),
+            ] {
+                let length = match &positions {
+                    Positions::Linear(values) | Positions::Log(values) => values.len(),
+                    Positions::Categories(names) => names.len(),
+                };
+                for panels in 1..=5 {
+                    let panel = |p: usize| SweepPanel {
+                        metric: metric(p.is_multiple_of(2), Better::Higher),
+                        values: (0..count)
+                            .map(|i| {
+                                let point = |k: usize| {
+                                    let value = 1e-5 * 10f64.powf(p as f64 * wave(i + p, k));
+                                    Some(Estimate {
+                                        value,
+                                        interval: Some((value * 0.9, value * 1.1)),
+                                    })
+                                };
+                                (0..length).map(point).collect()
+                            })
+                            .collect(),
+                    };
+                    let series = names.iter().enumerate().map(|(i, name)| SweepSeries {
+                        name: name.clone(),
+                        role: role(i),
+                    });
+                    let chart = SweepChart {
+                        parameter: names[0].clone(),
+                        positions: positions.clone(),
+                        series: series.collect(),
+                        panels: (0..panels).map(panel).collect(),
+                        note: note.clone(),
+                    };
+                    assert_legible(&what("sweep"), &chart.draw(&style).unwrap());
+                }
+            }
+
+            for (scale, better) in [(1.0, Better::Higher), (1e-3, Better::Lower)] {
+                let rows = names.iter().enumerate().map(|(i, name)| ForestRow {
+                    name: name.clone(),
+                    difference: scale * (wave(i, 0) - 0.9),
+                    low: scale * (wave(i, 0) - 1.0),
+                    high: scale * (wave(i, 0) - 0.8),
+                    p: (i % 3 > 0).then(|| wave(i, 7).powi(9)),
+                });
+                let chart = ForestChart {
+                    metric: metric(false, better),
+                    reference: names[0].clone(),
+                    rows: rows.collect(),
+                    note: note.clone(),
+                };
+                assert_legible(&what("forest"), &chart.draw(&style).unwrap());
+            }
+
+            for columns in [1, 5, 14] {
+                let rows = names.iter().enumerate().map(|(i, name)| HeatRow {
+                    name: name.clone(),
+                    role: role(i),
+                    cells: (0..columns)
+                        .map(|c| match (i + c) % 9 {
+                            7 => HeatCell::Failed,
+                            8 => HeatCell::Missing,
+                            _ => HeatCell::Value(wave(i, c)),
+                        })
+                        .collect(),
+                });
+                let chart = HeatChart {
+                    metric: metric(true, Better::Lower),
+                    columns: crate::layout_tests::names(columns, long),
+                    rows: rows.collect(),
+                    note: note.clone(),
+                };
+                assert_legible(&what("heat"), &chart.draw(&style).unwrap());
+            }
+
+            let searches = names.iter().enumerate().map(|(i, name)| TuningSearch {
+                name: name.clone(),
+                trials: (0..1 + 7 * i)
+                    .map(|k| (k % 5 > 0).then(|| wave(i, k)))
+                    .collect(),
+            });
+            let chart = TuningChart {
+                metric: metric(true, Better::Lower),
+                searches: searches.collect(),
+                note: note.clone(),
+            };
+            assert_legible(&what("tuning"), &chart.draw(&style).unwrap());
+
+            for (parts, percent) in [(1, true), (8, false)] {
+                let bars = names.iter().enumerate().map(|(i, name)| StackedBar {
+                    name: name.clone(),
+                    values: (0..parts).map(|p| wave(i, p) / parts as f64).collect(),
+                    interval: (i % 2 == 0).then_some((0.2, 1.0)),
+                });
+                let chart = StackedBars {
+                    metric: metric(percent, Better::Lower),
+                    parts: crate::layout_tests::names(parts, long),
+                    bars: bars.collect(),
+                    note: note.clone(),
+                };
+                assert_legible(&what("stacked"), &chart.draw(&style).unwrap());
+            }
         }
     }
 }

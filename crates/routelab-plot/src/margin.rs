@@ -1,12 +1,13 @@
 //! How close the two best models are, in truth and as predicted.
 
-use std::path::{Path, PathBuf};
-
 use crate::axis::{Axis, Numbers, Scale};
 use crate::canvas::Anchor;
 use crate::check::Check;
+use crate::drawing::saved;
 use crate::legend::{Key, Legend};
-use crate::style::{BLACK, INK, Look, looks, pt, size};
+use crate::series::{Lines, Series};
+use crate::sheet::Notes;
+use crate::style::{BLACK, INK, Look, pt, size};
 use crate::table::{Table, number};
 use crate::text::Weight;
 use crate::{Drawing, PlotError, Role, Style, sheet};
@@ -22,6 +23,8 @@ pub struct MarginChart {
     pub predicted: Vec<MarginSeries>,
     /// The margin up to which two models count as close (the paper: 0.05); > 0.
     pub threshold: f64,
+    /// A remark set small under the plot, for example that prices are assumed.
+    pub note: Option<String>,
 }
 
 /// One router's margins on a [`MarginChart`].
@@ -34,6 +37,8 @@ pub struct MarginSeries {
     /// How the curve is drawn.
     pub role: Role,
 }
+
+saved!(MarginChart);
 
 impl MarginChart {
     /// Draws the chart in a style.
@@ -69,22 +74,27 @@ impl MarginChart {
             marker: None,
             solid: true,
         };
-        let looks: Vec<Look> = std::iter::once(real)
-            .chain(looks(self.predicted.iter().map(|s| s.role)))
-            .collect();
-        let entries = curves
+        let label = |curve: &Distribution| format!("{}: {:.1} %", curve.name, curve.share * 100.0);
+        let series: Vec<Series> = self
+            .predicted
             .iter()
-            .zip(&looks)
-            .map(|(curve, look)| {
-                (
-                    Key::Curve(*look),
-                    format!("{}: {:.1} %", curve.name, curve.share * 100.0),
-                )
+            .zip(&curves[1..])
+            .map(|(s, curve)| Series {
+                label: label(curve),
+                ..Series::new(s.role, &s.name)
             })
             .collect();
+        let Lines {
+            looks,
+            order,
+            mut entries,
+            note,
+        } = Lines::new(&series);
+        entries.insert(0, (Key::Curve(real), label(&curves[0])));
         let title = format!("Share with margin ≤ {}", self.threshold);
         let legend = Legend::new(entries, Some(title), style.width, style.width.plot_height());
-        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend)?;
+        let notes = Notes::new(style.width, note.iter().chain(&self.note));
+        let (canvas, frame) = sheet::with_one_plot(style.width, &x, &y, &legend, &notes)?;
 
         let (at, _) = frame.at(self.threshold, 0.0);
         canvas.dashed(
@@ -93,13 +103,11 @@ impl MarginChart {
             pt(0.8),
             &[2.0, 2.0],
         )?;
-        for (turn, (curve, look)) in curves.iter().zip(&looks).enumerate().rev() {
-            frame.curve(
-                &canvas,
-                &curve.steps(|m, s| frame.at(m, s)),
-                look,
-                (turn, curves.len()),
-            )?;
+        let predicted = order.iter().rev().map(|&i| (&curves[i + 1], &looks[i]));
+        let all = predicted.chain([(&curves[0], &real)]);
+        for (turn, (curve, look)) in all.enumerate() {
+            let steps = curve.steps(|m, s| frame.at(m, s));
+            frame.curve(&canvas, &steps, look, (turn, curves.len()))?;
         }
         let label = (at, frame.area.top - pt(4.2));
         let text = format!("{}", self.threshold);
@@ -117,16 +125,6 @@ impl MarginChart {
             Self::csv(&curves)?,
             style,
         ))
-    }
-
-    /// Draws the chart in the default style and writes `stem.csv`, `stem.svg` and `stem.png` into an existing folder.
-    ///
-    /// Each file appears whole. Returns the paths written.
-    ///
-    /// # Errors
-    /// As [`draw`](Self::draw), before any file is written; and when a file cannot be written.
-    pub fn save(&self, folder: &Path, stem: &str) -> Result<Vec<PathBuf>, PlotError> {
-        self.draw(&Style::default())?.save(folder, stem)
     }
 }
 

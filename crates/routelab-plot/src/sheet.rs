@@ -14,9 +14,10 @@ pub(crate) fn with_one_plot(
     x: &Axis,
     y: &Axis,
     legend: &Legend,
+    notes: &Notes,
 ) -> Result<(Canvas, Frame), PlotError> {
     let frame = frame(width, x, y, legend);
-    let canvas = around(width, &frame, x, y, legend, &[])?;
+    let canvas = around(width, &frame, x, y, legend, notes)?;
     Ok((canvas, frame))
 }
 
@@ -43,33 +44,74 @@ pub(crate) fn around(
     x: &Axis,
     y: &Axis,
     legend: &Legend,
-    notes: &[String],
+    notes: &Notes,
 ) -> Result<Canvas, PlotError> {
-    let lines: Vec<String> = notes
-        .iter()
-        .flat_map(|note| wrap(note, width.units() - 2 * size::PAD))
-        .collect();
     let legend_top = frame.area.bottom + BOTTOM_MARGIN;
-    let notes_top = legend_top + legend.below_height() + if lines.is_empty() { 0 } else { pt(4.0) };
-    let bottom = notes_top + lines.len() as i32 * NOTE_ROW + size::PAD;
-
-    let canvas = Canvas::new(width.units(), bottom)?;
+    let canvas = below(width, frame.area, legend_top, legend, notes)?;
     frame.grid(&canvas)?;
     frame.axes(&canvas, x, y)?;
-    legend.draw(&canvas, frame.area, legend_top, width.units())?;
-    for (i, line) in lines.iter().enumerate() {
-        let at = (size::PAD, notes_top + i as i32 * NOTE_ROW + NOTE_ROW / 2);
-        canvas.text(line, at, Anchor::Left, size::NOTE, Weight::Regular, FAINT)?;
-    }
+    Ok(canvas)
+}
+
+/// A sheet that ends with a legend, right of `plot` or from `top` on, and remarks below it.
+pub(crate) fn below(
+    width: ColumnWidth,
+    plot: Area,
+    top: i32,
+    legend: &Legend,
+    notes: &Notes,
+) -> Result<Canvas, PlotError> {
+    let notes_top = top + legend.below_height();
+    let canvas = Canvas::new(width.units(), notes_top + notes.height() + size::PAD)?;
+    legend.draw(&canvas, plot, top, width.units())?;
+    notes.draw(&canvas, notes_top)?;
     Ok(canvas)
 }
 
 const NOTE_ROW: i32 = pt(9.0);
+/// Space above the first note.
+const NOTE_GAP: i32 = pt(4.0);
 
-/// Breaks a text into lines at spaces; a word longer than a line is shortened.
+/// Remarks below everything else, small, broken into lines.
+pub(crate) struct Notes(Vec<String>);
+
+impl Notes {
+    pub fn new<'a>(width: ColumnWidth, notes: impl IntoIterator<Item = &'a String>) -> Notes {
+        let room = width.units() - 2 * size::PAD;
+        Notes(
+            notes
+                .into_iter()
+                .flat_map(|note| wrap(note, room))
+                .collect(),
+        )
+    }
+
+    fn height(&self) -> i32 {
+        match self.0.len() as i32 {
+            0 => 0,
+            lines => NOTE_GAP + lines * NOTE_ROW,
+        }
+    }
+
+    fn draw(&self, canvas: &Canvas, top: i32) -> Result<(), PlotError> {
+        for (i, line) in self.0.iter().enumerate() {
+            let at = (
+                size::PAD,
+                top + NOTE_GAP + i as i32 * NOTE_ROW + NOTE_ROW / 2,
+            );
+            canvas.text(line, at, Anchor::Left, size::NOTE, Weight::Regular, FAINT)?;
+        }
+        Ok(())
+    }
+}
+
+/// Breaks a text into lines at spaces, though not at no-break spaces; a word longer than a line is shortened.
 fn wrap(text: &str, room: i32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
+    for word in text
+        .split([' ', '\n', '\t'])
+        .filter(|word| !word.is_empty())
+    {
         let longer = lines.last().map(|line| format!("{line} {word}"));
         match longer {
             Some(line) if text::width(&line, size::NOTE, Weight::Regular) <= room => {

@@ -3,6 +3,9 @@
 //! Lengths are in grid units of a twentieth of a point; a figure is laid out on a grid of them, and the grid is the same
 //! for SVG and PNG.
 
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
 use crate::PlotError;
 
 /// Grid units per inch; 20 to the point.
@@ -13,44 +16,83 @@ pub(crate) const fn pt(points: f64) -> i32 {
     (points * 20.0 + 0.5) as i32
 }
 
-/// How wide a figure is in print.
+/// How wide a figure is in print. Include it at this width, unscaled: its texts then have 6 to 8 points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnWidth {
-    /// One column of a two-column page, 3.5 inches.
+    /// One column of a two-column page, 3.3 inches (ACM 3.33, ICML 3.25, IEEE 3.5).
     Single,
-    /// Both columns, 7.2 inches.
+    /// The text of a one-column page, 5.5 inches (NeurIPS, ICLR).
+    Page,
+    /// Both columns of a two-column page, 7 inches (ACM 7.0, ICML 6.75, IEEE 7.16).
     Double,
 }
 
 impl ColumnWidth {
-    pub(crate) const fn units(self) -> i32 {
+    /// Every width.
+    pub const ALL: [ColumnWidth; 3] = [ColumnWidth::Single, ColumnWidth::Page, ColumnWidth::Double];
+
+    /// As it stands in experiment files: "single", "page" or "double"; [`str::parse`] reads it.
+    pub const fn name(self) -> &'static str {
         match self {
-            ColumnWidth::Single => pt(252.0),
-            ColumnWidth::Double => pt(518.4),
+            ColumnWidth::Single => "single",
+            ColumnWidth::Page => "page",
+            ColumnWidth::Double => "double",
         }
+    }
+
+    /// Width in inches.
+    pub const fn inches(self) -> f64 {
+        match self {
+            ColumnWidth::Single => 3.3,
+            ColumnWidth::Page => 5.5,
+            ColumnWidth::Double => 7.0,
+        }
+    }
+
+    pub(crate) const fn units(self) -> i32 {
+        pt(self.inches() * 72.0)
     }
 
     /// Height of the plot area of a figure with one panel.
     pub(crate) const fn plot_height(self) -> i32 {
         match self {
             ColumnWidth::Single => pt(150.0),
+            ColumnWidth::Page => pt(190.0),
             ColumnWidth::Double => pt(225.0),
         }
     }
 }
 
-/// What a figure is drawn for.
+impl FromStr for ColumnWidth {
+    type Err = PlotError;
+
+    fn from_str(name: &str) -> Result<Self, PlotError> {
+        ColumnWidth::ALL
+            .into_iter()
+            .find(|width| width.name() == name)
+            .ok_or_else(|| PlotError::Width { found: name.into() })
+    }
+}
+
+/// What a figure is drawn for: `chart.draw(&style)?.save(folder, stem)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     /// Width in print.
     pub width: ColumnWidth,
-    /// Resolution of the PNG in dots per inch, 36 to 1200.
+    /// Resolution of the PNG in dots per inch, within [`Style::DPI`]; print wants 300. SVG and PDF have none.
     pub dpi: u32,
 }
 
 impl Style {
-    pub(crate) fn check(&self) -> Result<(), PlotError> {
-        if (36..=1200).contains(&self.dpi) {
+    /// The resolutions that can be asked for.
+    pub const DPI: RangeInclusive<u32> = 36..=1200;
+
+    /// Whether figures can be drawn in this style, to find out before long work.
+    ///
+    /// # Errors
+    /// When the resolution lies outside of [`Style::DPI`].
+    pub fn check(&self) -> Result<(), PlotError> {
+        if Style::DPI.contains(&self.dpi) {
             Ok(())
         } else {
             Err(PlotError::Resolution { found: self.dpi })
@@ -73,9 +115,10 @@ impl Default for Style {
 pub enum Role {
     /// The oracle: black, dashed.
     Oracle,
-    /// The router that the figure is about: thick, vermilion.
+    /// A router that the figure is about: thick, vermilion.
     Highlight,
-    /// A learned router: a colour, a dash and a marker of its own.
+    /// A learned router: a colour, a dash and a marker of its own. Beside a highlighted one, more than 12 of them become
+    /// thin grey lines with one entry in the legend; a note names them.
     Router,
     /// A fixed policy such as random or cheapest: grey.
     Baseline,
@@ -91,14 +134,6 @@ impl Role {
             Role::Baseline => "baseline",
         }
     }
-}
-
-/// The order of curves in a legend: oracle, highlight, routers, baselines. Drawn from last to first, so that what
-/// matters most lies on top.
-pub(crate) fn legend_order(roles: impl IntoIterator<Item = Role>) -> Vec<usize> {
-    let mut order: Vec<(Role, usize)> = roles.into_iter().zip(0..).collect();
-    order.sort_by_key(|&(role, i)| (role as usize, i));
-    order.into_iter().map(|(_, i)| i).collect()
 }
 
 /// Red, green, blue.
@@ -128,18 +163,30 @@ const LINES: [Rgb; 9] = [
     (115, 77, 38),
 ];
 
-/// Fills of models: Okabe and Ito's colours, which differ in lightness too, then darker ones.
+/// Fills of models: Okabe and Ito's colours and darker ones, in an order in which every third differs in lightness.
 pub(crate) const FILLS: [Rgb; 10] = [
     (0, 114, 178),
     (230, 159, 0),
     (0, 158, 115),
     (204, 121, 167),
-    SKY,
-    VERMILION,
-    (240, 228, 66),
     (51, 34, 136),
-    (136, 34, 85),
+    SKY,
+    (240, 228, 66),
     (122, 117, 30),
+    (136, 34, 85),
+    VERMILION,
+];
+
+/// Fills of the parts of a bar; neighbours differ in lightness.
+pub(crate) const PARTS: [Rgb; 8] = [
+    VERMILION,
+    SKY,
+    (51, 34, 136),
+    (230, 159, 0),
+    (0, 114, 178),
+    (204, 121, 167),
+    (115, 77, 38),
+    (0, 158, 115),
 ];
 
 /// Fill of everything that got no fill of its own.
@@ -153,6 +200,7 @@ pub(crate) mod size {
     pub const LEGEND: i32 = pt(7.0);
     pub const PANEL_TITLE: i32 = pt(7.5);
     pub const POINT_LABEL: i32 = pt(6.5);
+    pub const CELL: i32 = pt(6.5);
     pub const NOTE: i32 = pt(6.5);
     pub const PAD: i32 = pt(4.0);
     pub const TICK_LENGTH: i32 = pt(2.8);
@@ -178,7 +226,7 @@ pub(crate) enum Marker {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Look {
     pub colour: Rgb,
-    /// Stroke width in grid units.
+    /// Stroke width in grid units; 0 for markers without a line.
     pub width: i32,
     /// Lengths of dash and gap in turn, in points; empty for a whole line.
     pub dash: &'static [f64],
@@ -186,6 +234,15 @@ pub(crate) struct Look {
     /// Whether the marker is filled with the colour or with white.
     pub solid: bool,
 }
+
+/// A curve among too many to tell apart.
+pub(crate) const QUIET: Look = Look {
+    colour: (178, 178, 178),
+    width: pt(0.6),
+    dash: &[],
+    marker: None,
+    solid: true,
+};
 
 const MARKERS: [Marker; 7] = [
     Marker::Circle,
@@ -227,7 +284,8 @@ pub(crate) fn looks(roles: impl IntoIterator<Item = Role>) -> Vec<Look> {
                 Role::Router => Look {
                     colour: LINES[i % LINES.len()],
                     width: pt(1.1),
-                    dash: DASHES[(i / LINES.len()) % DASHES.len()],
+                    // Not in step with the markers, so that the first 28 differ in grey too.
+                    dash: DASHES[i % DASHES.len()],
                     marker: Some(MARKERS[i % MARKERS.len()]),
                     solid: (i / MARKERS.len()).is_multiple_of(2),
                 },

@@ -12,14 +12,20 @@ pub(crate) enum Weight {
 }
 
 // The files are part of the crate and tests read them, so that `expect` cannot meet a user.
-static REGULAR: LazyLock<FontRef<'static>> = LazyLock::new(|| {
-    FontRef::try_from_slice(include_bytes!("../fonts/Inter-Regular-subset.otf"))
-        .expect("the embedded font is sound")
-});
-static SEMI_BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| {
-    FontRef::try_from_slice(include_bytes!("../fonts/Inter-SemiBold-subset.otf"))
-        .expect("the embedded font is sound")
-});
+static REGULAR: LazyLock<FontRef<'static>> = LazyLock::new(|| parsed(Weight::Regular));
+static SEMI_BOLD: LazyLock<FontRef<'static>> = LazyLock::new(|| parsed(Weight::SemiBold));
+
+fn parsed(weight: Weight) -> FontRef<'static> {
+    FontRef::try_from_slice(file(weight)).expect("the embedded font is sound")
+}
+
+/// The OpenType file of a cut, with outlines in the Compact Font Format.
+pub(crate) fn file(weight: Weight) -> &'static [u8] {
+    match weight {
+        Weight::Regular => include_bytes!("../fonts/Inter-Regular-subset.otf"),
+        Weight::SemiBold => include_bytes!("../fonts/Inter-SemiBold-subset.otf"),
+    }
+}
 
 /// Height of a capital letter, as a share of the em.
 pub(crate) const CAP_HEIGHT: f64 = 2048.0 / 2816.0;
@@ -45,6 +51,24 @@ pub(crate) fn width(text: &str, size: i32, weight: Weight) -> i32 {
         .map(|c| font.h_advance_unscaled(font.glyph_id(c)))
         .sum();
     (units / units_per_em(weight) * size as f32).ceil() as i32
+}
+
+/// The number of a character's glyph in its font, 0 for the empty box of unknown ones, and its advance width in
+/// thousandths of an em.
+pub(crate) fn glyph(c: char, weight: Weight) -> (u16, f32) {
+    let id = font(weight).glyph_id(c);
+    let advance = font(weight).h_advance_unscaled(id);
+    (id.0, advance * 1000.0 / units_per_em(weight))
+}
+
+/// How far the font reaches above and below the baseline (the second number is negative), in thousandths of an em.
+pub(crate) fn reach(weight: Weight) -> (f32, f32) {
+    let scale = 1000.0 / units_per_em(weight);
+    let font = font(weight);
+    (
+        font.ascent_unscaled() * scale,
+        font.descent_unscaled() * scale,
+    )
 }
 
 /// One step along an outline. The first number of each pair goes right, the second down, from the start of the text

@@ -13,7 +13,7 @@ use super::store::Store;
 use crate::experiment::Experiment;
 use crate::failure::{Failure, Outcome};
 
-/// Writes every figure into `figures/`, as SVG, PNG and the CSV that it draws.
+/// Writes every figure into `figures/`, as SVG, PDF, PNG and the CSV that it draws.
 pub fn write(
     experiment: &Experiment,
     inputs: &Inputs,
@@ -59,6 +59,12 @@ pub fn short_names(models: &[String]) -> Vec<String> {
     if different { short } else { models.to_vec() }
 }
 
+/// Says that costs are an assumption, where they are.
+fn cost_note(results: &Results) -> Option<String> {
+    let assumption = results.cost_assumption.as_ref()?;
+    Some(format!("Costs are an assumption: {assumption}"))
+}
+
 fn call_rates(results: &Results) -> CallRateChart {
     let names = short_names(&results.models);
     let strongest: Vec<&str> = results
@@ -98,6 +104,7 @@ fn call_rates(results: &Results) -> CallRateChart {
         series,
         model: strongest.join(", "),
         cost_unit: results.cost_unit.clone(),
+        note: cost_note(results),
     }
 }
 
@@ -144,10 +151,7 @@ fn cost_quality(experiment: &Experiment, inputs: &Inputs, results: &Results) -> 
         curves,
         models: single_models(experiment, inputs),
         cost_unit: results.cost_unit.clone(),
-        note: results
-            .cost_assumption
-            .as_ref()
-            .map(|assumption| format!("Costs are an assumption: {assumption}")),
+        note: cost_note(results),
     }
 }
 
@@ -167,6 +171,7 @@ fn call_mix(results: &Results) -> CallMixChart {
             })
             .collect(),
         cost_unit: results.cost_unit.clone(),
+        note: cost_note(results),
     }
 }
 
@@ -199,6 +204,7 @@ fn margins(results: &Results) -> MarginChart {
             })
             .collect(),
         threshold: results.margin_threshold,
+        note: None,
     }
 }
 
@@ -216,5 +222,8 @@ fn rci(results: &Results) -> RciChart {
             })
         })
         .collect();
-    RciChart { bars }
+    RciChart {
+        bars,
+        note: cost_note(results),
+    }
 }

@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+mod wider;
+
 use routelab_plot::{
     CallMixChart, CallRateChart, ColumnWidth, CostQualityChart, Curve, LabelledPoint, MarginChart,
     MarginSeries, MixPanel, PlotError, RateSeries, RciBar, RciChart, Role, Style,
@@ -98,6 +100,7 @@ fn call_rates(routers: &[(String, Role)], numbers: &mut Numbers) -> CallRateChar
         series,
         model: "gpt-4-1106-preview".into(),
         cost_unit: "US dollars".into(),
+        note: None,
     }
 }
 
@@ -182,6 +185,7 @@ fn call_mix(routers: usize, numbers: &mut Numbers) -> CallMixChart {
         models: MODELS.iter().map(|m| m.0.into()).collect(),
         panels,
         cost_unit: "US dollars".into(),
+        note: None,
     }
 }
 
@@ -206,6 +210,7 @@ fn margins(numbers: &mut Numbers) -> MarginChart {
         real,
         predicted,
         threshold: 0.05,
+        note: None,
     }
 }
 
@@ -237,7 +242,7 @@ fn rci(numbers: &mut Numbers) -> RciChart {
             }
         })
         .collect();
-    RciChart { bars }
+    RciChart { bars, note: None }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -257,14 +262,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .chain((0..17).map(|i| (format!("ablation {i} of the loss"), Role::Router)))
         .collect();
 
-    for (suffix, width) in [("", ColumnWidth::Double), ("-single", ColumnWidth::Single)] {
+    for width in ColumnWidth::ALL {
         let style = Style { width, dpi: 200 };
         let save = |drawing: Result<routelab_plot::Drawing, PlotError>,
                     stem: &str|
          -> Result<(), PlotError> {
-            for path in drawing?.save(folder, &format!("{stem}{suffix}"))? {
-                println!("{}", path.display());
-            }
+            drawing?.save(folder, &format!("{stem}-{}", width.name()))?;
+            println!("{stem}, {} inches wide", width.inches());
             Ok(())
         };
         save(call_rates(&routers, numbers).draw(&style), "call-rate")?;
@@ -274,6 +278,39 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         save(call_mix(3, numbers).draw(&style), "call-mix-3")?;
         save(margins(numbers).draw(&style), "margins")?;
         save(rci(numbers).draw(&style), "rci")?;
+        for (count, routers) in [
+            ("few", &routers[..4]),
+            ("", &routers[..]),
+            ("many", &many[..]),
+        ] {
+            let stem = |figure: &str| format!("{figure}-{count}").trim_end_matches('-').to_owned();
+            save(
+                wider::pool(routers.len() - 2, numbers).draw(&style),
+                &stem("pool"),
+            )?;
+            save(wider::sweep(routers, numbers).draw(&style), &stem("sweep"))?;
+            save(
+                wider::encoders(routers, numbers).draw(&style),
+                &stem("encoders"),
+            )?;
+            save(
+                wider::prices(routers, numbers).draw(&style),
+                &stem("prices"),
+            )?;
+            save(
+                wider::forest(routers, numbers).draw(&style),
+                &stem("forest"),
+            )?;
+            save(wider::heat(routers, numbers).draw(&style), &stem("heat"))?;
+            save(
+                wider::tuning(routers, numbers).draw(&style),
+                &stem("tuning"),
+            )?;
+            save(
+                wider::stacked(routers, numbers).draw(&style),
+                &stem("stacked"),
+            )?;
+        }
     }
     Ok(())
 }

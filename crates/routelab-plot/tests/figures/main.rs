@@ -1,105 +1,17 @@
 //! The figures as their users see them: files, numbers, names, errors.
 
+mod charts;
+mod golden;
+mod wider;
+
 use std::collections::HashSet;
 use std::fs;
 
+use charts::*;
 use routelab_plot::{
     CallMixChart, CallRateChart, ColumnWidth, CostQualityChart, Curve, Drawing, LabelledPoint,
-    MarginChart, MarginSeries, MixPanel, PlotError, RateSeries, RciBar, RciChart, Role, Style,
+    MarginChart, MixPanel, PlotError, RateSeries, RciChart, Role, Style,
 };
-
-fn call_rate() -> CallRateChart {
-    CallRateChart {
-        budgets: vec![0.0001, 0.001, 0.01],
-        series: vec![
-            RateSeries {
-                name: "oracle".into(),
-                rate: vec![0.0, 0.1, 0.15],
-                low: None,
-                high: None,
-                role: Role::Oracle,
-            },
-            RateSeries {
-                name: "kNN, k = 300".into(),
-                rate: vec![0.0, 0.5, 1.0],
-                low: Some(vec![0.0, 0.4, 0.99]),
-                high: Some(vec![0.0, 0.6, 1.01]),
-                role: Role::Router,
-            },
-        ],
-        model: "gpt-4".into(),
-        cost_unit: "US dollars".into(),
-    }
-}
-
-fn cost_quality() -> CostQualityChart {
-    CostQualityChart {
-        curves: vec![Curve {
-            name: "EquiRouter".into(),
-            points: vec![(0.00003, 0.5), (0.002, 0.8)],
-            role: Role::Highlight,
-        }],
-        models: vec![
-            LabelledPoint {
-                name: "zero-one-ai/Yi-34B-Chat".into(),
-                cost: 0.0002,
-                quality: 0.7,
-            },
-            LabelledPoint {
-                name: "gpt-4".into(),
-                cost: 0.003,
-                quality: 0.85,
-            },
-        ],
-        cost_unit: "US dollars".into(),
-        note: Some("Prices are assumed.".into()),
-    }
-}
-
-fn call_mix() -> CallMixChart {
-    CallMixChart {
-        budgets: vec![1.0, 2.0],
-        models: vec!["small".into(), "large".into()],
-        panels: vec![MixPanel {
-            name: "linear".into(),
-            rates: vec![vec![1.0, 0.0], vec![0.25, 0.75]],
-        }],
-        cost_unit: "output characters".into(),
-    }
-}
-
-fn margins() -> MarginChart {
-    MarginChart {
-        real: vec![0.0, 0.0, 0.0, 1.0],
-        predicted: vec![MarginSeries {
-            name: "MLP".into(),
-            margins: vec![0.01, 0.02, 0.05, 0.3],
-            role: Role::Router,
-        }],
-        threshold: 0.05,
-    }
-}
-
-fn rci() -> RciChart {
-    RciChart {
-        bars: vec![
-            RciBar {
-                name: "linear".into(),
-                wasteful: 0.5,
-                wrong: 0.25,
-                low: Some(0.7),
-                high: Some(0.8),
-            },
-            RciBar {
-                name: "oracle".into(),
-                wasteful: 0.0,
-                wrong: 0.0,
-                low: None,
-                high: None,
-            },
-        ],
-    }
-}
 
 /// Every figure with the words that must stand on it.
 fn all() -> Vec<(Drawing, Vec<&'static str>)> {
@@ -114,6 +26,7 @@ fn all() -> Vec<(Drawing, Vec<&'static str>)> {
                 "Budget per query (US dollars)",
                 "$0.001",
                 "100",
+                "Prices are list prices.",
             ],
         ),
         (
@@ -154,10 +67,67 @@ fn all() -> Vec<(Drawing, Vec<&'static str>)> {
                 "linear",
                 "oracle",
                 "75.0",
-                "Routing collapse index (% of queries)",
+                "Routing collapse index (%) ↓",
                 "wasteful: a cheaper model was as good",
                 "wrong: not among the best",
             ],
+        ),
+        (
+            pool().draw(&style).unwrap(),
+            vec![
+                "small",
+                "large",
+                "oracle",
+                "Pareto front",
+                "dominated model",
+                "among the best",
+                "75.0",
+                "Mean cost per query (US dollars)",
+                "Queries (%)",
+                "Prices are assumed.",
+            ],
+        ),
+        (
+            sweep().draw(&style).unwrap(),
+            vec![
+                "EquiRouter",
+                "kNN",
+                "nAUC ↑",
+                "Call rate (%) ↓",
+                "Noise σ",
+                "0.01",
+                "Seeds 0 to 4.",
+            ],
+        ),
+        (
+            forest().draw(&style).unwrap(),
+            vec![
+                "kNN",
+                "nAUC minus that of EquiRouter",
+                "−0.250 [−0.375, −0.125]",
+                "p < 0.001",
+                "p = 0.250",
+                "better →",
+                "Paired bootstrap.",
+            ],
+        ),
+        (
+            heat().draw(&style).unwrap(),
+            vec!["nAUC ↑", "RouterBench", "MLP", "0.750", "failed", "–"],
+        ),
+        (
+            tuning().draw(&style).unwrap(),
+            vec![
+                "kNN: 0.750",
+                "MLP: 0.625",
+                "Validation nAUC ↑",
+                "Trial",
+                "failed or beyond the axis",
+            ],
+        ),
+        (
+            stacked().draw(&style).unwrap(),
+            vec!["kNN", "62.5", "tie-breaking", "Means over seeds."],
         ),
     ]
 }
@@ -216,7 +186,7 @@ fn svg_is_xml_with_every_word_and_needs_no_font() {
             );
         }
         let root = document.root_element();
-        assert_eq!(root.attribute("width"), Some("7.2in"));
+        assert_eq!(root.attribute("width"), Some("7in"));
         assert_eq!(root.attribute("aria-label"), Some(drawing.title()));
         for node in document.descendants().filter(|n| n.is_element()) {
             assert!(
@@ -243,8 +213,9 @@ fn decode(bytes: &[u8]) -> (png::OutputInfo, Vec<u8>, Option<png::PixelDimension
 #[test]
 fn png_has_the_size_asked_for_and_a_picture() {
     for (width, dpi, pixels_wide) in [
-        (ColumnWidth::Double, 200, 1440),
-        (ColumnWidth::Single, 300, 1050),
+        (ColumnWidth::Double, 200, 1400),
+        (ColumnWidth::Single, 300, 990),
+        (ColumnWidth::Page, 100, 550),
     ] {
         let drawing = cost_quality().draw(&Style { width, dpi }).unwrap();
         let (info, pixels, dims) = decode(&drawing.png().unwrap());
@@ -284,18 +255,18 @@ fn png_and_svg_have_one_shape() {
 }
 
 #[test]
-fn save_writes_three_whole_files_that_do_not_change() {
+fn save_writes_four_whole_files_that_do_not_change() {
     let folder = tempfile::tempdir().unwrap();
     let paths = call_rate().save(folder.path(), "rates").unwrap();
     let names: Vec<_> = paths
         .iter()
         .map(|p| p.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
-    assert_eq!(names, ["rates.csv", "rates.svg", "rates.png"]);
+    assert_eq!(names, ["rates.csv", "rates.svg", "rates.pdf", "rates.png"]);
     let first: Vec<Vec<u8>> = paths.iter().map(|p| fs::read(p).unwrap()).collect();
     assert_eq!(
         fs::read_dir(folder.path()).unwrap().count(),
-        3,
+        4,
         "nothing unfinished is left"
     );
     call_rate().save(folder.path(), "rates").unwrap();
@@ -370,7 +341,16 @@ fn what_is_missing_is_said() {
         )
         .contains("real margins is empty")
     );
-    assert!(message(RciChart { bars: vec![] }.draw(&style)).contains("list of routers is empty"));
+    assert!(
+        message(
+            RciChart {
+                bars: vec![],
+                note: None,
+            }
+            .draw(&style)
+        )
+        .contains("list of routers is empty")
+    );
     let mut chart = cost_quality();
     chart.curves[0].points.clear();
     assert!(message(chart.draw(&style)).contains("\"EquiRouter\" is empty"));
@@ -473,6 +453,7 @@ fn odd_but_honest_numbers_are_drawn() {
         real: vec![0.0; 9],
         predicted: vec![],
         threshold: 0.05,
+        note: None,
     };
     let tiny = CostQualityChart {
         models: vec![LabelledPoint {
