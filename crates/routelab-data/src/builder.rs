@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 
 use crate::assumption::{CostAssumption, Pool};
 use crate::error::{DataError, Place};
@@ -64,6 +66,9 @@ enum Repeats {
     Best(usize),
 }
 
+/// Seed of `sample`: the same queries in every run.
+const SAMPLE_SEED: u64 = 0;
+
 enum CostSource<'a> {
     Recorded(CostUnit),
     Assumed(&'a CostAssumption),
@@ -73,13 +78,14 @@ impl<'a> TableBuilder<'a> {
     /// A table of files that are announced with [`Self::start_file`]. `cost_unit` is the unit of recorded costs, `None` where
     /// the format has none and [`DataSpec::cost`] must say what a call costs.
     pub(crate) fn new(spec: &'a DataSpec, cost_unit: Option<CostUnit>) -> Result<Self, DataError> {
-        if spec.limit == Some(0) {
-            let remedy = "give a number of at least 1, or leave it out".to_owned();
-            return Err(DataError::Spec {
-                key: "limit",
-                problem: "0 queries make no table".to_owned(),
-                remedy,
-            });
+        for (key, count) in [("limit", spec.limit), ("sample", spec.sample)] {
+            if count == Some(0) {
+                return Err(DataError::Spec {
+                    key,
+                    problem: "0 queries make no table".to_owned(),
+                    remedy: "give a number of at least 1, or leave it out".to_owned(),
+                });
+            }
         }
         let cost_source = cost_source(&spec.path, cost_unit, spec.cost.as_ref())?;
         Ok(Self {
@@ -397,10 +403,20 @@ impl<'a> TableBuilder<'a> {
         let missing_cells = self.find_missing()?;
         let columns = self.model_order()?;
         let limit = self.spec.limit.unwrap_or(usize::MAX);
-        let keep: Vec<usize> = (0..self.ids.len())
+        let mut keep: Vec<usize> = (0..self.ids.len())
             .filter(|&row| self.is_wanted(row) && !self.incomplete[row])
             .take(limit)
             .collect();
+        if let Some(count) = self.spec.sample.filter(|&count| count < keep.len()) {
+            let mut rng = ChaCha8Rng::seed_from_u64(SAMPLE_SEED);
+            let mut chosen = rand::seq::index::sample(&mut rng, keep.len(), count).into_vec();
+            chosen.sort_unstable();
+            self.notes.push(format!(
+                "a random sample of {count} of {} queries",
+                keep.len()
+            ));
+            keep = pick(keep, &chosen);
+        }
         let dropped_queries = self.count_incomplete();
         if keep.is_empty() {
             return Err(DataError::NothingLeft {

@@ -77,6 +77,9 @@ pub struct DataSpec {
     /// Keep only the first `limit` queries (after dropping incomplete ones), at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+    /// Keep a random sample of so many queries (of those within `limit`), in their order and always the same ones; at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<usize>,
     /// Costs for a data set that recorded none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostAssumption>,
@@ -100,6 +103,7 @@ impl DataSpec {
             models: None,
             exclude_models: Vec::new(),
             limit: None,
+            sample: None,
             cost: None,
             schema: None,
         }

@@ -327,6 +327,16 @@ fn a_dropped_id_must_be_unique_too() {
 }
 
 #[test]
+fn sample_of_zero() {
+    let file = routerbench("a,p,t,1,1,0,0\n");
+    let spec = DataSpec {
+        sample: Some(0),
+        ..file.spec("routerbench")
+    };
+    fails(&spec, &["[data] sample: 0 queries make no table"]);
+}
+
+#[test]
 fn limit_of_zero() {
     let file = routerbench("a,p,t,1,1,0,0\n");
     let spec = DataSpec {

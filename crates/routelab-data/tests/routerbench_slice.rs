@@ -154,6 +154,50 @@ fn prompts_are_the_text_that_the_models_saw() {
 }
 
 #[test]
+fn a_sample_is_a_part_of_the_table_and_always_the_same() {
+    let spec = DataSpec {
+        missing: Missing::DropQuery,
+        ..DataSpec::new("routerbench", slice())
+    };
+    let whole = load(&spec).unwrap().table;
+    let spec = DataSpec {
+        sample: Some(200),
+        ..spec
+    };
+    let loaded = load(&spec).unwrap();
+    let sample = &loaded.table;
+    assert_eq!(sample.len(), 200);
+    assert_eq!(
+        loaded.report.dropped_queries, 14,
+        "a sample drops nothing by itself"
+    );
+    let mut row = 0;
+    for (id, prompt) in sample.ids().iter().zip(sample.prompts()) {
+        row += whole.ids()[row..]
+            .iter()
+            .position(|other| other == id)
+            .expect("in the order of the table");
+        assert_eq!(prompt, &whole.prompts()[row]);
+    }
+    assert!(
+        row > whole.len() / 2,
+        "from the whole table, not from its beginning"
+    );
+    assert_eq!(
+        sample.content_hash(),
+        load(&spec).unwrap().table.content_hash()
+    );
+    let larger = DataSpec {
+        sample: Some(10_000),
+        ..spec
+    };
+    assert_eq!(
+        load(&larger).unwrap().table.content_hash(),
+        whole.content_hash()
+    );
+}
+
+#[test]
 fn models_can_be_chosen_and_left_out() {
     let models = ["gpt-4-1106-preview", "mistralai/mistral-7b-chat"].map(str::to_owned);
     let spec = DataSpec {

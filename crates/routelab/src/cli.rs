@@ -253,9 +253,14 @@ pub enum DataCommand {
         folder: PathBuf,
     },
     /// Quality and cost of every model, the oracle, ties, and how often each model is the only best one.
+    ///
+    /// Also draws the pool: quality against cost of every model, and how often each is the best.
     Inspect {
         /// A folder with a `dataset.toml`, or such a file.
         dataset: PathBuf,
+        /// Where the picture goes: OUT/NAME/pool.svg, .pdf, .png and .csv.
+        #[arg(long, default_value = "runs/data")]
+        out: PathBuf,
     },
     /// Write a data set as one Parquet file, which reads back to the same table (format `routelab`).
     Convert {

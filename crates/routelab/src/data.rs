@@ -2,18 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use routelab_data::{DataSpec, Modality, RoutingTable, formats, summary, write_parquet};
+use routelab_data::{
+    DataSpec, Modality, RoutingTable, TableSummary, formats, summary, write_parquet,
+};
+use routelab_plot::{PoolChart, PoolModel};
 use serde_json::json;
 
 use crate::cli::{DataArgs, DataCommand};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+use crate::run::short_names;
 
 /// Runs one of the commands.
 pub fn run(args: &DataArgs, output: &Output) -> Outcome {
     match &args.command {
         DataCommand::List { folder } => list(folder, output),
-        DataCommand::Inspect { dataset } => inspect(dataset, output),
+        DataCommand::Inspect { dataset, out } => inspect(dataset, out, output),
         DataCommand::Convert { dataset, out } => convert(dataset, out, output),
     }
 }
@@ -79,9 +83,10 @@ fn load(dataset: &Path, output: &Output) -> Outcome<RoutingTable> {
     Ok(loaded.table)
 }
 
-fn inspect(dataset: &Path, output: &Output) -> Outcome {
+fn inspect(dataset: &Path, out: &Path, output: &Output) -> Outcome {
     let table = load(dataset, output)?;
     let summary = summary(&table);
+    let pictures = draw_pool(&summary, &out.join(&summary.name))?;
     let unit = &summary.cost_unit;
     let mut models: Vec<_> = summary.models.iter().collect();
     models.sort_by(|a, b| b.mean_quality.total_cmp(&a.mean_quality));
@@ -134,9 +139,49 @@ fn inspect(dataset: &Path, output: &Output) -> Outcome {
             100.0 * small
         );
     }
+    let files: Vec<String> = pictures
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    text += &format!("\npicture of the pool: {}\n", files.join(", "));
     output.say(text);
-    output.result(&serde_json::to_value(&summary).map_err(Failure::failed)?);
+    let mut found = serde_json::to_value(&summary).map_err(Failure::failed)?;
+    found["pictures"] = json!(pictures);
+    output.result(&found);
     Ok(())
+}
+
+/// Draws quality and cost of the models, and how often each is the best.
+fn draw_pool(summary: &TableSummary, folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let names: Vec<String> = summary
+        .models
+        .iter()
+        .map(|model| model.name.clone())
+        .collect();
+    let share = |count: usize| count as f64 / summary.queries as f64;
+    let chart = PoolChart {
+        models: summary
+            .models
+            .iter()
+            .zip(short_names(&names))
+            .map(|(model, name)| PoolModel {
+                name,
+                cost: model.mean_cost,
+                quality: model.mean_quality,
+                best: share(model.best),
+                only_best: share(model.only_best),
+            })
+            .collect(),
+        oracle: Some((summary.oracle_cost, summary.oracle_quality)),
+        cost_unit: summary.cost_unit.label(),
+        note: summary
+            .cost_unit
+            .assumption
+            .as_ref()
+            .map(|assumption| format!("Costs are an assumption: {assumption}")),
+    };
+    std::fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
+    chart.save(folder, "pool").map_err(Failure::failed)
 }
 
 fn convert(dataset: &Path, out: &Path, output: &Output) -> Outcome {

@@ -10,6 +10,7 @@ use std::path::Path;
 use routelab_data::DataSpec;
 use routelab_data::split::SplitSpec;
 use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Ties};
+use routelab_plot::{PlotError, Style};
 use routelab_routers::registry::{self, ParsedRouter};
 use routelab_routers::{CostConfig, SearchSpace};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,8 @@ struct File {
     cost: CostConfig,
     reference: Option<String>,
     tune: Option<Tuning>,
+    #[serde(default)]
+    figures: Figures,
     #[serde(default, rename = "router")]
     routers: Vec<toml::Table>,
 }
@@ -125,6 +128,38 @@ impl Evaluation {
     }
 }
 
+/// For what figures are drawn.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Figures {
+    /// `single`, `page` or `double`: the width in print.
+    width: String,
+    /// Resolution of PNG files, in dots per inch.
+    dpi: u32,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        let Style { width, dpi } = Style::default();
+        Self {
+            width: width.name().to_owned(),
+            dpi,
+        }
+    }
+}
+
+impl Figures {
+    fn style(&self) -> Result<Style, String> {
+        let wrong = |error: PlotError| format!("[figures] {error}");
+        let style = Style {
+            width: self.width.parse().map_err(wrong)?,
+            dpi: self.dpi,
+        };
+        style.check().map_err(wrong)?;
+        Ok(style)
+    }
+}
+
 /// One router of an experiment.
 pub struct Entry {
     /// Its name in figures and tables.
@@ -184,6 +219,8 @@ pub struct Experiment {
     pub reference: Option<String>,
     /// How settings are searched, if they are.
     pub tuning: Option<Tuning>,
+    /// For what figures are drawn.
+    pub style: Style,
     /// The routers, in the order of the file.
     pub routers: Vec<Entry>,
     /// The experiment with every default written out, as it was meant: paths as in the file.
@@ -297,6 +334,7 @@ impl Experiment {
             cost: file.cost,
             reference,
             tuning: file.tune,
+            style: file.figures.style()?,
             routers,
             resolved: toml::Table::new(),
         };
@@ -345,6 +383,11 @@ impl Experiment {
         table.insert("embeddings".into(), embeddings.into());
         table.insert("split".into(), value(&self.split));
         table.insert("evaluation".into(), value(&self.evaluation));
+        let figures = Figures {
+            width: self.style.width.name().to_owned(),
+            dpi: self.style.dpi,
+        };
+        table.insert("figures".into(), value(&figures));
         table.insert("cost".into(), value(&self.cost));
         if let Some(tuning) = &self.tuning {
             table.insert("tune".into(), value(tuning));

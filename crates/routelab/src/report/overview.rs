@@ -12,6 +12,8 @@ pub struct OverviewPage {
     pub variants: Vec<(String, String)>,
     /// What a reader of the tables needs to know.
     pub notes: Vec<String>,
+    /// The figures, as SVG.
+    pub figures: Vec<String>,
     /// The tables.
     pub tables: Vec<OverviewTable>,
 }
@@ -43,6 +45,10 @@ pub fn html(page: &OverviewPage) -> String {
     html += "</ul>\n";
     for note in &page.notes {
         html += &format!("<p class=\"soft\">{}</p>\n", escape(note));
+    }
+    for svg in &page.figures {
+        let start = svg.find("<svg").unwrap_or(0);
+        html += &format!("<figure>{}</figure>\n", &svg[start..]);
     }
     let headings: String = page
         .variants

@@ -1,16 +1,19 @@
 //! From results to figures.
 
 use ndarray::Axis;
+use routelab_eval::Metric;
 use routelab_eval::bootstrap::seeds_interval;
 use routelab_plot::{
-    CallMixChart, CallRateChart, CostQualityChart, Curve, LabelledPoint, MarginChart, MarginSeries,
-    MixPanel, PlotError, RateSeries, RciBar, RciChart, Role,
+    Better, CallMixChart, CallRateChart, CostQualityChart, Curve, Drawing, ForestChart, ForestRow,
+    LabelledPoint, MarginChart, MarginSeries, MixPanel, PlotError, RateSeries, RciBar, RciChart,
+    Role, TuningChart, TuningSearch,
 };
 
 use super::inputs::Inputs;
 use super::results::{Results, RouterResult};
 use super::store::Store;
-use crate::experiment::Experiment;
+use super::tables;
+use crate::experiment::{Experiment, Tuning};
 use crate::failure::{Failure, Outcome};
 
 /// Writes every figure into `figures/`, as SVG, PDF, PNG and the CSV that it draws.
@@ -26,17 +29,104 @@ pub fn write(
     }
     let folder = store.folder().join("figures");
     std::fs::create_dir_all(&folder).map_err(|error| Failure::write(&folder, error))?;
-    let save = |saved: Result<Vec<std::path::PathBuf>, PlotError>| {
+    let style = &experiment.style;
+    let save = |drawing: Result<Drawing, PlotError>, stem: &str| {
+        let saved = drawing.and_then(|drawing| drawing.save(&folder, stem));
         saved.map(drop).map_err(Failure::failed)
     };
-    save(call_rates(results).save(&folder, "call_rate"))?;
-    save(cost_quality(experiment, inputs, results).save(&folder, "cost_quality"))?;
-    save(call_mix(results).save(&folder, "call_mix"))?;
-    save(margins(results).save(&folder, "margins"))?;
-    save(rci(results).save(&folder, "rci"))
+    save(call_rates(results).draw(style), "call_rate")?;
+    save(
+        cost_quality(experiment, inputs, results).draw(style),
+        "cost_quality",
+    )?;
+    save(call_mix(results).draw(style), "call_mix")?;
+    save(margins(results).draw(style), "margins")?;
+    save(rci(results).draw(style), "rci")?;
+    if let Some(chart) = differences(results, Metric::NaucShared)? {
+        save(chart.draw(style), "differences")?;
+    }
+    if let Some(tuning) = &experiment.tuning
+        && let Some(chart) = search(results, tuning)
+    {
+        save(chart.draw(style), "tuning")?;
+    }
+    Ok(())
 }
 
-fn role(results: &Results, router: &RouterResult) -> Role {
+/// A metric as figures name it.
+pub fn drawn_metric(metric: Metric) -> routelab_plot::Metric {
+    let column = tables::COLUMNS
+        .iter()
+        .find(|column| column.metric == metric.name());
+    let heading = column.map_or(metric.name(), |column| column.heading);
+    routelab_plot::Metric {
+        name: heading.trim_end_matches([' ', '↑', '↓']).to_owned(),
+        percent: metric == Metric::StrongestCallRate,
+        better: match metric.higher_is_better() {
+            true => Better::Higher,
+            false => Better::Lower,
+        },
+    }
+}
+
+/// Every other router against the reference.
+fn differences(results: &Results, metric: Metric) -> Outcome<Option<ForestChart>> {
+    let rows: Vec<ForestRow> = results
+        .comparisons()?
+        .into_iter()
+        .filter(|(_, other, _)| *other == metric)
+        .map(|(label, _, paired)| ForestRow {
+            name: label.to_owned(),
+            // Stored as reference minus router.
+            difference: -paired.difference.mean,
+            low: -paired.difference.high,
+            high: -paired.difference.low,
+            p: Some(paired.p),
+        })
+        .filter(|row| row.low.is_finite() && row.high.is_finite())
+        .collect();
+    Ok(match (&results.reference, rows.is_empty()) {
+        (Some(reference), false) => Some(ForestChart {
+            metric: drawn_metric(metric),
+            reference: reference.clone(),
+            rows,
+            note: Some(
+                "Paired bootstrap over queries, 95 % intervals; p is not corrected for the number of comparisons."
+                    .to_owned(),
+            ),
+        }),
+        _ => None,
+    })
+}
+
+/// The search for settings on the first seed.
+fn search(results: &Results, tuning: &Tuning) -> Option<TuningChart> {
+    let searches: Vec<TuningSearch> = results
+        .routers
+        .iter()
+        .filter_map(|router| {
+            let (_, trials) = router.searches.first()?;
+            Some(TuningSearch {
+                name: router.label.clone(),
+                trials: trials
+                    .iter()
+                    .map(|trial| trial.value.filter(|value| value.is_finite()))
+                    .collect(),
+            })
+        })
+        .collect();
+    (!searches.is_empty()).then(|| TuningChart {
+        metric: drawn_metric(tuning.metric()),
+        searches,
+        note: Some(
+            "Validation rows of the first seed; the first trial has the settings of the file."
+                .to_owned(),
+        ),
+    })
+}
+
+/// How a router is drawn.
+pub fn role(results: &Results, router: &RouterResult) -> Role {
     match router.kind.as_str() {
         "oracle" => Role::Oracle,
         "random" | "cheapest" | "strongest" | "best-single" => Role::Baseline,

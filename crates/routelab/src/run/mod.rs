@@ -23,6 +23,7 @@ use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 use crate::report;
 
+pub use figures::short_names;
 use results::Results;
 use store::Store;
 
