@@ -1,6 +1,6 @@
 //! Metrics against a parameter that is varied.
 
-use crate::axis::{Axis, Numbers, Scale, Tick};
+use crate::axis::{Axis, Numbers, Scale};
 use crate::canvas::Canvas;
 use crate::check::Check;
 use crate::drawing::saved;
@@ -10,8 +10,8 @@ use crate::panels::Panels;
 use crate::series::{Lines, Series};
 use crate::sheet::{self, Notes};
 use crate::style::{ColumnWidth, Look, QUIET, pt, size};
+use crate::sweep_ticks::Ticks;
 use crate::table::{Table, number};
-use crate::text::{self, Weight};
 use crate::{Drawing, Estimate, Metric, PlotError, Role, Style};
 
 /// One or several metrics against a parameter, a line per router: noise, a weight of a loss, the size of the pool, a
@@ -64,7 +64,7 @@ pub struct SweepPanel {
 saved!(SweepChart);
 
 impl Positions {
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Positions::Linear(values) | Positions::Log(values) => values.len(),
             Positions::Categories(names) => names.len(),
@@ -72,14 +72,14 @@ impl Positions {
     }
 
     /// Where a position stands on the axis.
-    fn at(&self, index: usize) -> f64 {
+    pub(crate) fn at(&self, index: usize) -> f64 {
         match self {
             Positions::Linear(values) | Positions::Log(values) => values[index],
             Positions::Categories(_) => index as f64,
         }
     }
 
-    fn name(&self, index: usize) -> String {
+    pub(crate) fn name(&self, index: usize) -> String {
         match self {
             Positions::Linear(values) | Positions::Log(values) => number(values[index]),
             Positions::Categories(names) => names[index].clone(),
@@ -134,7 +134,12 @@ impl SweepChart {
         );
         let columns = columns(self.panels.len(), style.width);
         let panels = Panels::new(self.panels.len(), columns, sides, margin + pt(12.0), height);
-        let ticks = Ticks::new(self, &x, panels.area(0).width(), margin / 2 + pt(6.0));
+        let ticks = Ticks::new(
+            &self.positions,
+            &x,
+            panels.area(0).width(),
+            margin / 2 + pt(6.0),
+        );
 
         let whole = panels.whole();
         let legend = Legend::below(lines.entries, None, style.width);
@@ -345,82 +350,5 @@ fn columns(panels: usize, width: ColumnWidth) -> usize {
         (ColumnWidth::Single, _) => 1,
         (_, 2 | 4) => 2,
         (ColumnWidth::Page | ColumnWidth::Double, _) => panels.clamp(1, 3),
-    }
-}
-
-/// The ticks of the horizontal axis: at the positions if their labels fit, else where the axis would have them.
-struct Ticks {
-    own: Option<Vec<Tick>>,
-    /// Labels read from bottom to top.
-    upright: bool,
-    /// Height that they need beyond a line of text.
-    extra: i32,
-}
-
-const LONGEST_LABEL: i32 = pt(70.0);
-
-impl Ticks {
-    fn new(chart: &SweepChart, x: &Axis, length: i32, overhang: i32) -> Ticks {
-        let own: Vec<Tick> = (0..chart.positions.len())
-            .map(|k| Tick {
-                value: chart.positions.at(k),
-                label: Some(chart.positions.name(k)),
-            })
-            .collect();
-        let fits = x.fits(&own, length, overhang);
-        match chart.positions {
-            _ if fits => Ticks {
-                own: Some(own),
-                upright: false,
-                extra: 0,
-            },
-            Positions::Linear(_) | Positions::Log(_) => Ticks {
-                own: None,
-                upright: false,
-                extra: 0,
-            },
-            Positions::Categories(_) => {
-                let fitted =
-                    |label: String| text::fit(&label, size::TICK, Weight::Regular, LONGEST_LABEL);
-                let own: Vec<Tick> = own
-                    .into_iter()
-                    .map(|tick| Tick {
-                        label: tick.label.map(fitted),
-                        ..tick
-                    })
-                    .collect();
-                let width = |tick: &Tick| {
-                    text::width(
-                        tick.label.as_deref().unwrap_or(""),
-                        size::TICK,
-                        Weight::Regular,
-                    )
-                };
-                let longest = own.iter().map(width).max().unwrap_or(0);
-                Ticks {
-                    own: Some(own),
-                    upright: true,
-                    extra: (longest - size::TICK).max(0),
-                }
-            }
-        }
-    }
-
-    fn frame(&self, frame: Frame) -> Frame {
-        match &self.own {
-            Some(ticks) => frame.with_x_ticks(ticks.clone()),
-            None => frame,
-        }
-    }
-
-    fn write(&self, canvas: &Canvas, frame: &Frame) -> Result<(), PlotError> {
-        for tick in self.own.iter().flatten() {
-            let Some(label) = &tick.label else { continue };
-            let half = text::width(label, size::TICK, Weight::Regular) / 2;
-            let x = frame.at(tick.value, 0.0).0;
-            let top = frame.area.bottom + size::TICK_LENGTH + pt(3.0);
-            canvas.upright_text(label, (x, top + half), size::TICK)?;
-        }
-        Ok(())
     }
 }
