@@ -83,7 +83,7 @@ impl PoolChart {
         let top = size::PAD + pt(3.0);
         let beside = style.width != ColumnWidth::Single;
         let (scatter_right, bars_left) = if beside {
-            (width * 56 / 100, width * 56 / 100 + pt(20.0))
+            (width / 2, width / 2 + pt(18.0))
         } else {
             (width - size::PAD - pt(8.0), size::PAD)
         };
@@ -93,7 +93,7 @@ impl PoolChart {
                 names,
                 (bars_left, width - size::PAD - VALUE_ROOM),
                 top,
-                0.45,
+                0.58,
             )
         };
         let mut names: Vec<String> = models.iter().map(|m| m.name.clone()).collect();
