@@ -1,9 +1,10 @@
 //! Gathers queries and values from the rows of a file into a sound table.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
+use ndarray::Array2;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -430,7 +431,7 @@ impl<'a> TableBuilder<'a> {
             .collect();
         let prompts = pick(self.prompts, &keep);
         let images = pick(self.images, &keep);
-        let (cost, cost_unit) = match self.cost_source {
+        let (mut cost, mut cost_unit) = match self.cost_source {
             CostSource::Recorded(unit) => (self.cost.into_array(&keep, &columns), unit),
             CostSource::Assumed(assumption) => {
                 let has_image = |row: usize| images.get(row).is_some_and(Option::is_some);
@@ -453,6 +454,7 @@ impl<'a> TableBuilder<'a> {
                 (assumed.cost, assumed.unit)
             }
         };
+        scale(&mut cost, &mut cost_unit, &models, &self.spec.scale_cost)?;
         if let Repeats::Best(count @ 1..) = self.repeats {
             self.notes.push(format!(
                 "{count} rows repeated a query and model; the best of them counts"
@@ -633,6 +635,45 @@ fn cost_source<'a>(
 }
 
 /// The entries at `keep`, which ascends.
+/// Multiplies the costs of some models, and says so in the unit.
+fn scale(
+    cost: &mut Array2<f64>,
+    unit: &mut CostUnit,
+    models: &[String],
+    factors: &BTreeMap<String, f64>,
+) -> Result<(), DataError> {
+    let wrong = |problem: String, remedy: String| DataError::Spec {
+        key: "scale_cost",
+        problem,
+        remedy,
+    };
+    for (name, &factor) in factors {
+        let Some(column) = models.iter().position(|model| model == name) else {
+            return Err(wrong(
+                format!("no model {name:?}"),
+                format!("name one of {}", models.join(", ")),
+            ));
+        };
+        if !(factor > 0.0 && factor.is_finite()) {
+            return Err(wrong(
+                format!("the factor of {name:?} is {factor}"),
+                "give a number above 0".to_owned(),
+            ));
+        }
+        // What is not changed stays what it was.
+        if factor == 1.0 {
+            continue;
+        }
+        cost.column_mut(column).mapv_inplace(|cost| cost * factor);
+        let scaled = format!("the cost of {name} times {factor}");
+        unit.assumption = Some(match unit.assumption.take() {
+            Some(assumption) => format!("{assumption}; {scaled}"),
+            None => scaled,
+        });
+    }
+    Ok(())
+}
+
 fn pick<T>(values: impl IntoIterator<Item = T>, keep: &[usize]) -> Vec<T> {
     let mut keep = keep.iter().copied().peekable();
     values

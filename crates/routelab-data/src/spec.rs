@@ -1,5 +1,6 @@
 //! The `[data]` table of an experiment file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,9 @@ pub struct DataSpec {
     /// Costs for a data set that recorded none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<CostAssumption>,
+    /// Factors on the costs of some models, above 0: what if a model had another price? Such costs count as an assumption.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scale_cost: BTreeMap<String, f64>,
     /// The columns of a file of the format `tabular`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<TabularSchema>,
@@ -105,6 +109,7 @@ impl DataSpec {
             limit: None,
             sample: None,
             cost: None,
+            scale_cost: BTreeMap::new(),
             schema: None,
         }
     }

@@ -198,6 +198,42 @@ fn a_sample_is_a_part_of_the_table_and_always_the_same() {
 }
 
 #[test]
+fn costs_can_be_scaled_and_count_as_assumed_then() {
+    let spec = DataSpec {
+        missing: Missing::DropQuery,
+        ..DataSpec::new("routerbench", slice())
+    };
+    let plain = load(&spec).unwrap().table;
+    let model = "gpt-4-1106-preview";
+    let column = plain
+        .models()
+        .iter()
+        .position(|name| name == model)
+        .unwrap();
+    let scaled = |factor: f64| {
+        let spec = DataSpec {
+            scale_cost: [(model.to_owned(), factor)].into(),
+            ..spec.clone()
+        };
+        load(&spec).map(|loaded| loaded.table)
+    };
+    let half = scaled(0.5).unwrap();
+    assert!(
+        half.cost_unit()
+            .assumption
+            .as_ref()
+            .unwrap()
+            .contains("gpt-4-1106-preview times 0.5")
+    );
+    for (one, other) in plain.cost().indexed_iter().zip(half.cost()) {
+        let ((_, at), one) = one;
+        assert_eq!(*other, if at == column { one * 0.5 } else { *one });
+    }
+    assert_eq!(scaled(1.0).unwrap().content_hash(), plain.content_hash());
+    assert!(scaled(0.0).unwrap_err().to_string().contains("above 0"));
+}
+
+#[test]
 fn models_can_be_chosen_and_left_out() {
     let models = ["gpt-4-1106-preview", "mistralai/mistral-7b-chat"].map(str::to_owned);
     let spec = DataSpec {

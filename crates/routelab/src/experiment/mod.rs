@@ -174,8 +174,11 @@ pub struct Entry {
 
 /// How a row of the results comes about.
 pub enum Plan {
-    /// The truth itself.
-    Oracle,
+    /// The truth itself, with normal noise of this standard deviation on the qualities.
+    Oracle {
+        /// 0 or more.
+        noise: f64,
+    },
     /// A router that is fitted.
     Fitted {
         /// Its kind.
@@ -189,7 +192,7 @@ impl Plan {
     /// The name in an experiment file.
     pub fn kind(&self) -> &str {
         match self {
-            Plan::Oracle => "oracle",
+            Plan::Oracle { .. } => "oracle",
             Plan::Fitted { kind, .. } => kind,
         }
     }
@@ -363,8 +366,11 @@ impl Experiment {
             let mut table = toml::Table::new();
             table.insert("kind".into(), entry.plan.kind().into());
             table.insert("label".into(), entry.label.clone().into());
-            if let Plan::Fitted { parsed, .. } = &entry.plan {
-                table.extend(parsed.settings.clone());
+            match &entry.plan {
+                Plan::Oracle { noise } => {
+                    table.insert("noise".into(), (*noise).into());
+                }
+                Plan::Fitted { parsed, .. } => table.extend(parsed.settings.clone()),
             }
             if self.tuning.is_some() && !entry.space.is_empty() {
                 table.insert("tune".into(), value(&entry.space));
@@ -467,10 +473,19 @@ fn read_router(mut table: toml::Table) -> Result<Entry, String> {
         .transpose()
         .map_err(|error: toml::de::Error| format!("`tune`: {}", error.message()))?;
     let plan = if kind == "oracle" {
+        let noise = table.remove("noise").unwrap_or(0.0.into());
+        let number = noise.as_float().or(noise.as_integer().map(|n| n as f64));
+        let Some(noise) = number.filter(|noise| *noise >= 0.0 && noise.is_finite()) else {
+            return Err(format!(
+                "router `oracle`: `noise` must be a number of at least 0, not {noise}"
+            ));
+        };
         if let Some(key) = table.keys().next() {
-            return Err(format!("router `oracle` has no setting `{key}`"));
+            return Err(format!(
+                "router `oracle` has no setting `{key}`, only `noise`"
+            ));
         }
-        Plan::Oracle
+        Plan::Oracle { noise }
     } else {
         let parsed = registry::parse(&kind, table).map_err(|error| error.to_string())?;
         Plan::Fitted {
@@ -479,7 +494,7 @@ fn read_router(mut table: toml::Table) -> Result<Entry, String> {
         }
     };
     let space = match (&plan, given) {
-        (Plan::Oracle, _) => SearchSpace::new(),
+        (Plan::Oracle { .. }, _) => SearchSpace::new(),
         (Plan::Fitted { parsed, .. }, None) => parsed.router.search_space(),
         (Plan::Fitted { parsed, .. }, Some(space)) => {
             for (name, values) in &space {

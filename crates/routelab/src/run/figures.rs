@@ -128,6 +128,8 @@ fn search(results: &Results, tuning: &Tuning) -> Option<TuningChart> {
 /// How a router is drawn.
 pub fn role(results: &Results, router: &RouterResult) -> Role {
     match router.kind.as_str() {
+        // A noisy oracle is one of the things that are compared.
+        "oracle" if router.noise > 0.0 => Role::Router,
         "oracle" => Role::Oracle,
         "random" | "cheapest" | "strongest" | "best-single" => Role::Baseline,
         _ if Some(&router.label) == results.reference.as_ref() => Role::Highlight,

@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use indicatif::ProgressBar;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Normal};
 use routelab_data::RoutingTable;
 use routelab_eval::{Decision, Truth, oracle};
 use routelab_heads::Backend;
@@ -208,11 +211,19 @@ impl<'a> SeedFit<'a> {
         }
         let start = Instant::now();
         let (unit, fitted) = match &entry.plan {
-            Plan::Oracle => {
+            Plan::Oracle { noise } => {
                 let truth =
                     Truth::new(self.test.quality(), self.test.cost()).map_err(Failure::failed)?;
+                let mut scores = oracle(&truth);
+                if *noise > 0.0 {
+                    let normal = Normal::new(0.0, *noise).map_err(Failure::failed)?;
+                    let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+                    scores
+                        .quality
+                        .mapv_inplace(|quality| quality + normal.sample(&mut rng));
+                }
                 let outcome = UnitOutcome::Predicted {
-                    scores: oracle(&truth),
+                    scores,
                     decision: Decision::default(),
                 };
                 (

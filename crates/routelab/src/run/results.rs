@@ -11,7 +11,7 @@ use super::fitting::Units;
 use super::inputs::Inputs;
 use super::store::{Seconds, Store, UnitOutcome};
 use super::tuning::Trial;
-use crate::experiment::{Experiment, Grid};
+use crate::experiment::{Experiment, Grid, Plan};
 use crate::failure::{Failure, Outcome};
 
 /// Seed of the bootstrap: the same resamples for every router and every seed of the experiment.
@@ -43,6 +43,8 @@ pub struct RouterResult {
     pub label: String,
     /// Its kind.
     pub kind: String,
+    /// Noise on the qualities that it takes as predictions; 0 for all but a noisy oracle.
+    pub noise: f64,
     /// Seeds on which it worked.
     pub seeds: Vec<SeedResult>,
     /// Seeds on which it failed, and why.
@@ -247,6 +249,10 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outco
         .map(|entry| RouterResult {
             label: entry.label.clone(),
             kind: entry.plan.kind().to_owned(),
+            noise: match entry.plan {
+                Plan::Oracle { noise } => noise,
+                Plan::Fitted { .. } => 0.0,
+            },
             seeds: Vec::new(),
             failures: Vec::new(),
             searches: Vec::new(),
