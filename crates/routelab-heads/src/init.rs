@@ -51,6 +51,19 @@ impl<'a> Initializer<'a> {
         }
     }
 
+    /// A linear layer without biases.
+    pub(crate) fn linear_map(&mut self, input: usize, output: usize, init: Init) -> Linear {
+        Linear {
+            bias: None,
+            ..self.linear(input, output, init)
+        }
+    }
+
+    /// A vector of zeros.
+    pub(crate) fn zeros(&self, length: usize) -> Param<Tensor<1>> {
+        self.parameter(vec![0.0; length], [length])
+    }
+
     /// A matrix `[rows, columns]` of `N(0, deviation²)`.
     pub(crate) fn normal_matrix(
         &mut self,

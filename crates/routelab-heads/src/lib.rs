@@ -5,14 +5,21 @@
 //! initial network and the same batches on every backend.
 
 pub mod backend;
+mod batch;
 pub mod equirouter;
+mod fitted;
 mod init;
+mod loss;
 mod matrix;
+pub mod ranges;
+#[cfg(test)]
+mod reference;
 pub mod scalar;
 pub mod train;
 mod weights;
 
 pub use backend::{Backend, BackendError, BackendInfo};
+pub use fitted::{Architecture, Fitted};
 pub use train::{Fit, History, TrainConfig};
 pub use weights::WeightsError;
 
@@ -46,6 +53,12 @@ pub enum HeadError {
         /// The size that was found.
         found: String,
     },
+    /// Training data that say nothing about what the network is to learn.
+    #[error("nothing to learn from: {reason}")]
+    NoSignal {
+        /// What is missing.
+        reason: &'static str,
+    },
     /// Weights that cannot be written or read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -63,16 +76,35 @@ fn check_dimension(expected: usize, found: usize) -> Result<(), HeadError> {
     })
 }
 
-/// Applies `predict` to at most `rows` rows at a time, so that memory does not grow with the number of queries.
+/// Checks that there is a training query, and that the targets have one row for each and as many columns as each other.
+fn check_rows(x: ArrayView2<f32>, targets: &[ArrayView2<f32>]) -> Result<(), HeadError> {
+    let found: Vec<(usize, usize)> = targets.iter().map(|target| target.dim()).collect();
+    let alike = |&(rows, columns): &(usize, usize)| rows == x.nrows() && columns == found[0].1;
+    if x.nrows() > 0 && found.iter().all(alike) {
+        return Ok(());
+    }
+    Err(HeadError::Shape {
+        what: "training rows",
+        expected: format!(
+            "targets of {} queries, at least 1, for the same models",
+            x.nrows()
+        ),
+        found: format!("{found:?}"),
+    })
+}
+
+/// Applies `predict` to at most `rows` rows at a time, so that memory does not grow with the number of queries; the
+/// result has `columns` columns.
 fn in_chunks(
     x: ArrayView2<f32>,
     rows: usize,
+    columns: usize,
     predict: impl FnMut(ArrayView2<f32>) -> Array2<f32>,
 ) -> Array2<f32> {
     let parts: Vec<Array2<f32>> = x.axis_chunks_iter(Axis(0), rows).map(predict).collect();
     let parts: Vec<ArrayView2<f32>> = parts.iter().map(|part| part.view()).collect();
     match parts.is_empty() {
-        true => Array2::zeros((0, 0)),
+        true => Array2::zeros((0, columns)),
         false => concatenate(Axis(0), &parts).expect("every chunk has the same columns"),
     }
 }

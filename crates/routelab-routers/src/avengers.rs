@@ -6,6 +6,7 @@ use ndarray::{Array1, Array2};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
+use routelab_heads::ranges::at_least_one;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
@@ -52,20 +53,14 @@ impl Default for Avengers {
     }
 }
 
-fn check(settings: &[(&str, usize)]) -> Result<(), String> {
-    match settings.iter().find(|(_, value)| *value == 0) {
-        Some((name, _)) => Err(format!("`{name}` must be at least 1")),
-        None => Ok(()),
-    }
-}
-
 impl Router for AvengersPro {
     fn kind(&self) -> &'static str {
         "avengers-pro"
     }
 
     fn validate(&self) -> Result<(), String> {
-        check(&[("clusters", self.clusters), ("nearest", self.nearest)])
+        at_least_one("clusters", self.clusters)?;
+        at_least_one("nearest", self.nearest)
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -98,7 +93,7 @@ impl Router for Avengers {
     }
 
     fn validate(&self) -> Result<(), String> {
-        check(&[("clusters", self.clusters)])
+        at_least_one("clusters", self.clusters)
     }
 
     fn search_space(&self) -> SearchSpace {

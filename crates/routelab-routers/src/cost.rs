@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ndarray::{Array1, Array2, ArrayView2};
 use routelab_data::Embeddings;
 use routelab_heads::scalar::mlp::{FittedMlp, Init, MlpConfig};
-use routelab_heads::{Backend, TrainConfig};
+use routelab_heads::{Architecture, Backend, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{Archive, Context, RouterError, TrainingSet, column_scales, to_f32};

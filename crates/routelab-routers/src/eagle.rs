@@ -6,6 +6,7 @@ use ndarray::{Array1, Array2, ArrayView1};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
+use routelab_heads::ranges::{above_zero, at_least_one, share};
 use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
@@ -49,22 +50,9 @@ impl Router for Eagle {
     }
 
     fn validate(&self) -> Result<(), String> {
-        if !(self.k_factor > 0.0 && self.k_factor.is_finite()) {
-            return Err(format!(
-                "`k_factor` must be a number above 0, not {}",
-                self.k_factor
-            ));
-        }
-        if self.neighbours == 0 {
-            return Err("`neighbours` must be at least 1".into());
-        }
-        match (0.0..=1.0).contains(&self.global) {
-            true => Ok(()),
-            false => Err(format!(
-                "`global` must be a number from 0 to 1, not {}",
-                self.global
-            )),
-        }
+        above_zero("k_factor", self.k_factor)?;
+        at_least_one("neighbours", self.neighbours)?;
+        share("global", self.global)
     }
 
     fn search_space(&self) -> SearchSpace {

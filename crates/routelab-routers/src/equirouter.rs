@@ -1,21 +1,35 @@
 //! EquiRouter (Lai & Ye 2026, arXiv 2602.03478): learns the order of the models instead of each one's score.
 
-use std::sync::Arc;
-
-use routelab_data::Embeddings;
-use routelab_eval::Scores;
 use routelab_heads::equirouter::{
-    EquiRouterConfig, FittedEquiRouter, Normalisation, Objective, RankingLoss, TieOrder,
+    EquiRouterConfig, FittedEquiRouter, ListwiseKind, ListwiseLoss, Normalisation, Objective,
+    Ranking, RankingLoss, TieOrder,
 };
-use routelab_heads::{Backend, History, TrainConfig};
+use routelab_heads::ranges::{above_zero, not_negative};
+use routelab_heads::{Backend, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::cost::CostNetwork;
+use crate::neural::{self, FittedNeural, PredictedCost};
 use crate::space::space;
 use crate::{
     Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
-    to_f64,
 };
+
+/// What EquiRouter's network learns, beside the squared error of every score by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectiveKind {
+    /// The order of every pair of models (the paper).
+    #[default]
+    Pairwise,
+    /// Nothing: the squared error alone, as scalar routers learn.
+    Pointwise,
+    /// The distribution of the first place (ListNet).
+    ListNet,
+    /// The order of pairs, weighed by what it means to NDCG (LambdaRank).
+    LambdaRank,
+    /// The expected regret of the softmax policy.
+    Regret,
+}
 
 /// The network of the paper with the defaults of the authors' toolbox; costs come from the shared cost network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,12 +47,18 @@ pub struct EquiRouter {
     pub film: bool,
     /// Whether the head sees the product and the distance of query and model.
     pub interaction: bool,
-    /// Weight of the ranking loss beside the mean squared error, 0 or more.
+    /// What is learned: `pairwise` (the paper), `pointwise`, `listnet`, `lambdarank` or `regret`.
+    pub objective: ObjectiveKind,
+    /// Weight of the mean squared error, 0 or more.
+    pub error_weight: f64,
+    /// Weight of the objective beside it, 0 or more; `pointwise` has none.
     pub rank_weight: f64,
     /// The order of models of equal quality: `cost` (the paper) or `none` (the authors' code).
     pub tie_order: TieOrder,
-    /// How pairs are averaged: `per-pair` (the authors' code) or `per-query`.
+    /// How pairs are averaged: `per-pair` (the authors' code) or `per-query`; for `pairwise`.
     pub normalisation: Normalisation,
+    /// The scale on which scores are compared, in units of quality, above 0; for `listnet`, `lambdarank` and `regret`.
+    pub temperature: f64,
     /// Passes over the training queries, at least 1.
     pub epochs: usize,
     /// Queries of one gradient step, at least 1.
@@ -57,9 +77,12 @@ impl Default for EquiRouter {
             head_hidden: network.head_hidden,
             film: network.film,
             interaction: network.interaction,
+            objective: ObjectiveKind::default(),
+            error_weight: 1.0,
             rank_weight: 50.0,
             tie_order: TieOrder::default(),
             normalisation: Normalisation::default(),
+            temperature: 0.1,
             epochs: 5,
             batch_size: 128,
             learning_rate: 1e-4,
@@ -76,6 +99,32 @@ impl EquiRouter {
             head_hidden: self.head_hidden.clone(),
             film: self.film,
             interaction: self.interaction,
+        }
+    }
+
+    fn objective(&self) -> Objective {
+        let listwise = |kind| {
+            Ranking::Listwise(ListwiseLoss {
+                kind,
+                tie_order: self.tie_order,
+                temperature: self.temperature,
+            })
+        };
+        let pairwise = Ranking::Pairwise(RankingLoss {
+            tie_order: self.tie_order,
+            normalisation: self.normalisation,
+        });
+        let (rank_weight, ranking) = match self.objective {
+            ObjectiveKind::Pairwise => (self.rank_weight, pairwise),
+            ObjectiveKind::Pointwise => (0.0, pairwise),
+            ObjectiveKind::ListNet => (self.rank_weight, listwise(ListwiseKind::ListNet)),
+            ObjectiveKind::LambdaRank => (self.rank_weight, listwise(ListwiseKind::LambdaRank)),
+            ObjectiveKind::Regret => (self.rank_weight, listwise(ListwiseKind::Regret)),
+        };
+        Objective {
+            error_weight: self.error_weight,
+            rank_weight,
+            ranking,
         }
     }
 
@@ -96,25 +145,36 @@ impl Router for EquiRouter {
     fn validate(&self) -> Result<(), String> {
         self.network().validate()?;
         self.training().validate()?;
-        match self.rank_weight >= 0.0 && self.rank_weight.is_finite() {
+        not_negative("rank_weight", self.rank_weight)?;
+        not_negative("error_weight", self.error_weight)?;
+        above_zero("temperature", self.temperature)?;
+        let objective = self.objective();
+        match objective.error_weight + objective.rank_weight > 0.0 {
             true => Ok(()),
-            false => Err(format!(
-                "`rank_weight` must be a number of at least 0, not {}",
-                self.rank_weight
-            )),
+            false => Err(
+                "`error_weight` and `rank_weight` must not both be 0, nor `error_weight` with the objective `pointwise`"
+                    .into(),
+            ),
         }
     }
 
+    /// The settings that matter to the chosen objective.
     fn search_space(&self) -> SearchSpace {
-        space([
-            ("tie_order", Values::words(["cost", "none"])),
-            (
-                "rank_weight",
-                Values::numbers([0.0, 1.0, 5.0, 10.0, 50.0, 100.0]),
-            ),
+        let mut space = space([
             ("epochs", Values::integers([10, 20, 40, 60])),
             ("learning_rate", Values::log(3e-5, 1e-3)),
-        ])
+        ]);
+        if self.objective == ObjectiveKind::Pointwise {
+            return space;
+        }
+        let weights = [0.0, 1.0, 5.0, 10.0, 50.0, 100.0].into_iter();
+        let weights = weights.filter(|&weight| weight + self.error_weight > 0.0);
+        space.insert("rank_weight".into(), Values::numbers(weights));
+        space.insert("tie_order".into(), Values::words(["cost", "none"]));
+        if self.objective != ObjectiveKind::Pairwise {
+            space.insert("temperature".into(), Values::log(0.02, 1.0));
+        }
+        space
     }
 
     fn fit(
@@ -122,57 +182,17 @@ impl Router for EquiRouter {
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let objective = Objective {
-            rank_weight: self.rank_weight,
-            ranking: RankingLoss {
-                tie_order: self.tie_order,
-                normalisation: self.normalisation,
-            },
-        };
-        let cost = context.cost.get(train, context)?;
-        let network = FittedEquiRouter::fit(
+        let cost = PredictedCost::Network(context.cost.get(train, context)?);
+        let quality = FittedEquiRouter::fit(
             train.x(),
             to_f32(train.quality()).view(),
             to_f32(train.cost()).view(),
             &self.network(),
-            &objective,
+            &self.objective(),
             &self.training(),
             &context.fit(),
         )?;
-        Ok(Box::new(Fitted {
-            config: self.network(),
-            dimension: train.x().ncols(),
-            models: train.models(),
-            network,
-            cost,
-        }))
-    }
-}
-
-struct Fitted {
-    config: EquiRouterConfig,
-    dimension: usize,
-    models: usize,
-    network: FittedEquiRouter,
-    cost: Arc<CostNetwork>,
-}
-
-impl FittedRouter for Fitted {
-    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
-        let quality = to_f64(self.network.predict(queries.values())?.view());
-        Ok(Scores::new(quality, self.cost.predict(queries)?)?)
-    }
-
-    fn history(&self) -> Option<&History> {
-        Some(self.network.history())
-    }
-
-    fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
-        archive.put("network", &self.config);
-        archive.put("dimension", &self.dimension);
-        archive.put("models", &self.models);
-        archive.put_bytes("network", self.network.to_bytes()?);
-        self.cost.save(archive)
+        Ok(Box::new(FittedNeural { quality, cost }))
     }
 }
 
@@ -180,23 +200,5 @@ pub(crate) fn load(
     archive: &Archive,
     backend: &Backend,
 ) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let config: EquiRouterConfig = archive.get("network")?;
-    config
-        .validate()
-        .map_err(|reason| archive.broken("network", &reason))?;
-    let (dimension, models) = (archive.size("dimension")?, archive.size("models")?);
-    let network = FittedEquiRouter::from_bytes(
-        archive.bytes("network")?,
-        &config,
-        dimension,
-        models,
-        backend,
-    )?;
-    Ok(Box::new(Fitted {
-        config,
-        dimension,
-        models,
-        network,
-        cost: Arc::new(CostNetwork::load(archive, backend)?),
-    }))
+    neural::load::<EquiRouterConfig>(archive, backend)
 }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
+use routelab_heads::ranges::{at_least_one, not_negative};
 use serde::{Deserialize, Serialize};
 
 use crate::space::space;
@@ -59,11 +60,8 @@ impl Router for Gbt {
     }
 
     fn validate(&self) -> Result<(), String> {
-        for (name, value) in [("trees", self.trees), ("min_leaf", self.min_leaf)] {
-            if value == 0 {
-                return Err(format!("`{name}` must be at least 1"));
-            }
-        }
+        at_least_one("trees", self.trees)?;
+        at_least_one("min_leaf", self.min_leaf)?;
         for (name, value) in [
             ("learning_rate", self.learning_rate),
             ("dimensions", self.dimensions),
@@ -80,13 +78,7 @@ impl Router for Gbt {
         if !(2..=256).contains(&self.bins) {
             return Err(format!("`bins` must be from 2 to 256, not {}", self.bins));
         }
-        if !(self.l2 >= 0.0 && self.l2.is_finite()) {
-            return Err(format!(
-                "`l2` must be a number of at least 0, not {}",
-                self.l2
-            ));
-        }
-        Ok(())
+        not_negative("l2", self.l2)
     }
 
     fn search_space(&self) -> SearchSpace {

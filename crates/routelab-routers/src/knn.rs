@@ -4,6 +4,7 @@ use ndarray::{Array1, Array2};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
+use routelab_heads::ranges::{above_zero, at_least_one};
 use serde::{Deserialize, Serialize};
 
 use crate::nearest::{Points, nearest};
@@ -39,16 +40,8 @@ impl Router for Knn {
     }
 
     fn validate(&self) -> Result<(), String> {
-        if self.k == 0 {
-            return Err("`k` must be at least 1".into());
-        }
-        if !(self.epsilon > 0.0 && self.epsilon.is_finite()) {
-            return Err(format!(
-                "`epsilon` must be a number above 0, not {}",
-                self.epsilon
-            ));
-        }
-        Ok(())
+        at_least_one("k", self.k)?;
+        above_zero("epsilon", self.epsilon)
     }
 
     fn search_space(&self) -> SearchSpace {

@@ -5,6 +5,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
+use routelab_heads::ranges::above_zero;
 use serde::{Deserialize, Serialize};
 
 use crate::space::space;
@@ -34,13 +35,7 @@ impl Router for Linear {
     }
 
     fn validate(&self) -> Result<(), String> {
-        match self.alpha > 0.0 && self.alpha.is_finite() {
-            true => Ok(()),
-            false => Err(format!(
-                "`alpha` must be a number above 0, not {}",
-                self.alpha
-            )),
-        }
+        above_zero("alpha", self.alpha)
     }
 
     fn search_space(&self) -> SearchSpace {

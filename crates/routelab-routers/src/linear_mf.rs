@@ -2,6 +2,7 @@
 //! of the query.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, concatenate, s};
+use routelab_heads::ranges::at_least_one;
 use serde::{Deserialize, Serialize};
 
 use crate::linear::{FittedLinear, Linear, ridge, to_nalgebra};
@@ -37,9 +38,7 @@ impl Router for LinearMf {
     }
 
     fn validate(&self) -> Result<(), String> {
-        if self.rank == 0 {
-            return Err("`rank` must be at least 1".into());
-        }
+        at_least_one("rank", self.rank)?;
         Linear { alpha: self.alpha }.validate()
     }
 

@@ -2,6 +2,7 @@
 
 use routelab_data::Embeddings;
 use routelab_eval::{Decision, Scores};
+use routelab_heads::ranges::not_negative;
 use routelab_heads::{Backend, History};
 use serde::{Deserialize, Serialize};
 
@@ -50,13 +51,7 @@ impl Router for MarginRule {
 
     fn validate(&self) -> Result<(), String> {
         self.base()?;
-        match self.delta >= 0.0 && self.delta.is_finite() {
-            true => Ok(()),
-            false => Err(format!(
-                "`delta` must be a number of at least 0, not {}",
-                self.delta
-            )),
-        }
+        not_negative("delta", self.delta)
     }
 
     fn search_space(&self) -> SearchSpace {

@@ -3,7 +3,7 @@
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::scalar::mlp::{Init, MlpConfig};
-use routelab_heads::{Backend, History, TrainConfig};
+use routelab_heads::{Architecture, Backend, History, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::cost::ScaledMlp;

@@ -3,6 +3,7 @@
 use routelab_data::Embeddings;
 use routelab_eval::{Decision, Scores};
 use routelab_heads::Backend;
+use routelab_heads::ranges::share;
 use serde::{Deserialize, Serialize};
 
 use crate::knn::Knn;
@@ -60,13 +61,7 @@ impl Router for OmniRouter {
     fn validate(&self) -> Result<(), String> {
         self.knn().validate()?;
         self.linear().validate()?;
-        match (0.0..=1.0).contains(&self.retrieval) {
-            true => Ok(()),
-            false => Err(format!(
-                "`retrieval` must be a number from 0 to 1, not {}",
-                self.retrieval
-            )),
-        }
+        share("retrieval", self.retrieval)
     }
 
     fn search_space(&self) -> SearchSpace {

@@ -5,8 +5,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Archive, FittedRouter, Router, RouterError, avengers, carrot, eagle, equirouter, fixed, gbt,
-    knn, linear, linear_mf, margin, mlp, omnirouter, routellm_sw, svr, uniroute,
+    Archive, FittedRouter, Router, RouterError, avengers, carrot, eagle, embedllm, equirouter,
+    fixed, gbt, graphrouter, hybridllm, irt, knn, linear, linear_mf, margin, mlp, omnirouter,
+    regret, routellm_mf, routellm_sw, routerdc, svr, uniroute,
 };
 
 type Load = fn(&Archive, &Backend) -> Result<Box<dyn FittedRouter>, RouterError>;
@@ -31,7 +32,7 @@ pub struct ParsedRouter {
 }
 
 /// Every router but the oracle, which is not fitted: it is the truth itself.
-static ROUTERS: [RouterInfo; 20] = [
+static ROUTERS: [RouterInfo; 29] = [
     entry::<fixed::Random>(
         "random",
         "a random model of those within the budget",
@@ -114,6 +115,51 @@ static ROUTERS: [RouterInfo; 20] = [
         "margin-rule",
         "the cheapest model within δ of another router's best prediction",
         margin::load,
+    ),
+    entry::<embedllm::EmbedLlm>(
+        "embedllm",
+        "a product of a query and a model embedding",
+        embedllm::load,
+    ),
+    entry::<routellm_mf::RouteLlmMf>(
+        "routellm-mf",
+        "a factorisation of which model beats which on a query",
+        routellm_mf::load,
+    ),
+    entry::<routerdc::RouterDc>(
+        "routerdc",
+        "nearness of query and model after dual contrastive learning",
+        routerdc::load,
+    ),
+    entry::<hybridllm::HybridLlm>(
+        "hybridllm",
+        "the cheapest model that is likely as good as the best single one",
+        hybridllm::load,
+    ),
+    entry::<irt::Mirt>(
+        "mirt",
+        "item response theory: abilities, discrimination and difficulty",
+        irt::load_mirt,
+    ),
+    entry::<irt::Nirt>(
+        "nirt",
+        "item response theory with a network in place of the product",
+        irt::load_nirt,
+    ),
+    entry::<graphrouter::GraphRouter>(
+        "graphrouter",
+        "edges of a graph of queries and models",
+        graphrouter::load,
+    ),
+    entry::<regret::RmSoftmax>(
+        "rm-softmax",
+        "a policy of least expected regret, with the price of cost as an input",
+        regret::load,
+    ),
+    entry::<regret::RmInterval>(
+        "rm-interval",
+        "the same, interpolated between the ends of price intervals",
+        regret::load,
     ),
     entry::<equirouter::EquiRouter>(
         "equirouter",

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
+use routelab_heads::ranges::above_zero;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
@@ -45,13 +46,7 @@ impl Router for RouteLlmSw {
     }
 
     fn validate(&self) -> Result<(), String> {
-        match self.temperature > 0.0 && self.temperature.is_finite() {
-            true => Ok(()),
-            false => Err(format!(
-                "`temperature` must be a number above 0, not {}",
-                self.temperature
-            )),
-        }
+        above_zero("temperature", self.temperature)
     }
 
     fn search_space(&self) -> SearchSpace {

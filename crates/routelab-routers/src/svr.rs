@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
+use routelab_heads::ranges::{above_zero, not_negative};
 use serde::{Deserialize, Serialize};
 
 use crate::nearest::Points;
@@ -52,17 +53,9 @@ impl Router for Svr {
     }
 
     fn validate(&self) -> Result<(), String> {
-        for (name, value) in [("c", self.c), ("gamma", self.gamma)] {
-            if !(value > 0.0 && value.is_finite()) {
-                return Err(format!("`{name}` must be a number above 0, not {value}"));
-            }
-        }
-        if !(self.epsilon >= 0.0 && self.epsilon.is_finite()) {
-            return Err(format!(
-                "`epsilon` must be a number of at least 0, not {}",
-                self.epsilon
-            ));
-        }
+        above_zero("c", self.c)?;
+        above_zero("gamma", self.gamma)?;
+        not_negative("epsilon", self.epsilon)?;
         if !(self.tolerance >= 1e-9 && self.tolerance.is_finite()) {
             return Err(format!(
                 "`tolerance` must be a number of at least 1e-9, not {}",

@@ -6,6 +6,7 @@ use ndarray::{Array1, Array2};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
+use routelab_heads::ranges::{above_zero, at_least_one};
 use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
@@ -44,16 +45,8 @@ impl Router for UniRoute {
     }
 
     fn validate(&self) -> Result<(), String> {
-        if self.clusters == 0 {
-            return Err("`clusters` must be at least 1".into());
-        }
-        match self.temperature > 0.0 && self.temperature.is_finite() {
-            true => Ok(()),
-            false => Err(format!(
-                "`temperature` must be a number above 0, not {}",
-                self.temperature
-            )),
-        }
+        at_least_one("clusters", self.clusters)?;
+        above_zero("temperature", self.temperature)
     }
 
     fn search_space(&self) -> SearchSpace {

@@ -5,9 +5,13 @@ use std::path::PathBuf;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use ndarray::Array2;
 use serde::Deserialize;
 
 use super::*;
+use crate::Backend;
+use crate::loss::mean_squared_error;
+use crate::reference::{assert_close, cpu_backends, tensor};
 
 /// The golden files that parse as `T`; a file of this kind is tested by being there.
 ///
@@ -180,33 +184,8 @@ impl ModuleVisitor for GradientCheck<'_> {
     }
 }
 
-fn matrix(rows: &[Vec<f32>], device: &Device) -> Tensor<2> {
-    let shape = [rows.len(), rows[0].len()];
-    Tensor::from_data(TensorData::new(rows.concat(), shape), device)
-}
-
-#[track_caller]
-fn assert_close(what: &str, found: &[f32], expected: &[f32]) {
-    assert_eq!(found.len(), expected.len(), "{what}");
-    for (found, expected) in found.iter().zip(expected) {
-        let tolerance = 1e-5 * expected.abs().max(1.0);
-        assert!(
-            (found - expected).abs() <= tolerance,
-            "{what}: {found} instead of {expected}"
-        );
-    }
-}
-
 fn number(tensor: Tensor<1>) -> f32 {
     tensor.into_scalar::<f32>()
-}
-
-fn cpu_backends() -> Vec<Backend> {
-    crate::backend::BACKENDS
-        .iter()
-        .filter(|info| info.built && info.description.starts_with("CPU"))
-        .map(|info| Backend::from_name(info.name).unwrap())
-        .collect()
 }
 
 #[test]
@@ -243,7 +222,7 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
         "{file}: every parameter is used"
     );
 
-    let scores = network.forward(matrix(&case.inputs, device));
+    let scores = network.forward(tensor(&case.inputs, device));
     let found = scores
         .clone()
         .into_data()
@@ -252,12 +231,12 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
         .unwrap();
     assert_close(&format!("{file}: scores"), &found, &case.scores.concat());
 
-    let labels = matrix(&case.labels, device);
+    let labels = tensor(&case.labels, device);
     let ranking = RankingLoss {
         tie_order: TieOrder::None,
         normalisation: Normalisation::PerPair,
     };
-    let mse = loss::mean_squared_error(scores.clone(), labels.clone());
+    let mse = mean_squared_error(scores.clone(), labels.clone());
     assert_close(&format!("{file}: MSE"), &[number(mse)], &[case.mse]);
     let rank = ranking.forward(scores.clone(), labels.clone(), labels.zeros_like());
     assert_close(
@@ -267,8 +246,9 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
     );
 
     let objective = Objective {
+        error_weight: 1.0,
         rank_weight: case.config.rank_weight,
-        ranking,
+        ranking: Ranking::Pairwise(ranking),
     };
     let total = objective.loss(scores, labels.clone(), labels.zeros_like());
     assert_close(
@@ -306,8 +286,8 @@ struct PairsCase {
 fn the_ranking_loss_of_a_batch_matches_the_reference() {
     for (file, case) in golden::<PairsCase>() {
         let device = Device::flex().autodiff();
-        let scores = matrix(&case.scores, &device).require_grad();
-        let labels = matrix(&case.labels, &device);
+        let scores = tensor(&case.scores, &device).require_grad();
+        let labels = tensor(&case.labels, &device);
         for normalisation in [Normalisation::PerPair, Normalisation::PerQuery] {
             let ranking = RankingLoss {
                 tie_order: TieOrder::None,
@@ -346,9 +326,9 @@ fn softplus(x: f32) -> f32 {
 fn ties_in_quality_are_ordered_by_cost_and_queries_can_weigh_the_same() {
     let device = Device::flex();
     // Query 0: models 0 and 1 equally good, 1 cheaper, both better than 2. Query 1: all equal, at equal cost.
-    let scores = matrix(&[vec![0.5, -0.25, 1.0], vec![0.0, 1.0, 2.0]], &device);
-    let quality = matrix(&[vec![1.0, 1.0, 0.0], vec![0.5, 0.5, 0.5]], &device);
-    let cost = matrix(&[vec![3.0, 1.0, 0.5], vec![1.0, 1.0, 1.0]], &device);
+    let scores = tensor(&[vec![0.5, -0.25, 1.0], vec![0.0, 1.0, 2.0]], &device);
+    let quality = tensor(&[vec![1.0, 1.0, 0.0], vec![0.5, 0.5, 0.5]], &device);
+    let cost = tensor(&[vec![3.0, 1.0, 0.5], vec![1.0, 1.0, 1.0]], &device);
     let loss = |tie_order, normalisation| {
         let ranking = RankingLoss {
             tie_order,
@@ -365,8 +345,8 @@ fn ties_in_quality_are_ordered_by_cost_and_queries_can_weigh_the_same() {
     }
 
     // Query 0 has three pairs, query 1 one: the two normalisations differ.
-    let quality = matrix(&[vec![1.0, 1.0, 0.0], vec![0.5, 0.5, 0.5]], &device);
-    let cost = matrix(&[vec![3.0, 1.0, 0.5], vec![1.0, 1.0, 2.0]], &device);
+    let quality = tensor(&[vec![1.0, 1.0, 0.0], vec![0.5, 0.5, 0.5]], &device);
+    let cost = tensor(&[vec![3.0, 1.0, 0.5], vec![1.0, 1.0, 2.0]], &device);
     let per = |normalisation| {
         let ranking = RankingLoss {
             tie_order: TieOrder::Cost,
@@ -390,8 +370,8 @@ fn ties_in_quality_are_ordered_by_cost_and_queries_can_weigh_the_same() {
 #[test]
 fn large_score_gaps_give_finite_losses() {
     let device = Device::flex().autodiff();
-    let scores = matrix(&[vec![-500.0, 500.0]], &device).require_grad();
-    let quality = matrix(&[vec![1.0, 0.0]], &device);
+    let scores = tensor(&[vec![-500.0, 500.0]], &device).require_grad();
+    let quality = tensor(&[vec![1.0, 0.0]], &device);
     let loss = RankingLoss::default().forward(scores.clone(), quality.clone(), quality);
     assert_close("loss", &[number(loss.clone())], &[1000.0]);
     let gradient = scores.grad(&loss.backward()).unwrap();
@@ -431,8 +411,9 @@ fn fit_small(
 ) -> (FittedEquiRouter, Array2<f32>) {
     let (x, quality, cost) = two_kinds(64);
     let objective = Objective {
+        error_weight: 1.0,
         rank_weight: 50.0,
-        ranking: RankingLoss::default(),
+        ranking: Ranking::Pairwise(RankingLoss::default()),
     };
     let training = TrainConfig {
         epochs: 30,
@@ -510,8 +491,9 @@ fn an_absurd_learning_rate_is_reported_as_divergence() {
         progress: &|_| {},
     };
     let objective = Objective {
+        error_weight: 1.0,
         rank_weight: 1.0,
-        ranking: RankingLoss::default(),
+        ranking: Ranking::Pairwise(RankingLoss::default()),
     };
     let result = FittedEquiRouter::fit(
         x.view(),

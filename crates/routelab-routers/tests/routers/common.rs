@@ -135,6 +135,14 @@ pub fn settings_for(kind: &str) -> &'static str {
             "trunk_hidden = [32]\nwidth = 16\nmodel_embedding = 8\nhead_hidden = [16]\nbatch_size = 32\n\
              learning_rate = 1e-3\nepochs = 20"
         }
+        "embedllm" => "learning_rate = 1e-2",
+        "routellm-mf" => "learning_rate = 1e-2",
+        "routerdc" => "hidden = [32]\nwidth = 16\ntop = 1\nclusters = 2\nlearning_rate = 1e-2",
+        "hybridllm" => "hidden = [32]\nbatch_size = 32\nlearning_rate = 1e-2\nepochs = 40",
+        "mirt" => "learning_rate = 2e-2\nepochs = 50",
+        "nirt" => "hidden = 64\nlearning_rate = 2e-2\nepochs = 30",
+        "graphrouter" => "hidden = 32\nbatch_size = 32\nlearning_rate = 3e-3\nepochs = 20",
+        "rm-softmax" | "rm-interval" => "hidden = [32]\nlearning_rate = 1e-2",
         _ => "",
     }
 }

@@ -10,6 +10,7 @@ mod knn;
 mod linear;
 mod linear_mf;
 mod margin;
+mod neural;
 mod pairwise;
 mod settings;
 mod svr;

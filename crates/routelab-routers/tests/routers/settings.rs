@@ -1,6 +1,8 @@
 //! Settings that cannot be are refused by name.
 
-use routelab_routers::{RouterError, registry};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use routelab_routers::{RouterError, Values, registry};
 
 fn refusal(kind: &str, settings: &str) -> String {
     match registry::parse(kind, toml::from_str(settings).unwrap()) {
@@ -125,6 +127,48 @@ fn values_out_of_range_are_named() {
             "retrieval = -0.5",
             "`retrieval` must be a number from 0 to 1",
         ),
+        ("equirouter", "temperature = 0.0", "`temperature`"),
+        ("equirouter", "error_weight = -1.0", "`error_weight`"),
+        (
+            "equirouter",
+            "error_weight = 0.0\nobjective = 'pointwise'",
+            "must not both be 0",
+        ),
+        ("equirouter", "error_weight = 0.0\nrank_weight = 0.0", "0"),
+        ("equirouter", "objective = 'listmle'", "`listnet`"),
+        ("embedllm", "width = 0", "`width` must be at least 1"),
+        ("embedllm", "noise = -0.1", "`noise`"),
+        ("embedllm", "cost = 'mean'", "`model` or `network`"),
+        ("routellm-mf", "latent = 0", "`latent` must be at least 1"),
+        ("routellm-mf", "pairs_per_query = 0", "`pairs_per_query`"),
+        ("routellm-mf", "noise = nan", "`noise`"),
+        ("routerdc", "width = 0", "`width`"),
+        ("routerdc", "hidden = [0]", "`hidden`"),
+        ("routerdc", "top = 0", "`top`"),
+        ("routerdc", "temperature = 0.0", "`temperature`"),
+        ("routerdc", "cluster_weight = inf", "`cluster_weight`"),
+        ("routerdc", "clusters = 0", "`clusters`"),
+        ("routerdc", "negatives = 0", "`negatives`"),
+        ("hybridllm", "threshold = -0.1", "`threshold`"),
+        ("hybridllm", "temperature = -1.0", "`temperature`"),
+        (
+            "hybridllm",
+            "confidence = 1.5",
+            "`confidence` must be above 0 and at most 1, not 1.5",
+        ),
+        ("mirt", "latent = 0", "`latent`"),
+        ("nirt", "hidden = 0", "`hidden`"),
+        (
+            "nirt",
+            "dropout = 1.0",
+            "`dropout` must be at least 0 and below 1, not 1",
+        ),
+        ("graphrouter", "layers = 0", "`layers`"),
+        ("graphrouter", "hidden = 0", "`hidden`"),
+        ("graphrouter", "context = 0", "`context`"),
+        ("rm-softmax", "largest_price = 0.0", "`largest_price`"),
+        ("rm-softmax", "steps = 0", "`steps`"),
+        ("rm-interval", "intervals = 0", "`intervals`"),
         ("equirouter", "width = 0", "`width`"),
     ] {
         let message = refusal(kind, settings);
@@ -165,6 +209,43 @@ fn the_settings_of_a_router_make_the_same_router() {
         let again = registry::parse(info.kind, parsed.settings.clone()).unwrap();
         assert_eq!(again.settings, parsed.settings, "{}", info.kind);
     }
+}
+
+#[test]
+fn a_search_tries_settings_that_exist_and_are_accepted() {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    for info in registry::routers() {
+        let parsed = registry::parse(info.kind, toml::Table::new()).unwrap();
+        for (name, values) in parsed.router.search_space() {
+            let what = format!("{}, {name}", info.kind);
+            assert!(parsed.settings.contains_key(&name), "{what}");
+            values.validate().expect(&what);
+            for _ in 0..20 {
+                let mut settings = parsed.settings.clone();
+                settings.insert(name.clone(), values.draw(&mut rng));
+                assert!(registry::parse(info.kind, settings).is_ok(), "{what}");
+            }
+        }
+    }
+}
+
+/// Without the squared error, or with nothing but it.
+#[test]
+fn equirouter_searches_what_its_objective_reads() {
+    let space = |settings: &str| {
+        let parsed = registry::parse("equirouter", toml::from_str(settings).unwrap());
+        parsed.unwrap().router.search_space()
+    };
+    assert!(!space("objective = 'pointwise'").contains_key("rank_weight"));
+    assert!(!space("").contains_key("temperature"));
+    assert!(space("objective = 'regret'").contains_key("temperature"));
+    let without_error = space("error_weight = 0.0")["rank_weight"].clone();
+    let zero = Values::numbers([0.0, 1.0, 5.0, 10.0, 50.0, 100.0]);
+    assert_eq!(space("")["rank_weight"], zero);
+    assert_eq!(
+        without_error,
+        Values::numbers([1.0, 5.0, 10.0, 50.0, 100.0])
+    );
 }
 
 #[test]

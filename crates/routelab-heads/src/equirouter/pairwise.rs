@@ -1,4 +1,4 @@
-//! Losses on the scores of all candidate models of a query.
+//! The pairwise ranking loss, and the order of models that it teaches.
 
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
@@ -71,20 +71,14 @@ impl RankingLoss {
     }
 }
 
-/// Mean squared error over all entries.
-pub(crate) fn mean_squared_error(predicted: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
-    let error = predicted - target;
-    (error.clone() * error).mean()
-}
-
 /// The value of model `i` at `[.., i, j]`.
-fn row(values: Tensor<2>) -> Tensor<3> {
+pub(super) fn row(values: Tensor<2>) -> Tensor<3> {
     let [batch, models] = values.dims();
     values.unsqueeze_dim::<3>(2).expand([batch, models, models])
 }
 
 /// The value of model `j` at `[.., i, j]`.
-fn column(values: Tensor<2>) -> Tensor<3> {
+pub(super) fn column(values: Tensor<2>) -> Tensor<3> {
     let [batch, models] = values.dims();
     values.unsqueeze_dim::<3>(1).expand([batch, models, models])
 }

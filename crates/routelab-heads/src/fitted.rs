@@ -1,0 +1,162 @@
+//! A fitted network: what predicting, storing and loading have in common.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use ndarray::{Array2, ArrayView2};
+
+use crate::batch::{self, Batch};
+use crate::train::{self, Fit, History, TrainConfig};
+use crate::{Backend, HeadError, WeightsError, matrix, weights};
+
+/// The sizes that a network is made from: every `…Config` of this crate is one.
+pub trait Architecture: Clone {
+    /// The network.
+    type Network: Network;
+
+    /// Checks the ranges of the sizes; the error names the setting.
+    fn validate(&self) -> Result<(), String>;
+
+    /// A new network from embeddings of `dimension` numbers to one number for each of `models` candidate models.
+    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> Self::Network;
+}
+
+/// A network that predicts one number per query and candidate model.
+pub trait Network: Module + Sync {
+    /// The function from embeddings `[queries, dimension]` to predictions `[queries, models]`. What does not depend on
+    /// the query is computed once, by this call.
+    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2>;
+
+    /// How many queries to predict at a time: bounds the memory of the widest intermediate.
+    fn chunk(&self) -> usize {
+        4096
+    }
+}
+
+/// A fitted network.
+pub struct Fitted<A: Architecture> {
+    architecture: A,
+    network: A::Network,
+    dimension: usize,
+    models: usize,
+    device: Device,
+    history: History,
+}
+
+impl<A: Architecture> Fitted<A> {
+    /// Trains a new network on `rows` examples; `loss` gets a batch and returns one number.
+    pub(crate) fn train(
+        architecture: &A,
+        [dimension, models]: [usize; 2],
+        rows: usize,
+        training: &TrainConfig,
+        fit: &Fit,
+        loss: impl Fn(&A::Network, &mut Batch) -> Tensor<1>,
+    ) -> Result<Self, HeadError> {
+        let device = train::training_device(fit.backend);
+        let network = architecture.init(dimension, models, fit.seed, &device);
+        let (network, history) = batch::train(network, rows, training, fit, loss)?;
+        let sizes = [dimension, models];
+        Ok(Self::new(
+            architecture.clone(),
+            network,
+            sizes,
+            fit.backend,
+            history,
+        ))
+    }
+
+    /// A network that was trained elsewhere, on the backend's device.
+    pub(crate) fn new(
+        architecture: A,
+        network: A::Network,
+        [dimension, models]: [usize; 2],
+        backend: &Backend,
+        history: History,
+    ) -> Self {
+        Self {
+            architecture,
+            network,
+            dimension,
+            models,
+            device: backend.device().clone(),
+            history,
+        }
+    }
+
+    /// Predicts `[queries, models]` from embeddings `[queries, dimension]`.
+    ///
+    /// # Errors
+    ///
+    /// An embedding dimension other than the one the network was fitted on.
+    pub fn predict(&self, x: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
+        crate::check_dimension(self.dimension, x.ncols())?;
+        let predictor = self.network.predictor();
+        let predict = |rows: ArrayView2<f32>| {
+            matrix::to_array(predictor(matrix::to_tensor(rows, &self.device)))
+        };
+        Ok(crate::in_chunks(
+            x,
+            self.network.chunk(),
+            self.models,
+            predict,
+        ))
+    }
+
+    /// The sizes of the network.
+    pub fn architecture(&self) -> &A {
+        &self.architecture
+    }
+
+    /// The dimension of the embeddings it was fitted on.
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The number of candidate models.
+    pub fn models(&self) -> usize {
+        self.models
+    }
+
+    /// The mean training loss of every epoch; empty after [`from_bytes`](Self::from_bytes).
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The weights as the bytes of a safetensors file.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Weights`] if they cannot be encoded.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, HeadError> {
+        Ok(weights::to_bytes(&self.network)?)
+    }
+
+    /// A fitted network from the weights that [`to_bytes`](Self::to_bytes) made of a network of the same sizes.
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Weights`] if they are damaged or of other sizes, or if there is no network of such sizes.
+    pub fn from_bytes(
+        bytes: &[u8],
+        architecture: &A,
+        dimension: usize,
+        models: usize,
+        backend: &Backend,
+    ) -> Result<Self, HeadError> {
+        let possible = match dimension > 0 && models > 0 {
+            true => architecture.validate(),
+            false => Err("the dimension and the number of models must be at least 1".into()),
+        };
+        possible.map_err(WeightsError::Load)?;
+        let network = architecture.init(dimension, models, 0, backend.device());
+        let network = weights::from_bytes(network, bytes)?;
+        let sizes = [dimension, models];
+        Ok(Self::new(
+            architecture.clone(),
+            network,
+            sizes,
+            backend,
+            History::default(),
+        ))
+    }
+}

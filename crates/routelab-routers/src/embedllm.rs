@@ -1,0 +1,124 @@
+//! EmbedLLM (Zhuang et al. 2024, arXiv 2410.02223): query and model meet in one space.
+
+use ndarray::Axis;
+use routelab_heads::ranges::not_negative;
+use routelab_heads::scalar::embedllm::{EmbedLlmConfig, FittedEmbedLlm};
+use routelab_heads::{Architecture, Backend, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::neural::{self, FittedNeural, PredictedCost};
+use crate::space::space;
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
+};
+
+/// Predicts the probability that a model is right by the product of a projection of the query and an embedding of the
+/// model.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmbedLlm {
+    /// Width of the embedding of a model, at least 1.
+    pub width: usize,
+    /// Deviation of the normal noise on query and model embeddings while training, 0 or more.
+    pub noise: f64,
+    /// Where costs come from.
+    pub cost: CostSource,
+    /// Passes over the training queries, at least 1.
+    pub epochs: usize,
+    /// Queries of one gradient step, at least 1.
+    pub batch_size: usize,
+    /// Adam's learning rate, above 0.
+    pub learning_rate: f64,
+}
+
+/// Where EmbedLLM's costs come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CostSource {
+    /// The embedding of the model alone. A function of the model is one number per model, and least squares makes it the
+    /// mean training cost, whatever the embedding; so that is what is taken.
+    #[default]
+    Model,
+    /// The shared cost network, which reads the query.
+    Network,
+}
+
+impl Default for EmbedLlm {
+    fn default() -> Self {
+        Self {
+            width: 256,
+            noise: 0.05,
+            cost: CostSource::default(),
+            epochs: 50,
+            batch_size: 128,
+            learning_rate: 1e-4,
+        }
+    }
+}
+
+impl EmbedLlm {
+    fn network(&self) -> EmbedLlmConfig {
+        EmbedLlmConfig { width: self.width }
+    }
+
+    fn training(&self) -> TrainConfig {
+        TrainConfig {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            learning_rate: self.learning_rate,
+        }
+    }
+}
+
+impl Router for EmbedLlm {
+    fn kind(&self) -> &'static str {
+        "embedllm"
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.network().validate()?;
+        self.training().validate()?;
+        not_negative("noise", self.noise)
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("width", Values::integers([32, 64, 128, 256])),
+            ("noise", Values::numbers([0.0, 0.02, 0.05, 0.1])),
+            ("cost", Values::words(["model", "network"])),
+            ("epochs", Values::integers([10, 25, 50, 100])),
+            ("learning_rate", Values::log(3e-5, 1e-3)),
+        ])
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let cost = match self.cost {
+            CostSource::Network => PredictedCost::Network(context.cost.get(train, context)?),
+            CostSource::Model => {
+                let mean = train.cost().mean_axis(Axis(0));
+                let mean = mean.expect("a training set has at least one query");
+                PredictedCost::PerModel(mean)
+            }
+        };
+        let quality = FittedEmbedLlm::fit(
+            train.x(),
+            to_f32(train.quality()).view(),
+            &self.network(),
+            self.noise,
+            &self.training(),
+            &context.fit(),
+        )?;
+        Ok(Box::new(FittedNeural { quality, cost }))
+    }
+}
+
+pub(crate) fn load(
+    archive: &Archive,
+    backend: &Backend,
+) -> Result<Box<dyn FittedRouter>, RouterError> {
+    neural::load::<EmbedLlmConfig>(archive, backend)
+}

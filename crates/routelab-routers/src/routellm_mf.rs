@@ -1,0 +1,106 @@
+//! RouteLLM's matrix factorisation (Ong et al. 2024, arXiv 2406.18665): who wins a query.
+
+use routelab_heads::ranges::{at_least_one, not_negative};
+use routelab_heads::scalar::preference::{FittedPreference, PreferenceConfig};
+use routelab_heads::{Architecture, Backend, TrainConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::neural::{self, FittedNeural, PredictedCost};
+use crate::space::space;
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
+};
+
+/// Learns from pairs of models of which one was better on a query; predicts the mean probability of beating the others.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RouteLlmMf {
+    /// Width of the embedding of a model, at least 1.
+    pub latent: usize,
+    /// The most pairs that a training query gives, at least 1; more are drawn from at random.
+    pub pairs_per_query: usize,
+    /// Deviation of the normal noise on query embeddings while training, 0 or more.
+    pub noise: f64,
+    /// Passes over the pairs, at least 1.
+    pub epochs: usize,
+    /// Pairs of one gradient step, at least 1.
+    pub batch_size: usize,
+    /// Adam's learning rate, above 0.
+    pub learning_rate: f64,
+}
+
+impl Default for RouteLlmMf {
+    fn default() -> Self {
+        Self {
+            latent: 64,
+            pairs_per_query: 64,
+            noise: 0.05,
+            epochs: 10,
+            batch_size: 128,
+            learning_rate: 3e-4,
+        }
+    }
+}
+
+impl RouteLlmMf {
+    fn network(&self) -> PreferenceConfig {
+        PreferenceConfig {
+            latent: self.latent,
+        }
+    }
+
+    fn training(&self) -> TrainConfig {
+        TrainConfig {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            learning_rate: self.learning_rate,
+        }
+    }
+}
+
+impl Router for RouteLlmMf {
+    fn kind(&self) -> &'static str {
+        "routellm-mf"
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.network().validate()?;
+        self.training().validate()?;
+        at_least_one("pairs_per_query", self.pairs_per_query)?;
+        not_negative("noise", self.noise)
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        space([
+            ("latent", Values::integers([16, 32, 64, 128])),
+            ("noise", Values::numbers([0.0, 0.02, 0.05, 0.1])),
+            ("epochs", Values::integers([5, 10, 20, 40])),
+            ("learning_rate", Values::log(1e-4, 3e-3)),
+        ])
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let cost = PredictedCost::Network(context.cost.get(train, context)?);
+        let quality = FittedPreference::fit(
+            train.x(),
+            to_f32(train.quality()).view(),
+            &self.network(),
+            self.pairs_per_query,
+            self.noise,
+            &self.training(),
+            &context.fit(),
+        )?;
+        Ok(Box::new(FittedNeural { quality, cost }))
+    }
+}
+
+pub(crate) fn load(
+    archive: &Archive,
+    backend: &Backend,
+) -> Result<Box<dyn FittedRouter>, RouterError> {
+    neural::load::<PreferenceConfig>(archive, backend)
+}
