@@ -9,8 +9,10 @@ mod batch;
 pub mod equirouter;
 mod fitted;
 mod init;
+mod kernels;
 mod loss;
 mod matrix;
+mod optimizer;
 pub mod ranges;
 #[cfg(test)]
 mod reference;

@@ -1,7 +1,9 @@
 //! EquiRouter (Lai & Ye 2026, arXiv 2602.03478): a network that scores all candidate models of a query at once and
 //! learns their order.
 
+mod fused;
 mod listwise;
+mod mixing;
 mod model;
 mod objective;
 mod pairwise;
@@ -16,7 +18,7 @@ pub use pairwise::{Normalisation, RankingLoss, TieOrder};
 
 use crate::fitted::Network;
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
+use crate::{Architecture, Fitted, HeadError, check_rows, kernels, matrix};
 
 /// Scores computed at a time: bounds the memory of the widest intermediate, `[queries, models, width]`.
 const PREDICTION_SCORES: usize = 16_384;
@@ -35,8 +37,13 @@ impl Architecture for EquiRouterConfig {
 
 impl Network for EquiRouter {
     fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        let terms = self.model_terms();
-        move |x| self.score(x, &terms)
+        // The fused pass has terms of its own, which cost little beside a chunk of queries.
+        let fused = kernels::apply_to(&self.model_embeddings.val().device());
+        let terms = (!fused).then(|| self.model_terms());
+        move |x| match &terms {
+            Some(terms) => self.score(x, terms),
+            None => self.forward(x),
+        }
     }
 
     fn chunk(&self) -> usize {
@@ -72,11 +79,12 @@ impl FittedEquiRouter {
         let rows = x.nrows();
         let [x, quality, cost] =
             [x, quality, cost].map(|values| matrix::to_tensor(values, &device));
-        let (network, history) = train::train(network, rows, training, fit, |network, batch| {
-            let [x, quality, cost] =
-                [&x, &quality, &cost].map(|values| values.clone().select(0, batch.clone()));
-            objective.loss(network.forward(x), quality, cost)
-        })?;
+        let (network, history) =
+            train::train_with(network, rows, training, fit, |network, batch| {
+                let [x, quality, cost] =
+                    [&x, &quality, &cost].map(|values| values.clone().select(0, batch.clone()));
+                network.loss_and_gradients(x, |scores| objective.loss(scores, quality, cost))
+            })?;
         Ok(Self::new(
             config.clone(),
             network,

@@ -2,13 +2,19 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::fused;
 use crate::init::{Init, Initializer};
+use crate::{kernels, train};
 
 /// Standard deviation of the initial model embeddings.
 const EMBEDDING_DEVIATION: f32 = 0.02;
+
+/// Added to the variance by the layer norms.
+pub(super) const NORM_EPSILON: f64 = 1e-5;
 
 /// Sizes and parts of the network. The defaults are those of the authors' toolbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,7 +109,9 @@ pub(super) struct Block {
 
 impl Block {
     fn new(linear: Linear, width: usize, device: &Device) -> Self {
-        let norm = LayerNormConfig::new(width).with_epsilon(1e-5).init(device);
+        let norm = LayerNormConfig::new(width)
+            .with_epsilon(NORM_EPSILON)
+            .init(device);
         Self { linear, norm }
     }
 
@@ -144,7 +152,7 @@ pub struct EquiRouter {
 /// `W·[…] = G_m z + t_m + W4 |z_m - p_m|` with `G_m = (W1 + W3 diag(p_m)) diag(γ_m)` and
 /// `t_m = (W1 + W3 diag(p_m)) β_m + W2 p_m + b`. So one product of `z` with all `G_m` side by side replaces the first
 /// three blocks, and half of the multiplications go.
-pub(crate) struct ModelTerms {
+pub(super) struct ModelTerms {
     /// All `G_m`, transposed and side by side: `[d, models · h]`.
     linear: Tensor<2>,
     /// All `t_m`: `[1, models, h]`.
@@ -167,7 +175,31 @@ impl EquiRouter {
     ///
     /// `x`: embeddings `[batch, dimension]`; returns `[batch, models]`, not squashed.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if kernels::apply_to(&x.device()) {
+            fused::scores(self, x)
+        } else {
+            self.composed(x)
+        }
+    }
+
+    /// [`forward`](Self::forward) of Burn's operations, on any device.
+    pub(super) fn composed(&self, x: Tensor<2>) -> Tensor<2> {
         self.score(x, &self.model_terms())
+    }
+
+    /// The loss of a batch, without gradients, and the gradients of all parameters.
+    ///
+    /// `x`: `[batch, dimension]`; `loss` turns scores `[batch, models]` into one number.
+    pub(super) fn loss_and_gradients(
+        &self,
+        x: Tensor<2>,
+        loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
+    ) -> (Tensor<1>, GradientsParams) {
+        let x = x.inner();
+        if kernels::apply_to(&x.device()) {
+            return fused::loss_and_gradients(self, x, loss);
+        }
+        train::gradients(self, loss(self.forward(x.autodiff())))
     }
 
     /// The number of candidate models.
@@ -185,14 +217,14 @@ impl EquiRouter {
     }
 
     /// The layer that reads the features of query and model.
-    fn first_layer(&self) -> &Linear {
+    pub(super) fn first_layer(&self) -> &Linear {
         self.head
             .first()
             .map_or(&self.output, |block| &block.linear)
     }
 
     /// The terms that do not depend on the query.
-    pub(crate) fn model_terms(&self) -> ModelTerms {
+    pub(super) fn model_terms(&self) -> ModelTerms {
         let embeddings = self.model_embeddings.val(); // [models, k]
         let projection = self.projection.forward(embeddings.clone()); // [models, d]
         let [models, width] = projection.dims();
@@ -252,7 +284,7 @@ impl EquiRouter {
     /// Scores of a batch, given the terms that do not depend on it.
     ///
     /// `x`: `[batch, dimension]`; returns `[batch, models]`.
-    pub(crate) fn score(&self, x: Tensor<2>, terms: &ModelTerms) -> Tensor<2> {
+    pub(super) fn score(&self, x: Tensor<2>, terms: &ModelTerms) -> Tensor<2> {
         let mut z = x;
         for block in &self.trunk {
             z = block.forward(z); // [batch, width], at last [batch, d]

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array2;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::*;
@@ -146,7 +149,7 @@ struct GradientCheck<'a> {
     head_blocks: usize,
     file: &'a str,
     expected: &'a BTreeMap<String, Values>,
-    gradients: &'a Gradients,
+    gradients: &'a GradientsParams,
     seen: usize,
 }
 
@@ -159,9 +162,9 @@ impl ModuleVisitor for GradientCheck<'_> {
     }
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let name = reference_name(&self.path, self.head_blocks);
-        let gradient = param
-            .val()
-            .grad(self.gradients)
+        let gradient = self
+            .gradients
+            .get::<D>(param.id)
             .expect("every parameter has a gradient");
         let found = gradient
             .into_data()
@@ -257,21 +260,134 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
         &[case.total],
     );
 
-    let gradients = total.backward();
-    let mut check = GradientCheck {
-        path: Vec::new(),
-        head_blocks,
-        file,
-        expected: &case.gradients,
-        gradients: &gradients,
-        seen: 0,
-    };
-    network.visit(&mut check);
-    assert_eq!(
-        check.seen,
-        case.gradients.len(),
-        "{file}: every gradient is compared"
+    let composed = train::gradients(&network, total).1;
+    // The fused pass, which is what training uses on processors.
+    let (value, fused) = network.loss_and_gradients(tensor(&case.inputs, device), |scores| {
+        objective.loss(scores, labels.clone(), labels.zeros_like())
+    });
+    assert_close(
+        &format!("{file}: total, fused"),
+        &[number(value)],
+        &[case.total],
     );
+    let plain = network.valid();
+    let scores = plain.forward(tensor(&case.inputs, device).inner());
+    assert_close(
+        &format!("{file}: scores, fused"),
+        &values(scores),
+        &case.scores.concat(),
+    );
+
+    for gradients in [composed, fused] {
+        let mut check = GradientCheck {
+            path: Vec::new(),
+            head_blocks,
+            file,
+            expected: &case.gradients,
+            gradients: &gradients,
+            seen: 0,
+        };
+        network.visit(&mut check);
+        assert_eq!(
+            check.seen,
+            case.gradients.len(),
+            "{file}: every gradient is compared"
+        );
+    }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap()
+}
+
+/// The largest difference of two gradients of every parameter, as a share of the largest entry.
+struct Difference<'a> {
+    one: &'a GradientsParams,
+    other: &'a GradientsParams,
+    largest: f32,
+    seen: usize,
+}
+
+impl ModuleVisitor for Difference<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let [one, other] = [self.one, self.other].map(|gradients| {
+            let gradient = gradients.get::<D>(param.id);
+            values(gradient.expect("every parameter has a gradient"))
+        });
+        assert_eq!(one.len(), other.len());
+        let size = one
+            .iter()
+            .fold(1e-3f32, |size, value| size.max(value.abs()));
+        for (one, other) in one.iter().zip(&other) {
+            self.largest = self.largest.max((one - other).abs() / size);
+        }
+        self.seen += 1;
+    }
+}
+
+#[test]
+fn the_fused_pass_equals_the_composed_network_for_every_shape() {
+    let trunks: [&[usize]; 2] = [&[33], &[40, 24]];
+    let heads: [&[usize]; 4] = [&[], &[19], &[64], &[32, 17, 8]];
+    for backend in cpu_backends() {
+        let device = backend.device().clone().autodiff();
+        for (trunk, head) in trunks
+            .iter()
+            .flat_map(|trunk| heads.map(|head| (trunk, head)))
+        {
+            for (film, interaction) in [(true, true), (true, false), (false, true), (false, false)]
+            {
+                let config = EquiRouterConfig {
+                    trunk_hidden: trunk.to_vec(),
+                    // Wider than one piece of the head's weights, and no multiple of a vector.
+                    width: 141,
+                    model_embedding: 6,
+                    head_hidden: head.to_vec(),
+                    film,
+                    interaction,
+                };
+                let what = format!("{config:?} on {}", backend.name());
+                let (batch, models) = (37, 5);
+                let network = config.init(9, models, 3, &device);
+                let random = |rows: usize, columns: usize, seed: u64| {
+                    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                    let values: Vec<f32> = (0..rows * columns).map(|_| rng.random()).collect();
+                    Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device)
+                };
+                let x = random(batch, 9, 1) * 4.0 - 2.0;
+                let (quality, cost) = (random(batch, models, 2), random(batch, models, 4));
+                let objective = Objective {
+                    error_weight: 1.0,
+                    rank_weight: 3.0,
+                    ranking: Ranking::Pairwise(RankingLoss::default()),
+                };
+                let loss = |scores| objective.loss(scores, quality.clone(), cost.clone());
+
+                let scores = network.composed(x.clone());
+                let fused = network.valid().forward(x.clone().inner());
+                assert_close(&what, &values(fused), &values(scores.clone()));
+
+                let (value, composed) = train::gradients(&network, loss(scores));
+                let (fused_value, fused) = network.loss_and_gradients(x, loss);
+                assert_close(&what, &[number(fused_value)], &[number(value)]);
+                let mut difference = Difference {
+                    one: &composed,
+                    other: &fused,
+                    largest: 0.0,
+                    seen: 0,
+                };
+                network.visit(&mut difference);
+                assert_eq!(difference.seen, fused.len(), "{what}");
+                // Three norms of few values one after another enlarge the rounding of single precision.
+                let tolerance = if head.len() > 1 { 5e-5 } else { 1e-5 };
+                assert!(
+                    difference.largest < tolerance,
+                    "{what}: {}",
+                    difference.largest
+                );
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]

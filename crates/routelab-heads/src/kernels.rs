@@ -1,0 +1,417 @@
+//! Arithmetic of EquiRouter and Adam on processors: several element-wise operations in one pass, vectorised, rows spread
+//! over threads.
+//!
+//! Burn's CPU backends make one pass over memory per operation, on one thread, and compute the error function one element
+//! at a time; around EquiRouter's matrix products that takes longer than the products. The derivatives here are those of
+//! the composed operations in `equirouter/model.rs`, which run everywhere else and against which the tests compare.
+//!
+//! Matrices are slices in row-major order. Sums over rows are added up in pieces of fixed size, so they do not depend on
+//! the number of threads.
+
+use std::ops::{Deref, DerefMut};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rayon::prelude::*;
+
+/// Values of one piece of work for a thread: enough to be worth handing over, few enough to stay in its cache.
+const PIECE: usize = 32_768;
+
+/// Independent partial sums of a row.
+const LANES: usize = 32;
+
+/// Whether tensors of this device lie in main memory and record no gradients, so that the functions here may change them.
+pub(crate) fn apply_to(device: &Device) -> bool {
+    #[cfg(feature = "ndarray")]
+    {
+        // Deprecated upstream in favour of flex, and kept so that the two can be compared.
+        #[allow(deprecated)]
+        let ndarray = Device::ndarray();
+        if *device == ndarray {
+            return !device.is_autodiff();
+        }
+    }
+    *device == Device::flex() && !device.is_autodiff()
+}
+
+/// The values of a tensor on a processor. They are not copied if nobody else holds the tensor.
+pub(crate) struct Values(TensorData);
+
+impl Values {
+    /// Zeros of a shape.
+    pub(crate) fn zeros<const D: usize>(shape: [usize; D]) -> Self {
+        Self(TensorData::new(vec![0.0f32; shape.iter().product()], shape))
+    }
+
+    fn new<const D: usize>(values: &[f32], shape: [usize; D]) -> Self {
+        Self(TensorData::new(values.to_vec(), shape))
+    }
+
+    /// A copy.
+    pub(crate) fn copy(&self) -> Self {
+        Self(self.0.clone())
+    }
+
+    /// The values as a tensor.
+    pub(crate) fn tensor<const D: usize>(self, device: &Device) -> Tensor<D> {
+        Tensor::from_data(self.0, device)
+    }
+}
+
+impl<const D: usize> From<Tensor<D>> for Values {
+    fn from(tensor: Tensor<D>) -> Self {
+        Self(tensor.into_data_as::<f32>())
+    }
+}
+
+impl Deref for Values {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        self.0.as_slice().expect("values are f32")
+    }
+}
+
+impl DerefMut for Values {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        self.0.as_mut_slice().expect("values are f32")
+    }
+}
+
+/// Adds `added`, `[width]`, to every row of `x`.
+pub(crate) fn add_to_rows(x: &mut [f32], added: &[f32]) {
+    let width = added.len();
+    x.par_chunks_mut(piece_rows(width) * width).for_each(|x| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in x.chunks_exact_mut(width) {
+                    row.iter_mut().zip(added).for_each(|(x, a)| *x += a);
+                }
+            },
+        );
+    });
+}
+
+/// `x ← x + y`
+pub(crate) fn add(x: &mut [f32], y: &[f32]) {
+    vectorised(
+        #[inline(always)]
+        || x.iter_mut().zip(y).for_each(|(x, y)| *x += y),
+    );
+}
+
+/// The parameters of a layer norm: `γ`, `β` `[width]`, and `ε`.
+pub(crate) struct Norm {
+    pub(crate) gamma: Values,
+    pub(crate) beta: Values,
+    pub(crate) epsilon: f32,
+}
+
+/// `x ← LayerNorm(GELU(x))` for every row.
+pub(crate) fn gelu_norm(x: &mut [f32], norm: &Norm) {
+    let width = norm.gamma.len();
+    let (gamma, beta): (&[f32], &[f32]) = (&norm.gamma, &norm.beta);
+    x.par_chunks_mut(piece_rows(width) * width).for_each(|x| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in x.chunks_exact_mut(width) {
+                    row.iter_mut().for_each(|x| *x *= normal(*x).0);
+                    let (mean, scale) = moments(row, norm.epsilon);
+                    for ((x, gamma), beta) in row.iter_mut().zip(gamma).zip(beta) {
+                        *x = (*x - mean) * scale * gamma + beta;
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// The gradients of a block's parameters.
+pub(crate) struct BlockGradients {
+    /// `[width]`
+    pub(crate) gamma: Values,
+    /// `[width]`
+    pub(crate) beta: Values,
+    /// Of what was added to every row before: `[width]`.
+    pub(crate) added: Values,
+}
+
+/// Back through `y = LayerNorm(GELU(x))`: turns the gradient of `y` in `gradient` into that of `x`.
+///
+/// With `g = GELU(x)`, `n = (g - mean) · scale` and `e = γ · dy`:
+/// `dg = scale · (e - mean(e) - n · mean(e · n))`, `dx = dg · (Φ(x) + x φ(x))`.
+pub(crate) fn gelu_norm_backward(gradient: &mut [f32], x: &[f32], norm: &Norm) -> BlockGradients {
+    let width = norm.gamma.len();
+    let gamma: &[f32] = &norm.gamma;
+    let piece = piece_rows(width) * width;
+    // The sums over rows of dy · n, of dy and of dx.
+    let partial: Vec<Vec<f32>> = gradient
+        .par_chunks_mut(piece)
+        .zip(x.par_chunks(piece))
+        .map(|(gradient, x)| {
+            let mut sums = vec![0.0; 3 * width];
+            let (sum_gamma, rest) = sums.split_at_mut(width);
+            let (sum_beta, sum_added) = rest.split_at_mut(width);
+            let (mut n, mut slope) = (vec![0.0; width], vec![0.0; width]);
+            for (dy, x) in gradient.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        let (n, slope) = (&mut n[..width], &mut slope[..width]);
+                        let sum_gamma = &mut sum_gamma[..width];
+                        let (sum_beta, sum_added) =
+                            (&mut sum_beta[..width], &mut sum_added[..width]);
+                        let (dy, x, count) = (&mut dy[..width], &x[..width], width as f32);
+                        for j in 0..width {
+                            let (phi, density) = normal(x[j]);
+                            n[j] = x[j] * phi;
+                            slope[j] = phi + x[j] * density;
+                        }
+                        let (mean, scale) = moments(n, norm.epsilon);
+                        for j in 0..width {
+                            n[j] = (n[j] - mean) * scale;
+                            sum_gamma[j] += dy[j] * n[j];
+                            sum_beta[j] += dy[j];
+                            dy[j] *= gamma[j];
+                        }
+                        let (mean, slant) = (sum(dy) / count, dot(dy, n) / count);
+                        for j in 0..width {
+                            dy[j] = scale * (dy[j] - mean - n[j] * slant) * slope[j];
+                            sum_added[j] += dy[j];
+                        }
+                    },
+                );
+            }
+            sums
+        })
+        .collect();
+    let sums = add_up(partial, 3 * width);
+    BlockGradients {
+        gamma: Values::new(&sums[..width], [width]),
+        beta: Values::new(&sums[width..2 * width], [width]),
+        added: Values::new(&sums[2 * width..], [width]),
+    }
+}
+
+/// The numbers of one step of Adam that are the same for all values.
+#[derive(Clone, Copy)]
+pub(crate) struct AdamStep {
+    pub(crate) beta_1: f32,
+    pub(crate) beta_2: f32,
+    /// `sqrt(1 - β₂^t) / (1 - β₁^t)`
+    pub(crate) correction: f32,
+    /// `ε sqrt(1 - β₂^t)`
+    pub(crate) epsilon: f32,
+    pub(crate) learning_rate: f32,
+}
+
+/// One step of Adam (Kingma & Ba 2015, §2, the efficient order): changes the values and both moments.
+pub(crate) fn adam(
+    values: &mut [f32],
+    moment_1: &mut [f32],
+    moment_2: &mut [f32],
+    gradient: &[f32],
+    step: AdamStep,
+) {
+    values
+        .par_chunks_mut(PIECE)
+        .zip(moment_1.par_chunks_mut(PIECE))
+        .zip(moment_2.par_chunks_mut(PIECE))
+        .zip(gradient.par_chunks(PIECE))
+        .for_each(|(((values, moment_1), moment_2), gradient)| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    let moments = moment_1.iter_mut().zip(moment_2);
+                    for ((value, (m, v)), g) in values.iter_mut().zip(moments).zip(gradient) {
+                        *m = *m * step.beta_1 + g * (1.0 - step.beta_1);
+                        *v = *v * step.beta_2 + g * g * (1.0 - step.beta_2);
+                        let delta = *m * step.correction / (v.sqrt() + step.epsilon);
+                        *value -= delta * step.learning_rate;
+                    }
+                },
+            );
+        });
+}
+
+/// Rows of one piece of work.
+pub(crate) fn piece_rows(width: usize) -> usize {
+    (PIECE / width).max(1)
+}
+
+/// The sum of vectors, in their order.
+pub(crate) fn add_up(parts: Vec<Vec<f32>>, length: usize) -> Vec<f32> {
+    let mut parts = parts.into_iter();
+    let mut total = parts.next().unwrap_or_else(|| vec![0.0; length]);
+    for part in parts {
+        total.iter_mut().zip(part).for_each(|(t, p)| *t += p);
+    }
+    total
+}
+
+/// The mean of a row and `1 / sqrt(variance + ε)`.
+#[inline(always)]
+fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
+    let count = row.len() as f32;
+    let mean = sum(row) / count;
+    let squares = lanes(row, |lane, x| lane + (x - mean) * (x - mean));
+    (mean, 1.0 / (squares / count + epsilon).sqrt())
+}
+
+#[inline(always)]
+fn sum(row: &[f32]) -> f32 {
+    lanes(row, |lane, x| lane + x)
+}
+
+/// Folds a row in independent lanes, which the compiler keeps in vectors, and adds them up; the order is the same
+/// on every machine.
+#[inline(always)]
+fn lanes(row: &[f32], fold: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (chunks, rest) = row.as_chunks::<LANES>();
+    for chunk in chunks {
+        for i in 0..LANES {
+            lanes[i] = fold(lanes[i], chunk[i]);
+        }
+    }
+    for (i, x) in rest.iter().enumerate() {
+        lanes[i] = fold(lanes[i], *x);
+    }
+    lanes.into_iter().sum()
+}
+
+/// The scalar product of vectors of one length, in lanes as well.
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let ((chunks_a, rest_a), (chunks_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in chunks_a.iter().zip(chunks_b) {
+        for i in 0..LANES {
+            lanes[i] += a[i] * b[i];
+        }
+    }
+    for (i, (a, b)) in rest_a.iter().zip(rest_b).enumerate() {
+        lanes[i] += a * b;
+    }
+    lanes.into_iter().sum()
+}
+
+/// `Φ(x)` and `φ(x)` of the standard normal distribution: `Φ` within 3e-7, by Abramowitz and Stegun 7.1.26.
+#[inline(always)]
+fn normal(x: f32) -> (f32, f32) {
+    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let p = 1.061_405_4;
+    let p = p * t - 1.453_152;
+    let p = p * t + 1.421_413_8;
+    let p = p * t - 0.284_496_74;
+    let p = p * t + 0.254_829_6;
+    let gauss = exp(-z * z);
+    // Half of 1 - erf(z), from which both signs of x follow without cancellation.
+    let tail = 0.5 * p * t * gauss;
+    let phi = if x > 0.0 { 1.0 - tail } else { tail };
+    (phi, gauss * 0.398_942_3)
+}
+
+/// The exponential of numbers up to 0, relative error below 2e-7; below -87, where single precision ends, that of -87.
+#[inline(always)]
+fn exp(x: f32) -> f32 {
+    // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 · 2²³ rounds to an integer, which is then in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    const LN2_HIGH: f32 = 0.693_359_4;
+    const LN2_LOW: f32 = -2.121_944_4e-4;
+    let x = x.max(-87.0);
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * LN2_HIGH - n * LN2_LOW;
+    // Taylor's series of e^r; the first term left out is below 1e-8.
+    let p = 1.0 / 5040.0;
+    let p = p * r + 1.0 / 720.0;
+    let p = p * r + 1.0 / 120.0;
+    let p = p * r + 1.0 / 24.0;
+    let p = p * r + 1.0 / 6.0;
+    let p = p * r + 0.5;
+    let p = p * r + 1.0;
+    let p = p * r + 1.0;
+    let power = (shifted.to_bits().wrapping_sub(ROUND.to_bits()) << 23).wrapping_add(0x3f80_0000);
+    p * f32::from_bits(power)
+}
+
+/// Runs `work` compiled for the vectors of this processor. Elsewhere than on x86 every processor has them.
+#[inline(always)]
+pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = pulp::x86::V3::try_new() {
+        return pulp::Simd::vectorize(simd, work);
+    }
+    work()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Φ by its integral (Simpson's rule), and the density, in double precision.
+    fn exact_normal(x: f64) -> (f64, f64) {
+        let density = |t: f64| (-0.5 * t * t).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        let (steps, mut sum) = (2000, 0.0);
+        let h = x / f64::from(steps);
+        for i in 0..=steps {
+            let weight = match i {
+                0 => 1.0,
+                i if i == steps => 1.0,
+                i if i % 2 == 1 => 4.0,
+                _ => 2.0,
+            };
+            sum += weight * density(f64::from(i) * h);
+        }
+        (0.5 + sum * h / 3.0, density(x))
+    }
+
+    #[test]
+    fn the_normal_distribution_is_accurate_over_its_range() {
+        for i in -1000..=1000 {
+            let x = i as f32 / 100.0;
+            let ((phi, density), exact) = (normal(x), exact_normal(f64::from(x)));
+            assert!((f64::from(phi) - exact.0).abs() < 3e-7, "Φ({x}) = {phi}");
+            assert!(
+                (f64::from(density) - exact.1).abs() < 1e-7,
+                "φ({x}) = {density}"
+            );
+        }
+        assert_eq!((normal(1e30).0, normal(-1e30).0), (1.0, 0.0));
+        assert!(normal(f32::NAN).0.is_nan());
+    }
+
+    #[test]
+    fn sums_do_not_depend_on_the_number_of_threads() {
+        let width = 129;
+        let values = |seed: usize| -> Vec<f32> {
+            (0..1000 * width)
+                .map(|i| ((i * 31 + seed) % 997) as f32 / 500.0 - 1.0)
+                .collect()
+        };
+        let norm = Norm {
+            gamma: Values::new(&values(1)[..width], [width]),
+            beta: Values::new(&values(2)[..width], [width]),
+            epsilon: 1e-5,
+        };
+        let [one, four] = [1, 4].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| {
+                let mut gradient = values(3);
+                let found = gelu_norm_backward(&mut gradient, &values(4), &norm);
+                (
+                    gradient,
+                    found.gamma.to_vec(),
+                    found.beta.to_vec(),
+                    found.added.to_vec(),
+                )
+            })
+        });
+        assert_eq!(one, four);
+    }
+}

@@ -1,0 +1,116 @@
+//! Adam, in one pass over memory where the processor computes.
+
+use burn::optim::{
+    Adam, AdamConfig, AdamState, AdaptiveMomentumState, LearningRate, ModuleOptimizer, Optimizer,
+};
+use burn::tensor::{Device, Tensor};
+
+use crate::kernels::{self, AdamStep, Values};
+
+const BETA_1: f32 = 0.9;
+const BETA_2: f32 = 0.999;
+const EPSILON: f32 = 1e-8;
+
+/// Adam with the settings of its authors (Kingma & Ba 2015): `β₁ = 0.9`, `β₂ = 0.999`, `ε = 1e-8`.
+pub(crate) fn adam() -> ModuleOptimizer {
+    let config = AdamConfig::new()
+        .with_beta_1(BETA_1)
+        .with_beta_2(BETA_2)
+        .with_epsilon(EPSILON);
+    ModuleOptimizer::from(InOnePass(config.build()))
+}
+
+/// Burn's Adam, but on processors all operations on a parameter in one pass, with the same numbers.
+#[derive(Clone)]
+struct InOnePass(Adam);
+
+impl Optimizer for InOnePass {
+    type State<const D: usize> = AdamState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        learning_rate: LearningRate,
+        tensor: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<AdamState<D>>,
+    ) -> (Tensor<D>, Option<AdamState<D>>) {
+        let device = tensor.device();
+        if !kernels::apply_to(&device) {
+            return self.0.step(learning_rate, tensor, gradient, state);
+        }
+        let (time, mut moment_1, mut moment_2) = match state {
+            Some(AdamState { momentum }) => (
+                momentum.time + 1,
+                Values::from(momentum.moment_1),
+                Values::from(momentum.moment_2),
+            ),
+            None => (
+                1,
+                Values::zeros(tensor.dims()),
+                Values::zeros(tensor.dims()),
+            ),
+        };
+        let root = (1.0 - BETA_2.powi(time as i32)).sqrt();
+        let step = AdamStep {
+            beta_1: BETA_1,
+            beta_2: BETA_2,
+            correction: root / (1.0 - BETA_1.powi(time as i32)),
+            epsilon: EPSILON * root,
+            learning_rate: learning_rate as f32,
+        };
+        let (mut values, gradient) = (Values::from(tensor), Values::from(gradient));
+        kernels::adam(&mut values, &mut moment_1, &mut moment_2, &gradient, step);
+        let momentum =
+            AdaptiveMomentumState::new(time, moment_1.tensor(&device), moment_2.tensor(&device));
+        (values.tensor(&device), Some(AdamState::new(momentum)))
+    }
+
+    fn to_device<const D: usize>(state: AdamState<D>, device: &Device) -> AdamState<D> {
+        Adam::to_device(state, device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::Module;
+    use burn::nn::Linear;
+    use burn::optim::GradientsParams;
+    use burn::tensor::TensorData;
+
+    use super::*;
+    use crate::init::{Init, Initializer};
+
+    #[test]
+    fn a_step_in_one_pass_has_the_numbers_of_burns_adam() {
+        let device = Device::flex().autodiff();
+        let layer = || Initializer::new(5, &device).linear(301, 7, Init::FanIn);
+        let plain = AdamConfig::new().with_epsilon(EPSILON).init();
+        let [found, expected] = [adam(), plain].map(|mut optimizer| {
+            let mut layer: Linear = layer();
+            for step in 0..5 {
+                let x: Vec<f32> = (0..4 * 301)
+                    .map(|i| ((i * 7 + step) % 11) as f32 - 5.0)
+                    .collect();
+                let x = Tensor::<2>::from_data(TensorData::new(x, [4, 301]), &device);
+                let loss = (layer.forward(x) - 0.5).square().mean();
+                let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+                layer = optimizer.step(1e-2, layer, gradients);
+            }
+            let weight = layer.valid().weight.val().into_data();
+            weight.try_into_vec::<f32>().unwrap()
+        });
+        let start = layer()
+            .weight
+            .val()
+            .into_data()
+            .try_into_vec::<f32>()
+            .unwrap();
+        assert_ne!(found, start);
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(
+                (found - expected).abs() <= 1e-6,
+                "{found} instead of {expected}"
+            );
+        }
+    }
+}
