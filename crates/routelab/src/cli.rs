@@ -227,6 +227,9 @@ pub struct EmbedArgs {
     /// The file to write; by default ENCODER.safetensors in the data set's folder.
     #[arg(long)]
     pub out: Option<PathBuf>,
+    /// Embed a random sample of the queries only, the one that `sample` in an experiment file takes.
+    #[arg(long)]
+    pub sample: Option<usize>,
     /// Store half-precision numbers: half the size, about three digits.
     #[arg(long)]
     pub half: bool,

@@ -13,7 +13,10 @@ use crate::output::Output;
 /// Embeds every query of a data set.
 pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {
     let backend = Backend::from_name(&args.backend).map_err(Failure::request)?;
-    let spec = DataSpec::read(&args.dataset).map_err(Failure::request)?;
+    let mut spec = DataSpec::read(&args.dataset).map_err(Failure::request)?;
+    if args.sample.is_some() {
+        spec.sample = args.sample;
+    }
     let loaded = routelab_data::load(&spec).map_err(Failure::request)?;
     let encoder = encoders::build(&spec_of(args)?, &backend)?;
     let embeddings = encoders::embed(encoder, &loaded.table, output)?;
