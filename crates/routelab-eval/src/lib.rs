@@ -11,6 +11,8 @@
 //! | [`sweep`](mod@sweep) | points and call rates at every budget |
 //! | [`curve`] | Pareto front, nAUC in three conventions, AIQ, peak, QNC, PerfGain, CostSave, ParetoDist |
 //! | [`collapse`] | strongest model, RCI and its parts, entropy, regret |
+//! | [`decompose`](mod@decompose) | RCI by what would mend it: ties, ordering, prediction, budget |
+//! | [`neighbours`], [`predictability`](mod@predictability) | what embeddings can say at all: nearest queries, Bayes error |
 //! | [`margin`] | real and predicted margins |
 //! | [`ranking`] | pair accuracy, Kendall's τ-b, NDCG, flips, RMSE |
 //! | [`two_model`] | PGR, APGR and CPT of two-model pools |
@@ -24,12 +26,15 @@ pub mod bootstrap;
 pub mod budget;
 pub mod collapse;
 pub mod curve;
+pub mod decompose;
 mod error;
 pub mod evaluate;
 mod exact;
 pub mod margin;
 mod matrices;
 mod metric;
+pub mod neighbours;
+pub mod predictability;
 pub mod ranking;
 pub mod rule;
 pub mod sweep;
@@ -39,9 +44,12 @@ mod unbounded;
 
 pub use budget::{Budgets, spaced_grid};
 pub use curve::{CurvePoint, SharedInterval, pareto_dist};
+pub use decompose::{Decomposition, DecompositionOptions, decompose};
 pub use error::EvalError;
 pub use evaluate::{Evaluation, EvaluationOptions, evaluate, shared_interval};
 pub use matrices::{Scores, Truth, oracle};
 pub use metric::Metric;
+pub use neighbours::Neighbours;
+pub use predictability::{Predictability, PredictabilityOptions, predictability};
 pub use rule::{Decision, Infeasible, Rule, Ties, choose};
 pub use sweep::{Point, sweep};

@@ -49,6 +49,9 @@ pub fn sweep(
 pub(crate) struct Paths {
     /// Queries in order; see [`Path`].
     pub rows: Vec<Path>,
+    /// Per budget, the price `λ` of predicted cost in what the decision maximises, `q̂ - λ ĉ`: 0 where the budget limits
+    /// every query, `None` where it limits the mean and even the cheapest models are above it.
+    pub prices: Vec<Option<f64>>,
 }
 
 /// One query's choices: `first` at budget 0 of the list, then a new model from each change's budget on.
@@ -79,6 +82,14 @@ impl Path {
         if self.last() != model {
             self.changes.push((at, model));
         }
+    }
+
+    /// The choice at the budget at `position` of the list.
+    pub fn at(&self, position: usize) -> usize {
+        let changed = self.changes.partition_point(|&(at, _)| at <= position);
+        changed
+            .checked_sub(1)
+            .map_or(self.first, |last| self.changes[last].1)
     }
 
     /// The choice at the largest budget.
@@ -114,7 +125,8 @@ impl Paths {
                 path
             })
             .collect();
-        Self { rows }
+        let prices = vec![Some(0.0); budgets.len()];
+        Self { rows, prices }
     }
 }
 

@@ -73,12 +73,17 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
             path
         })
         .collect();
+    let mut prices = vec![None; budgets.len()];
+    let mut priced = start;
     // No price is between equal slopes: such edges are crossed together or not at all.
     for tied in edges.chunk_by(|a, b| a.slope == b.slope) {
         for edge in tied {
             sum += cost(edge.row, edge.to) - cost(edge.row, edge.from);
         }
         let at = affordable_at(sum);
+        // At a price equal to the slope both ends are worth the same, and the cheaper one is kept.
+        prices[priced..at].fill(Some(tied[0].slope));
+        priced = at;
         if at == budgets.len() {
             break;
         }
@@ -86,7 +91,11 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
             paths[edge.row].push(at, edge.to);
         }
     }
-    Paths { rows: paths }
+    prices[priced..].fill(Some(0.0));
+    Paths {
+        rows: paths,
+        prices,
+    }
 }
 
 /// The models that are best at some price, from the dearest price to price 0; `order` is ascending in `ĉ`. Of models on one

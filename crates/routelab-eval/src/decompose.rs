@@ -1,0 +1,249 @@
+//! Why a router's choices are not right, and what better tie-breaking, ordering and prediction would each recover.
+//!
+//! The right models of a query, as in the routing collapse index (SPEC 4): `R = ` the truly best models that are not
+//! strongest or, if all truly best models are strongest, the truly best ones. A choice in `R` is right, and
+//! `RCI = ` share of choices not in `R`. Every choice that is not right has exactly one [`Part`]. With `A` the models
+//! that the decision could take under the budget, `v̂ = q̂ - λ ĉ` what it maximises (`λ = 0` unless it is a trade-off)
+//! and `gap = max(0, v̂[chosen] - max over R ∩ A of v̂)`, the first that holds:
+//!
+//! | part | condition | what would mend it |
+//! | --- | --- | --- |
+//! | `budget` | `R ∩ A` is empty | a larger budget or better `ĉ`; never happens when all models are affordable |
+//! | `ties` | the choice is truly best | breaking the true tie towards a cheaper model |
+//! | `ordering` | `gap <= δ` | another order of models that the predictor cannot tell apart |
+//! | `prediction` | `gap > δ` | only better predictions |
+//!
+//! So `RCI = ties + ordering + prediction + budget`. With a margin in the rule, or with a price, the choice need not have
+//! the largest `q̂`: models that are predicted to be better than the choice have a gap of 0.
+//!
+//! `A` is `{m : ĉ[m] <= B}`, or only the choice if that is empty. For a trade-off the budget limits a mean and no query by
+//! itself: `A` is every model (and mended choices may cost more than `B` on average), or only the choice if even the
+//! cheapest models are above `B`.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::bootstrap::{self, Interval};
+use crate::budget::check_grid;
+use crate::collapse::{self, Rci};
+use crate::matrices::check_pair;
+use crate::sweep::{ExactTruth, Paths};
+use crate::{
+    CurvePoint, EvalError, EvaluationOptions, Scores, Truth, curve, ranking, shared_interval,
+};
+
+mod judge;
+
+use judge::{Judge, Judgement};
+
+/// Where and how to decompose. The default is the largest budget, with the predictor's RMSE as `δ`.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DecompositionOptions {
+    /// The operating point, a budget in the unit of `ĉ`; `None` for the largest budget of the sweep.
+    pub budget: Option<f64>,
+    /// `δ >= 0` in the unit of `q̂`: predictions this close count as not told apart. `None` for the root mean squared error of
+    /// all `N x M` predictions, which says something only if `q̂` is on the scale of quality.
+    pub band: Option<f64>,
+}
+
+/// What one choice is put down to; see the [module](self).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// The choice is right.
+    Right,
+    /// A strongest model was chosen and is truly best, but an affordable model that is not strongest was as good.
+    Ties,
+    /// The choice is not truly best, and a right model is predicted within `δ` of it.
+    Ordering,
+    /// The choice is not truly best, and every affordable right model is predicted to be worse by more than `δ`.
+    Prediction,
+    /// The choice is not right, and no right model is affordable.
+    Budget,
+}
+
+impl Part {
+    /// All parts, in the order of tables.
+    pub const ALL: [Part; 5] = [
+        Part::Right,
+        Part::Ties,
+        Part::Ordering,
+        Part::Prediction,
+        Part::Budget,
+    ];
+}
+
+/// How many queries have a part.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PartShare {
+    /// The part.
+    pub part: Part,
+    /// Queries with it; the five counts add up to `N`.
+    pub queries: usize,
+    /// `queries / N`.
+    pub share: f64,
+}
+
+/// Who chooses: the router, or the router with the help of an oracle. Each stage includes the ones before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// The router alone.
+    Router,
+    /// Where the choice is truly best, the really cheapest of `R ∩ A`.
+    Ties,
+    /// Where a right model is within `δ`, the really cheapest one of these.
+    Ordering,
+    /// The really cheapest of `R ∩ A` wherever there is one: the oracle within the budget.
+    Prediction,
+}
+
+impl Stage {
+    /// All stages, in order.
+    pub const ALL: [Stage; 4] = [
+        Stage::Router,
+        Stage::Ties,
+        Stage::Ordering,
+        Stage::Prediction,
+    ];
+}
+
+/// What is reached at one stage. Equal real costs of right models go to the smaller index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StagePoint {
+    /// The stage.
+    pub stage: Stage,
+    /// Mean real quality at the operating point.
+    pub quality: f64,
+    /// Mean real cost at the operating point.
+    pub cost: f64,
+    /// Routing collapse index at the operating point.
+    pub rci: f64,
+    /// nAUC, convention `shared`, with the oracle's help at every budget of the sweep.
+    pub nauc_shared: f64,
+    /// The sweep behind it, in the order of budgets.
+    pub curve: Vec<CurvePoint>,
+}
+
+/// The parts of RCI at one operating point, and what mending them would reach.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decomposition {
+    /// The operating point, in the unit of `ĉ`; null in JSON if there is no limit.
+    #[serde(with = "crate::unbounded")]
+    pub budget: f64,
+    /// `δ`, in the unit of `q̂`.
+    pub band: f64,
+    /// Routing collapse index of the router.
+    pub rci: f64,
+    /// [`Part::ALL`] in order.
+    pub parts: Vec<PartShare>,
+    /// [`Stage::ALL`] in order. From one to the next RCI falls by the share of the part with the same name, so that
+    /// the last one's is the `budget` part.
+    pub stages: Vec<StagePoint>,
+    /// The part of each of the `N` queries.
+    pub queries: Vec<Part>,
+    /// The gap of every query with part `ordering` or `prediction`, in the order of the queries, in the unit of `q̂`: the smallest
+    /// `δ` that would make it `ordering`. Their distribution is the split at every `δ`.
+    pub gaps: Vec<f64>,
+}
+
+impl Decomposition {
+    /// A part's share with its interval by the bootstrap over queries. `δ` and which models are strongest are held fixed.
+    ///
+    /// # Errors
+    /// [`EvalError::Option`] without replicates.
+    pub fn interval(
+        &self,
+        part: Part,
+        replicates: usize,
+        seed: u64,
+    ) -> Result<Interval, EvalError> {
+        let has = |&query: &Part| f64::from(query == part);
+        let values: Vec<f64> = self.queries.iter().map(has).collect();
+        bootstrap::mean(&values, replicates, seed)
+    }
+}
+
+/// Decomposes RCI at one operating point. `options` gives the decision and the sweep as for [`crate::evaluate()`].
+/// `O(K N M)` for a sweep of `K` budgets.
+///
+/// # Errors
+/// [`EvalError`] if shapes disagree or an option is out of range.
+pub fn decompose(
+    truth: &Truth,
+    scores: &Scores,
+    options: &EvaluationOptions,
+    decomposition: &DecompositionOptions,
+) -> Result<Decomposition, EvalError> {
+    check_pair(truth, scores)?;
+    options.validate()?;
+    let budgets = options.budgets.resolve(scores.cost.view());
+    let largest = budgets.last().copied().unwrap_or(f64::INFINITY);
+    let budget = decomposition.budget.unwrap_or(largest);
+    check_grid(&[budget])?;
+    let rmse = || ranking::rmse(truth.quality, scores.quality.view());
+    let band = decomposition.band.unwrap_or_else(rmse);
+    if !(band.is_finite() && band >= 0.0) {
+        return Err(EvalError::Option {
+            option: "band",
+            value: band.to_string(),
+            expected: "a finite number, 0 or more",
+        });
+    }
+
+    let exact = ExactTruth::new(truth);
+    let strongest = collapse::strongest_of(&exact);
+    let judge = Judge::new(truth, scores, options.rule.decision, &strongest, band);
+    let judge_all = |paths: &Paths, position: usize, budget: f64| -> Vec<Judgement> {
+        (paths.rows.iter().enumerate())
+            .map(|(row, path)| judge.judge(row, path.at(position), budget, paths.prices[position]))
+            .collect()
+    };
+    let point = |judged: &[Judgement], stage: usize| {
+        let (cost, quality) = exact.mean_of(judged.iter().map(|j| j.choices[stage]));
+        CurvePoint { cost, quality }
+    };
+
+    let sweep = Paths::new(scores, &budgets, &options.rule);
+    let curves: Vec<[CurvePoint; 4]> = (budgets.par_iter().enumerate())
+        .map(|(position, &budget)| {
+            let judged = judge_all(&sweep, position, budget);
+            std::array::from_fn(|stage| point(&judged, stage))
+        })
+        .collect();
+    let judged = judge_all(&Paths::new(scores, &[budget], &options.rule), 0, budget);
+    let interval = shared_interval(truth)?;
+    let stages: Vec<StagePoint> = (Stage::ALL.into_iter().enumerate())
+        .map(|(at, stage)| {
+            let choices: Vec<usize> = judged.iter().map(|j| j.choices[at]).collect();
+            let CurvePoint { cost, quality } = point(&judged, at);
+            let curve: Vec<CurvePoint> = curves.iter().map(|stages| stages[at]).collect();
+            StagePoint {
+                stage,
+                quality,
+                cost,
+                rci: Rci::of(&collapse::verdicts(truth, &choices, &strongest)).rci,
+                nauc_shared: curve::nauc_shared(&curve, &interval),
+                curve,
+            }
+        })
+        .collect();
+    let share = |part| {
+        let queries = judged.iter().filter(|j| j.part == part).count();
+        PartShare {
+            part,
+            queries,
+            share: queries as f64 / judged.len() as f64,
+        }
+    };
+    Ok(Decomposition {
+        budget,
+        band,
+        rci: stages[0].rci,
+        parts: Part::ALL.map(share).to_vec(),
+        stages,
+        gaps: judged.iter().filter_map(|j| j.gap).collect(),
+        queries: judged.iter().map(|j| j.part).collect(),
+    })
+}

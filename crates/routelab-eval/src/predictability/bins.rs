@@ -1,0 +1,43 @@
+//! Queries by distance to their nearest neighbour.
+
+use super::{DistanceBin, PredictabilityOptions};
+use crate::bootstrap::Interval;
+use crate::{EvalError, Neighbours};
+
+/// Exact duplicates first, then `options.bins` bins. `measure` gives disagreement, disjointness and regret of some rows.
+pub(super) fn by_distance(
+    neighbours: &Neighbours,
+    options: &PredictabilityOptions,
+    measure: impl Fn(&[usize]) -> Result<(Interval, Interval, Interval), EvalError>,
+) -> Result<Vec<DistanceBin>, EvalError> {
+    let distance = neighbours.distance().column(0).to_vec();
+    let mut order: Vec<usize> = (0..distance.len()).collect();
+    order.sort_by(|&a, &b| distance[a].total_cmp(&distance[b]));
+    let duplicates = order.partition_point(|&row| distance[row] == 0.0);
+    let (same, apart) = order.split_at(duplicates);
+
+    let mut ends: Vec<usize> = vec![0];
+    for bin in 1..=options.bins {
+        let end = bin * apart.len() / options.bins;
+        // Equal distances stay together, in the bin of the first of them.
+        let last = end.checked_sub(1).map(|last| distance[apart[last]]);
+        let end = apart.partition_point(|&row| last.is_some_and(|last| distance[row] <= last));
+        ends.push(end);
+    }
+    let bins = ends.windows(2).map(|pair| &apart[pair[0]..pair[1]]);
+    (std::iter::once(same).chain(bins))
+        .filter_map(|rows| {
+            let (low, high) = (distance[*rows.first()?], distance[*rows.last()?]);
+            Some(
+                measure(rows).map(|(disagreement, disjoint, regret)| DistanceBin {
+                    low,
+                    high,
+                    queries: rows.len(),
+                    disagreement,
+                    disjoint,
+                    regret,
+                }),
+            )
+        })
+        .collect()
+}
