@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
 use crate::EvalError;
@@ -42,6 +42,32 @@ impl Neighbours {
         let longest = lengths.iter().fold(0.0_f64, |longest, &l| longest.max(l));
         let short: Vec<f32> = lengths.iter().map(|&length| length as f32).collect();
 
+        let nearest = |row: usize, products: ArrayView1<f32>| -> Vec<(f64, usize)> {
+            let rough = (products.iter().zip(&short).enumerate())
+                .map(|(other, (product, length))| (other, short[row] + length - 2.0 * product))
+                .filter(|&(other, _)| is_other(groups, row, other));
+            // A sum of D products is off by less than D units of rounding times the product of the lengths,
+            // which is at most half the sum of their squares; 8 more for the lengths and the three terms, and
+            // something for products too small to be normal numbers.
+            let units = (dimension + 8) as f64 * f64::from(f32::EPSILON / 2.0);
+            let tiny = dimension as f64 * f64::from(f32::MIN_POSITIVE);
+            let error = units * (lengths[row] + longest) + tiny;
+            // The k roughly nearest are truly within `last + error`; whatever is, is roughly within twice that.
+            let limit = f64::from(kth_smallest(rough.clone(), k)) + 2.0 * error;
+            let (mut near, mut same) = (Vec::new(), 0);
+            for (other, _) in rough.filter(|&(_, rough)| f64::from(rough) <= limit) {
+                let distance = squared_distance(vector(row), vector(other));
+                near.push((distance, other));
+                same += usize::from(distance == 0.0);
+                // Nothing after k duplicates comes before them; tables of repeated prompts have thousands.
+                if same == k {
+                    break;
+                }
+            }
+            near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            near.truncate(k);
+            near
+        };
         let starts: Vec<usize> = (0..queries).step_by(BLOCK).collect();
         let found: Vec<Vec<(f64, usize)>> = (starts.into_par_iter())
             .flat_map_iter(|start| {
@@ -49,28 +75,7 @@ impl Neighbours {
                 let products = block.dot(&x.t()); // [block, N]
                 let rows: Vec<Vec<(f64, usize)>> = (products.rows().into_iter())
                     .zip(start..)
-                    .map(|(products, row)| {
-                        let rough = (products.iter().zip(&short).enumerate())
-                            .map(|(other, (product, length))| {
-                                (other, short[row] + length - 2.0 * product)
-                            })
-                            .filter(|&(other, _)| is_other(groups, row, other));
-                        // A sum of D products is off by less than D units of rounding times the product of the lengths,
-                        // which is at most half the sum of their squares; 8 more for the lengths and the three terms, and
-                        // something for products too small to be normal numbers.
-                        let units = (dimension + 8) as f64 * f64::from(f32::EPSILON / 2.0);
-                        let tiny = dimension as f64 * f64::from(f32::MIN_POSITIVE);
-                        let error = units * (lengths[row] + longest) + tiny;
-                        // The k roughly nearest are truly within `last + error`; whatever is, is roughly within twice that.
-                        let limit = f64::from(kth_smallest(rough.clone(), k)) + 2.0 * error;
-                        let mut near: Vec<(f64, usize)> = rough
-                            .filter(|&(_, rough)| f64::from(rough) <= limit)
-                            .map(|(other, _)| (squared_distance(vector(row), vector(other)), other))
-                            .collect();
-                        near.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-                        near.truncate(k);
-                        near
-                    })
+                    .map(|(products, row)| nearest(row, products))
                     .collect();
                 rows
             })
@@ -119,8 +124,8 @@ fn check(
     let lengths: Vec<f64> = (embeddings.rows().into_iter())
         .map(|row| row.iter().map(|&v| f64::from(v).powi(2)).sum())
         .collect();
-    // Written so that not-a-number fails as well.
-    if let Some(row) = lengths.iter().position(|&length| !(length < 1e37)) {
+    let in_range = |length: &f64| (0.0..1e37).contains(length);
+    if let Some(row) = lengths.iter().position(|length| !in_range(length)) {
         return Err(EvalError::Option {
             option: "embeddings",
             value: format!("squared length {} in row {row}", lengths[row]),

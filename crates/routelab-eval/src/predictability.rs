@@ -24,6 +24,7 @@ use crate::{EvalError, Neighbours, Truth};
 mod bins;
 mod votes;
 
+pub use bins::DistanceBin;
 use votes::{Vote, labels, share_a_best, votes};
 
 /// What to measure.
@@ -110,24 +111,6 @@ pub struct AtCount {
     /// `(quality - best single) / (oracle - best single)`, at most 1 and negative if the policy is worse than the best
     /// single model; `None` without a gap. A resample without a gap counts as 0.
     pub recovered: Option<Interval>,
-}
-
-/// Queries whose nearest neighbour is about equally far. Exact duplicates (distance 0) are a bin of their own, and equal
-/// distances are never split, so bins may differ in size or be fewer than asked for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DistanceBin {
-    /// Smallest Euclidean distance.
-    pub low: f64,
-    /// Largest Euclidean distance.
-    pub high: f64,
-    /// How many queries.
-    pub queries: usize,
-    /// Share with another label than their nearest neighbour.
-    pub disagreement: Interval,
-    /// Share without a truly best model in common with it.
-    pub disjoint: Interval,
-    /// Mean quality lost by calling the neighbour's label: best real quality minus that of this model.
-    pub regret: Interval,
 }
 
 /// Cover and Hart's lower bound on the Bayes error, in [0, 1], from the 1-NN error `disagreement` in [0, 1] among

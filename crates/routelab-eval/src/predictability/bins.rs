@@ -1,8 +1,28 @@
 //! Queries by distance to their nearest neighbour.
 
-use super::{DistanceBin, PredictabilityOptions};
+use serde::{Deserialize, Serialize};
+
+use super::PredictabilityOptions;
 use crate::bootstrap::Interval;
 use crate::{EvalError, Neighbours};
+
+/// Queries whose nearest neighbour is about equally far. Exact duplicates (distance 0) are a bin of their own, and equal
+/// distances are never split, so bins may differ in size or be fewer than asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DistanceBin {
+    /// Smallest Euclidean distance.
+    pub low: f64,
+    /// Largest Euclidean distance.
+    pub high: f64,
+    /// How many queries.
+    pub queries: usize,
+    /// Share with another label than their nearest neighbour.
+    pub disagreement: Interval,
+    /// Share without a truly best model in common with it.
+    pub disjoint: Interval,
+    /// Mean quality lost by calling the neighbour's label: best real quality minus that of this model.
+    pub regret: Interval,
+}
 
 /// Exact duplicates first, then `options.bins` bins. `measure` gives disagreement, disjointness and regret of some rows.
 pub(super) fn by_distance(
