@@ -40,6 +40,7 @@ fn a_run_writes_everything_and_another_one_repeats_it() {
         "points.csv",
         "grid_points.csv",
         "comparisons.csv",
+        "decomposition.csv",
         "table.csv",
         "table.md",
         "table.tex",

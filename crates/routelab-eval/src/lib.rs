@@ -44,7 +44,7 @@ mod unbounded;
 
 pub use budget::{Budgets, spaced_grid};
 pub use curve::{CurvePoint, SharedInterval, pareto_dist};
-pub use decompose::{Decomposition, DecompositionOptions, decompose};
+pub use decompose::{Decomposition, DecompositionOptions, Part, Stage, decompose};
 pub use error::EvalError;
 pub use evaluate::{Evaluation, EvaluationOptions, evaluate, shared_interval};
 pub use matrices::{Scores, Truth, oracle};

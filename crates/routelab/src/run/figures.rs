@@ -9,6 +9,7 @@ use routelab_plot::{
     Role, TuningChart, TuningSearch,
 };
 
+use super::analysis;
 use super::inputs::Inputs;
 use super::results::{Results, RouterResult};
 use super::store::Store;
@@ -42,6 +43,11 @@ pub fn write(
     save(call_mix(results).draw(style), "call_mix")?;
     save(margins(results).draw(style), "margins")?;
     save(rci(results).draw(style), "rci")?;
+    let note = "At the largest budget. Ordering: a right model is predicted within the router's root mean squared error of the choice.";
+    save(
+        analysis::chart(results, Some(note.to_owned())).draw(style),
+        "decomposition",
+    )?;
     if let Some(chart) = differences(results, Metric::NaucShared)? {
         save(chart.draw(style), "differences")?;
     }

@@ -179,6 +179,11 @@ impl Inputs {
             .collect()
     }
 
+    /// The embeddings of the whole table, where they do not depend on the split.
+    pub fn embeddings(&self) -> Option<&Embeddings> {
+        self.embeddings.as_ref()
+    }
+
     /// Hash of the embeddings of the whole table, where there is one.
     pub fn embeddings_hash(&self) -> Option<String> {
         self.embeddings.as_ref().map(Embeddings::content_hash)

@@ -1,5 +1,6 @@
 //! `routelab run`: load, split, fit every router on every seed, evaluate, write everything down.
 
+mod analysis;
 mod figures;
 mod fitting;
 mod inputs;
@@ -157,6 +158,7 @@ fn run_one(
     results.write(&store)?;
     tables::write(&results, &store)?;
     tuning::write(experiment, &results, &store)?;
+    analysis::write(&inputs, &results, &store)?;
     figures::write(experiment, &inputs, &results, &store)?;
     store.log(format!(
         "wrote tables and figures: {:.1} s",

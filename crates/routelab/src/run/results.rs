@@ -2,8 +2,8 @@
 
 use routelab_eval::bootstrap::{Paired, Population, Replicates, seeds_interval};
 use routelab_eval::{
-    CurvePoint, Evaluation, Metric, Point, Truth, evaluate as evaluate_scores, pareto_dist,
-    spaced_grid,
+    CurvePoint, Decomposition, DecompositionOptions, Evaluation, Metric, Point, Truth, decompose,
+    evaluate as evaluate_scores, pareto_dist, spaced_grid,
 };
 use serde_json::{Map, Value, json};
 
@@ -61,6 +61,8 @@ pub struct SeedResult {
     pub seed: u64,
     /// All metrics.
     pub evaluation: Evaluation,
+    /// Why its choices are not right.
+    pub decomposition: Decomposition,
     /// Mean distance to the front of all routers.
     pub pareto_dist: Option<f64>,
     /// How long it took.
@@ -297,6 +299,13 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outco
             curves.push(evaluation.curve());
             router.seeds.push(SeedResult {
                 seed,
+                decomposition: decompose(
+                    &truth,
+                    &scores,
+                    &options,
+                    &DecompositionOptions::default(),
+                )
+                .map_err(Failure::failed)?,
                 evaluation,
                 pareto_dist: None,
                 seconds: unit.seconds,

@@ -1,0 +1,142 @@
+//! What lies behind the numbers: why choices are not right, and how much of the gap to the oracle the prompt can explain.
+
+use std::collections::HashMap;
+
+use routelab_eval::{
+    Neighbours, Part, Predictability, PredictabilityOptions, Stage, Truth, predictability,
+};
+use routelab_plot::{Better, StackedBar, StackedBars};
+
+use super::inputs::Inputs;
+use super::results::{Csv, Results, RouterResult};
+use super::store::Store;
+use crate::failure::{Failure, Outcome};
+
+/// Queries up to which every query is compared with every other one.
+const LARGEST_TABLE: usize = 50_000;
+
+/// The parts that are not right, in the order of [`Part::ALL`].
+const PARTS: [Part; 4] = [Part::Ties, Part::Ordering, Part::Prediction, Part::Budget];
+
+/// Writes `decomposition.csv` and `predictability.json`.
+pub fn write(inputs: &Inputs, results: &Results, store: &Store) -> Outcome {
+    store.write("decomposition.csv", &decomposition_csv(results)?)?;
+    let Some(embeddings) = inputs.embeddings() else {
+        return Ok(());
+    };
+    let table = &inputs.table;
+    let options = PredictabilityOptions::default();
+    if table.len() > LARGEST_TABLE || table.len() <= options.largest_count() {
+        return store.log(format!(
+            "no comparison of neighbours: it takes between {} and {LARGEST_TABLE} queries",
+            options.largest_count() + 1
+        ));
+    }
+    let groups = table.groups().map(numbered);
+    let neighbours = Neighbours::find(
+        embeddings.values(),
+        options.largest_count(),
+        groups.as_deref(),
+    )
+    .map_err(Failure::failed)?;
+    let truth = Truth::new(table.quality(), table.cost()).map_err(Failure::failed)?;
+    let found: Predictability =
+        predictability(&neighbours, &truth, &options).map_err(Failure::failed)?;
+    let mut value = serde_json::to_value(&found).map_err(Failure::failed)?;
+    let fields = value.as_object_mut().expect("a struct is an object");
+    // One per query: it follows from the table.
+    fields.remove("labels");
+    fields["best_single_model"] = table.models()[found.best_single_model].as_str().into();
+    store.write("predictability.json", format!("{value:#}\n").as_bytes())
+}
+
+/// Groups as numbers.
+fn numbered(groups: &[String]) -> Vec<usize> {
+    let mut numbers = HashMap::new();
+    groups
+        .iter()
+        .map(|group| {
+            let next = numbers.len();
+            *numbers.entry(group.as_str()).or_insert(next)
+        })
+        .collect()
+}
+
+/// Share of a part, averaged over the seeds.
+fn share(router: &RouterResult, part: Part) -> f64 {
+    let of_seed = |seed: &super::results::SeedResult| -> f64 {
+        let parts = seed.decomposition.parts.iter();
+        parts
+            .filter(|share| share.part == part)
+            .map(|share| share.share)
+            .sum()
+    };
+    router.seeds.iter().map(of_seed).sum::<f64>() / router.seeds.len() as f64
+}
+
+/// RCI by what would mend it, a bar per router.
+pub fn chart(results: &Results, note: Option<String>) -> StackedBars {
+    StackedBars {
+        metric: routelab_plot::Metric {
+            name: "Routing collapse index".to_owned(),
+            percent: true,
+            better: Better::Lower,
+        },
+        parts: [
+            "better tie-breaking",
+            "better ordering",
+            "better prediction",
+            "larger budget",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        bars: results
+            .working()
+            .map(|router| StackedBar {
+                name: router.label.clone(),
+                values: PARTS.map(|part| share(router, part)).to_vec(),
+                interval: None,
+            })
+            .collect(),
+        note,
+    }
+}
+
+/// The parts of RCI, and what a router with the help of oracles reaches, per router and seed.
+fn decomposition_csv(results: &Results) -> Outcome<Vec<u8>> {
+    let mut csv = Csv::new();
+    let parts = PARTS.map(|part| format!("{part:?}").to_lowercase());
+    let mut header = ["router", "seed", "budget", "band", "rci"]
+        .map(String::from)
+        .to_vec();
+    header.extend(parts);
+    for stage in Stage::ALL {
+        let stage = format!("{stage:?}").to_lowercase();
+        header.extend(
+            ["quality", "cost", "rci", "nauc_shared"].map(|name| format!("{stage}_{name}")),
+        );
+    }
+    csv.row(header)?;
+    for router in results.working() {
+        for seed in &router.seeds {
+            let found = &seed.decomposition;
+            let mut row = vec![
+                router.label.clone(),
+                seed.seed.to_string(),
+                found.budget.to_string(),
+                found.band.to_string(),
+                found.rci.to_string(),
+            ];
+            for part in PARTS {
+                let shares = found.parts.iter().filter(|share| share.part == part);
+                row.push(shares.map(|share| share.share).sum::<f64>().to_string());
+            }
+            for stage in &found.stages {
+                let numbers = [stage.quality, stage.cost, stage.rci, stage.nauc_shared];
+                row.extend(numbers.map(|number| number.to_string()));
+            }
+            csv.row(row)?;
+        }
+    }
+    csv.finish()
+}
