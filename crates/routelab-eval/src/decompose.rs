@@ -43,7 +43,9 @@ pub struct DecompositionOptions {
     /// The operating point, a budget in the unit of `ĉ`; `None` for the largest budget of the sweep.
     pub budget: Option<f64>,
     /// `δ >= 0` in the unit of `q̂`: predictions this close count as not told apart. `None` for the root mean squared error of
-    /// all `N x M` predictions, which says something only if `q̂` is on the scale of quality.
+    /// all `N x M` predictions, which says something only if `q̂` is on the scale of quality. Where quality is 0 or 1 it
+    /// holds the chance of every single outcome too and is wide (0.45 is usual): give a small `δ` as well, or draw
+    /// [`Decomposition::gaps`].
     pub band: Option<f64>,
 }
 

@@ -103,8 +103,9 @@ pub struct AtCount {
     pub disjoint: Interval,
     /// Share of queries whose label is not the commonest among the neighbours (ties: the one of the nearest neighbour).
     pub vote_error: Interval,
-    /// Mean real quality of the policy that takes the model with the largest mean quality on the `k` neighbours (ties: the
-    /// smaller mean cost on them, then the smaller index). The query itself is left out, so this is an honest estimate.
+    /// Mean real quality of the policy that takes the model with the largest mean quality on the `k` neighbours. Ties go to
+    /// the larger mean quality on all other queries, then to the smaller mean cost on the neighbours, then to the smaller
+    /// index. The query's own results are left out, so this is an honest estimate.
     pub quality: Interval,
     /// Its mean real cost.
     pub cost: f64,
@@ -157,7 +158,15 @@ pub fn predictability(
         .into_par_iter()
         .map(|row| {
             let nearest = neighbours.index();
-            votes(row, nearest.row(row), truth, &exact, &labels, &counts)
+            votes(
+                row,
+                nearest.row(row),
+                truth,
+                &exact,
+                &totals,
+                &labels,
+                &counts,
+            )
         })
         .collect();
     let mean = |values: &[f64]| bootstrap::mean(values, options.replicates, options.seed);
@@ -194,13 +203,8 @@ pub fn predictability(
     let counts: Vec<AtCount> = (counts.iter().enumerate())
         .map(|(at, &k)| at_count(at, k))
         .collect::<Result<_, EvalError>>()?;
-    let best = counts.iter().reduce(|best, next| {
-        if next.quality.mean > best.quality.mean {
-            next
-        } else {
-            best
-        }
-    });
+    // The last of several largest is taken, which is the smallest k.
+    let best = (counts.iter().rev()).max_by(|a, b| a.quality.mean.total_cmp(&b.quality.mean));
 
     let nearest = neighbours.index().column(0).to_vec();
     let of_nearest = |value: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {
@@ -242,11 +246,19 @@ pub fn predictability(
         best_single_cost,
         best_count: best.map_or(0, |best| best.k),
         counts,
-        by_distance: bins::by_distance(neighbours, options, |rows| {
-            let of = |values: &[f64]| -> Result<Interval, EvalError> {
-                mean(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>())
-            };
-            Ok((of(&differs)?, of(&disjoint)?, of(&regret)?))
+        by_distance: bins::by_distance(neighbours, options.bins, |rows, low, high| {
+            let of =
+                |values: &[f64]| mean(&rows.iter().map(|&row| values[row]).collect::<Vec<_>>());
+            let unlike = rows.iter().map(|&row| queries - sizes[labels[row]]);
+            Ok(DistanceBin {
+                low,
+                high,
+                queries: rows.len(),
+                disagreement: of(&differs)?,
+                chance: unlike.sum::<usize>() as f64 / (rows.len() * (queries - 1)) as f64,
+                disjoint: of(&disjoint)?,
+                regret: of(&regret)?,
+            })
         })?,
         labels,
     })

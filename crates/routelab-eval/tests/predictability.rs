@@ -142,10 +142,10 @@ fn six_queries_on_a_line() {
     near(one.vote_error.mean, 4.0 / 6.0);
     // Queries 0 and 1 have model 1 in common, 3 and 4 model 0; 2 and 5 have nothing in common with theirs.
     near(one.disjoint.mean, 2.0 / 6.0);
-    // Policy: 1, 0 (of 0 and 1 the cheaper), 1, 0 (of 0 and 2), 0, 0: earns 1 0 0 1 1 0.
-    near(one.quality.mean, 0.5);
-    near(one.cost, 8.0 / 6.0);
-    near(one.recovered.unwrap().mean, 0.0);
+    // Policy: 1; 0 of 0 and 1, better elsewhere; 1; 2 of 0 and 2, since on the others they add up to 2 and 2.5; 0; 0.
+    near(one.quality.mean, 2.0 / 6.0);
+    near(one.cost, 10.0 / 6.0);
+    near(one.recovered.unwrap().mean, (2.0 - 3.0) / (5.5 - 3.0));
 
     // Per query, of two neighbours: 2 2 2 1 1 2 have other labels.
     near(two.disagreement.mean, 10.0 / 12.0);
@@ -153,11 +153,11 @@ fn six_queries_on_a_line() {
     near(two.disjoint.mean, 6.0 / 12.0);
     // Every vote is a tie and goes to the nearest, but for query 5, with two votes for 0.
     near(two.vote_error.mean, 4.0 / 6.0);
-    // Sums over neighbours: 0: (0 1 1) takes 1; 1: (1 1 1) takes 0; 2: (1 2 0) takes 1; 3: (1 0 2) takes 2;
-    // 4: (1 0 1) takes 0; 5: (2 0 1) takes 0. Earns 1 0 0 0 1 0.
-    near(two.quality.mean, 2.0 / 6.0);
-    near(two.cost, (2.0 + 1.0 + 2.0 + 3.0 + 1.0 + 1.0) / 6.0);
-    near(two.recovered.unwrap().mean, (2.0 - 3.0) / (5.5 - 3.0));
+    // Sums over neighbours: 0: (0 1 1) takes 2, with 2.5 elsewhere; 1: (1 1 1) takes 0, with 3; 2: (1 2 0) takes 1;
+    // 3: (1 0 2) takes 2; 4: (1 0 1) takes 0, with 2 against 1.5; 5: (2 0 1) takes 0. Only query 4 earns.
+    near(two.quality.mean, 1.0 / 6.0);
+    near(two.cost, 11.0 / 6.0);
+    near(two.recovered.unwrap().mean, (1.0 - 3.0) / (5.5 - 3.0));
     assert_eq!(found.best_count, 1);
 
     // Duplicates 3 and 4; then distances 1, 1 (0 and 1) and 2, 5 (2 and 5).
@@ -170,6 +170,8 @@ fn six_queries_on_a_line() {
         (bin.disagreement.mean, bin.disjoint.mean, bin.regret.mean)
     };
     assert_eq!(means(0), (0.0, 0.0, 0.0));
+    let chances: Vec<f64> = found.by_distance.iter().map(|bin| bin.chance).collect();
+    assert_eq!(chances, [0.6, 0.8, 0.8]);
     // Query 0 loses nothing by the label of query 1, query 1 everything by that of query 0.
     assert_eq!(means(1), (1.0, 0.0, 0.5));
     assert_eq!(means(2), (1.0, 1.0, 0.75));
@@ -375,6 +377,8 @@ proptest! {
         let (found, turned) = (measure(&(0..m).collect::<Vec<_>>()), measure(&order));
 
         prop_assert_eq!(found.by_distance.iter().map(|bin| bin.queries).sum::<usize>(), n);
+        let chance: f64 = found.by_distance.iter().map(|bin| bin.chance * bin.queries as f64).sum();
+        prop_assert!((chance / n as f64 - found.chance).abs() < 1e-12);
         prop_assert!(found.by_distance.windows(2).all(|pair| pair[0].high < pair[1].low));
         prop_assert!(found.bayes_lower.mean <= found.bayes_upper.mean + 1e-12);
         prop_assert_eq!(found.bayes_upper, found.counts[0].disagreement);

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::PredictabilityOptions;
 use crate::bootstrap::Interval;
 use crate::{EvalError, Neighbours};
 
@@ -18,17 +17,20 @@ pub struct DistanceBin {
     pub queries: usize,
     /// Share with another label than their nearest neighbour.
     pub disagreement: Interval,
+    /// Share of all other queries with another label, averaged over these: their disagreement if neighbours said nothing.
+    /// Near and far queries come from different tasks, so bins are to be compared by how far they are below it.
+    pub chance: f64,
     /// Share without a truly best model in common with it.
     pub disjoint: Interval,
     /// Mean quality lost by calling the neighbour's label: best real quality minus that of this model.
     pub regret: Interval,
 }
 
-/// Exact duplicates first, then `options.bins` bins. `measure` gives disagreement, disjointness and regret of some rows.
+/// Exact duplicates first, then `count` bins; `measure` makes one of its rows, its lowest and its highest distance.
 pub(super) fn by_distance(
     neighbours: &Neighbours,
-    options: &PredictabilityOptions,
-    measure: impl Fn(&[usize]) -> Result<(Interval, Interval, Interval), EvalError>,
+    count: usize,
+    measure: impl Fn(&[usize], f64, f64) -> Result<DistanceBin, EvalError>,
 ) -> Result<Vec<DistanceBin>, EvalError> {
     let distance = neighbours.distance().column(0).to_vec();
     let mut order: Vec<usize> = (0..distance.len()).collect();
@@ -37,8 +39,8 @@ pub(super) fn by_distance(
     let (same, apart) = order.split_at(duplicates);
 
     let mut ends: Vec<usize> = vec![0];
-    for bin in 1..=options.bins {
-        let end = bin * apart.len() / options.bins;
+    for bin in 1..=count {
+        let end = bin * apart.len() / count;
         // Equal distances stay together, in the bin of the first of them.
         let last = end.checked_sub(1).map(|last| distance[apart[last]]);
         let end = apart.partition_point(|&row| last.is_some_and(|last| distance[row] <= last));
@@ -48,16 +50,7 @@ pub(super) fn by_distance(
     (std::iter::once(same).chain(bins))
         .filter_map(|rows| {
             let (low, high) = (distance[*rows.first()?], distance[*rows.last()?]);
-            Some(
-                measure(rows).map(|(disagreement, disjoint, regret)| DistanceBin {
-                    low,
-                    high,
-                    queries: rows.len(),
-                    disagreement,
-                    disjoint,
-                    regret,
-                }),
-            )
+            Some(measure(rows, low, high))
         })
         .collect()
 }

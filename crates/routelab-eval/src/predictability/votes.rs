@@ -36,16 +36,17 @@ pub(super) struct Vote {
     pub disjoint: usize,
     /// Whether the commonest label is not the query's.
     pub is_wrong: bool,
-    /// The model that is best on the neighbours.
+    /// The model that is best on the neighbours; see [`super::AtCount::quality`].
     pub policy: usize,
 }
 
-/// One vote per number in `counts`, which are ascending and at most as many as there are `neighbours`, nearest first.
+/// One vote per number in `counts`, with the models' `totals` of quality over all queries. The counts are ascending and at most as many as there are `neighbours`, nearest first.
 pub(super) fn votes(
     row: usize,
     neighbours: ArrayView1<usize>,
     truth: &Truth,
     exact: &ExactTruth,
+    totals: &[i128],
     labels: &[usize],
     counts: &[usize],
 ) -> Vec<Vote> {
@@ -69,8 +70,13 @@ pub(super) fn votes(
             let most = named.iter().copied().max();
             let commonest = (neighbours.iter().map(|&other| labels[other]))
                 .find(|&label| Some(named[label]) == most);
-            let policy = (models.clone())
-                .min_by(|&a, &b| quality[b].cmp(&quality[a]).then(cost[a].cmp(&cost[b])));
+            // On all queries but this one, where the neighbours have no preference.
+            let elsewhere = |m: usize| totals[m] - exact.quality[[row, m]];
+            let policy = (models.clone()).min_by(|&a, &b| {
+                (quality[b].cmp(&quality[a]))
+                    .then(elsewhere(b).cmp(&elsewhere(a)))
+                    .then(cost[a].cmp(&cost[b]))
+            });
             Vote {
                 disagreeing,
                 disjoint,
