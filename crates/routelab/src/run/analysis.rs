@@ -15,6 +15,9 @@ use crate::failure::{Failure, Outcome};
 /// Queries up to which every query is compared with every other one.
 const LARGEST_TABLE: usize = 50_000;
 
+/// Numbers of neighbours that are looked at, in tables that are large enough.
+const COUNTS: [usize; 6] = [1, 5, 10, 30, 100, 300];
+
 /// The parts that are not right, in the order of [`Part::ALL`].
 const PARTS: [Part; 4] = [Part::Ties, Part::Ordering, Part::Prediction, Part::Budget];
 
@@ -25,11 +28,14 @@ pub fn write(inputs: &Inputs, results: &Results, store: &Store) -> Outcome {
         return Ok(());
     };
     let table = &inputs.table;
-    let options = PredictabilityOptions::default();
-    if table.len() > LARGEST_TABLE || table.len() <= options.largest_count() {
+    let mut options = PredictabilityOptions::default();
+    options.counts = COUNTS
+        .into_iter()
+        .filter(|&k| 4 * k < table.len())
+        .collect();
+    if table.len() > LARGEST_TABLE || options.counts.is_empty() {
         return store.log(format!(
-            "no comparison of neighbours: it takes between {} and {LARGEST_TABLE} queries",
-            options.largest_count() + 1
+            "no comparison of neighbours: it takes between 5 and {LARGEST_TABLE} queries"
         ));
     }
     let groups = table.groups().map(numbered);

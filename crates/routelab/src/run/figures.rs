@@ -43,9 +43,12 @@ pub fn write(
     save(call_mix(results).draw(style), "call_mix")?;
     save(margins(results).draw(style), "margins")?;
     save(rci(results).draw(style), "rci")?;
-    let note = "At the largest budget. Ordering: a right model is predicted within the router's root mean squared error of the choice.";
+    let note = format!(
+        "At the largest budget. Ordering: a right model is predicted at most {} below the choice.",
+        results.margin_threshold
+    );
     save(
-        analysis::chart(results, Some(note.to_owned())).draw(style),
+        analysis::chart(results, Some(note)).draw(style),
         "decomposition",
     )?;
     if let Some(chart) = differences(results, Metric::NaucShared)? {

@@ -303,7 +303,10 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outco
                     &truth,
                     &scores,
                     &options,
-                    &DecompositionOptions::default(),
+                    &DecompositionOptions {
+                        band: Some(experiment.evaluation.margin_threshold),
+                        ..DecompositionOptions::default()
+                    },
                 )
                 .map_err(Failure::failed)?,
                 evaluation,
