@@ -43,5 +43,5 @@ pub use error::EvalError;
 pub use evaluate::{Evaluation, EvaluationOptions, evaluate, shared_interval};
 pub use matrices::{Scores, Truth, oracle};
 pub use metric::Metric;
-pub use rule::{Decision, Infeasible, Rule, Ties, choose};
+pub use rule::{Decision, Infeasible, Rule, Ties, choose, prices};
 pub use sweep::{Point, sweep};

@@ -92,7 +92,7 @@ impl Paths {
     pub fn new(scores: &Scores, budgets: &[f64], rule: &Rule) -> Self {
         match rule.decision {
             Decision::WithinBudget { margin } => Self::within(scores, budgets, rule, margin),
-            Decision::TradeOff => trade_off::paths(scores, budgets, rule),
+            Decision::TradeOff => trade_off::paths(scores, budgets, rule).0,
         }
     }
 

@@ -27,8 +27,9 @@ struct Edge {
     to: usize,
 }
 
-/// Every query's choices over `budgets`, ascending and not empty. `O(N M (log N M + log K))`.
-pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
+/// Every query's choices over `budgets`, ascending and not empty, and the common price at each of them: `None` where even
+/// the cheapest models are above the budget on average. `O(N M (log N M + log K))`.
+pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> (Paths, Vec<Option<f64>>) {
     let rows: Vec<Row> = (0..scores.queries())
         .into_par_iter()
         .with_min_len(256)
@@ -73,12 +74,20 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
             path
         })
         .collect();
+    // The smallest price that keeps the mean within a budget is the slope of the first edge that is not crossed.
+    let mut prices = vec![None; budgets.len()];
+    prices[start..].fill(Some(0.0));
+    let mut priced = start;
     // No price is between equal slopes: such edges are crossed together or not at all.
     for tied in edges.chunk_by(|a, b| a.slope == b.slope) {
         for edge in tied {
             sum += cost(edge.row, edge.to) - cost(edge.row, edge.from);
         }
         let at = affordable_at(sum);
+        if at > priced {
+            prices[priced..at].fill(Some(tied[0].slope));
+            priced = at;
+        }
         if at == budgets.len() {
             break;
         }
@@ -86,7 +95,7 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
             paths[edge.row].push(at, edge.to);
         }
     }
-    Paths { rows: paths }
+    (Paths { rows: paths }, prices)
 }
 
 /// The models that are best at some price, from the dearest price to price 0; `order` is ascending in `ĉ`. Of models on one
