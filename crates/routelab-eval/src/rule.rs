@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::sweep::Paths;
-use crate::{EvalError, Scores};
+use crate::{EvalError, Scores, trade_off};
 
 /// What happens to a query for which no model is predicted to be within the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -98,6 +98,18 @@ impl Rule {
 pub fn choose(scores: &Scores, budget: f64, rule: &Rule) -> Vec<usize> {
     let paths = Paths::new(scores, &[budget], rule);
     paths.rows.iter().map(|path| path.last()).collect()
+}
+
+/// The price `λ` of [`Decision::TradeOff`] at every budget, in units of `q̂` per unit of `ĉ`; `None` where even the cheapest
+/// models are above the budget on average. A query takes the steps along its hull of `(ĉ, q̂)` whose slope is above `λ`.
+///
+/// `budgets` must be ascending.
+pub fn prices(scores: &Scores, budgets: &[f64]) -> Vec<Option<f64>> {
+    let rule = Rule {
+        decision: Decision::TradeOff,
+        ..Rule::default()
+    };
+    trade_off::paths(scores, budgets, &rule).prices
 }
 
 /// Total order of numbers in which both zeros are equal; not-a-number comes last instead of breaking a sort.

@@ -1,11 +1,16 @@
-//! `routelab report`: one page with every figure and table of a run, without network and without scripts from elsewhere.
+//! `routelab report`: one page with every figure and table of a run and a sample of its queries. It works from disk, without
+//! network; without scripts it still shows every figure and table.
 
+mod data;
 mod overview;
 mod page;
+mod tables;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use routelab_data::write_atomically;
+use routelab_plot::Role;
 use serde_json::{Value, json};
 
 use crate::cli::ReportArgs;
@@ -29,22 +34,46 @@ struct Run {
     settings: String,
     comparisons: Vec<Vec<String>>,
     figures: Vec<Figure>,
+    /// By the routers' names, as in the figures.
+    roles: HashMap<String, Role>,
+    /// What the page's scripts read.
+    data: Value,
+}
+
+impl Run {
+    fn routers(&self) -> &[Value] {
+        self.metrics["routers"]
+            .as_array()
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// What a router stands for; `None` if it worked on no seed.
+    fn role(&self, router: &Value) -> Option<Role> {
+        self.roles.get(text(&router["router"])).copied()
+    }
+
+    fn is_learned(&self, router: &Value) -> bool {
+        matches!(self.role(router), Some(Role::Router | Role::Highlight))
+    }
 }
 
 /// A figure with its explanation.
 struct Figure {
     title: &'static str,
+    short: &'static str,
     explanation: &'static str,
     svg: String,
     csv: String,
     stem: &'static str,
 }
 
-/// File names, titles and explanations of the figures, in the order of the page.
-const FIGURES: [(&str, &str, &str); 5] = [
+/// File names, titles, short titles and explanations of the figures, in the order of the page. The scripts draw those of
+/// [`INTERACTIVE`] themselves; the others are shown as they are, if the run has them.
+const FIGURES: [(&str, &str, &str, &str); 7] = [
     (
         "call_rate",
         "Calls to the strongest model",
+        "Collapse",
         "The share of queries that each router sends to the strongest (dearest) model, as the budget per query grows; \
          shaded: 95 % interval over the seeds. A router collapses where its line rises towards 100 % while the oracle's \
          stays low: the budget is spent because it is there, not because the query needs it.",
@@ -52,11 +81,13 @@ const FIGURES: [(&str, &str, &str); 5] = [
     (
         "cost_quality",
         "Quality against cost",
+        "Quality and cost",
         "Every line is a router: mean quality and mean real cost of its choices as the budget grows. Points are single \
          models, always called. Higher and further left is better; the oracle shows what perfect choices would reach.",
     ),
     (
         "call_mix",
+        "Who is called",
         "Who is called",
         "How each router divides the queries among the models at every budget. A healthy router keeps many colours at the \
          right edge; a collapsed one shows one.",
@@ -64,16 +95,34 @@ const FIGURES: [(&str, &str, &str); 5] = [
     (
         "margins",
         "Margins between the best two models",
+        "Margins",
         "The share of queries whose best model is at most this far above the second best: in truth, and as predicted. \
          Where real margins are nearly all zero, a prediction error of any size changes the choice.",
     ),
     (
         "rci",
         "Routing collapse index",
+        "RCI",
         "The share of queries that are routed badly at the largest budget: wasteful (the strongest model, although another \
          was as good) or wrong (a model that is not among the best). Lower is better; whiskers: 95 % interval over seeds.",
     ),
+    (
+        "differences",
+        "Differences from the reference",
+        "Differences",
+        "Every other router minus the reference, on the same queries: nAUC with the 95 % interval of a paired bootstrap over \
+         queries. Where the interval holds 0, the two cannot be told apart.",
+    ),
+    (
+        "tuning",
+        "The search for settings",
+        "Search",
+        "The best value so far of every router's search on the validation rows of the first seed.",
+    ),
 ];
+
+/// The figures that every run with a working router has, and that the scripts draw.
+const INTERACTIVE: [&str; 5] = ["call_rate", "cost_quality", "call_mix", "margins", "rci"];
 
 /// Writes `report.html` into the folder of a run.
 pub fn write(folder: &Path) -> Outcome<PathBuf> {
@@ -106,9 +155,14 @@ fn read(folder: &Path) -> Outcome<Run> {
     let mut figures = Vec::new();
     // A run without a working router has nothing to draw.
     if folder.join("figures").is_dir() {
-        for (stem, title, explanation) in FIGURES {
+        for (stem, title, short, explanation) in FIGURES {
+            let optional = !INTERACTIVE.contains(&stem);
+            if optional && !folder.join(format!("figures/{stem}.svg")).exists() {
+                continue;
+            }
             figures.push(Figure {
                 title,
+                short,
                 explanation,
                 svg: text(&format!("figures/{stem}.svg"))?,
                 csv: text(&format!("figures/{stem}.csv"))?,
@@ -116,17 +170,55 @@ fn read(folder: &Path) -> Outcome<Run> {
             });
         }
     }
-    let comparisons = text("comparisons.csv")?;
-    let comparisons = csv::Reader::from_reader(comparisons.as_bytes())
-        .records()
-        .map(|record| Ok(record?.iter().map(str::to_owned).collect()))
-        .collect::<Result<_, csv::Error>>()
-        .map_err(Failure::request)?;
+    // Runs before there was such a file have none.
+    let queries = match folder.join("queries.json").exists() {
+        true => json("queries.json")?,
+        false => Value::Null,
+    };
+    let comparisons = records(&text("comparisons.csv")?, &folder.join("comparisons.csv"))?;
+    let mut roles = HashMap::new();
+    if let Some(figure) = figures.iter().find(|figure| figure.stem == "call_rate") {
+        for row in records(&figure.csv, &folder.join("figures/call_rate.csv"))? {
+            if let Some(role) = Role::from_name(&row[1]) {
+                roles.insert(row[0].clone(), role);
+            }
+        }
+    }
+    let data = data::data(
+        &metrics, &manifest, &roles, queries, &figures, folder, &text,
+    )?;
     Ok(Run {
         manifest,
         metrics,
         settings: text("experiment.toml")?,
         comparisons,
         figures,
+        roles,
+        data,
     })
+}
+
+/// The rows of a CSV file below its header.
+fn records(text: &str, path: &Path) -> Outcome<Vec<Vec<String>>> {
+    csv::Reader::from_reader(text.as_bytes())
+        .records()
+        .map(|record| Ok(record?.iter().map(str::to_owned).collect()))
+        .collect::<Result<_, csv::Error>>()
+        .map_err(|error| {
+            bad_request!(
+                "{}: {error}\nhelp: run the experiment again",
+                path.display()
+            )
+        })
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
