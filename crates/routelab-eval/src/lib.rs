@@ -51,5 +51,5 @@ pub use matrices::{Scores, Truth, oracle};
 pub use metric::Metric;
 pub use neighbours::Neighbours;
 pub use predictability::{Predictability, PredictabilityOptions, predictability};
-pub use rule::{Decision, Infeasible, Rule, Ties, choose};
+pub use rule::{Decision, Infeasible, Rule, Ties, choose, prices};
 pub use sweep::{Point, sweep};

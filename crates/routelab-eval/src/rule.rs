@@ -100,6 +100,18 @@ pub fn choose(scores: &Scores, budget: f64, rule: &Rule) -> Vec<usize> {
     paths.rows.iter().map(|path| path.last()).collect()
 }
 
+/// The price `λ` of [`Decision::TradeOff`] at every budget, in units of `q̂` per unit of `ĉ`; `None` where even the cheapest
+/// models are above the budget on average. A query takes the steps along its hull of `(ĉ, q̂)` whose slope is above `λ`.
+///
+/// `budgets` must be ascending.
+pub fn prices(scores: &Scores, budgets: &[f64]) -> Vec<Option<f64>> {
+    let rule = Rule {
+        decision: Decision::TradeOff,
+        ..Rule::default()
+    };
+    Paths::new(scores, budgets, &rule).prices
+}
+
 /// Total order of numbers in which both zeros are equal; not-a-number comes last instead of breaking a sort.
 pub(crate) fn ascending(a: f64, b: f64) -> Ordering {
     (a + 0.0).total_cmp(&(b + 0.0))

@@ -4,7 +4,7 @@ use ndarray::{Array2, array};
 use routelab_eval::{
     Budgets, CurvePoint, Decision, EvalError, EvaluationOptions, Infeasible, Metric, Rule, Scores,
     SharedInterval, Ties, Truth, bootstrap, choose, collapse, curve, evaluate, margin, oracle,
-    pareto_dist, ranking, spaced_grid, sweep, two_model,
+    pareto_dist, prices, ranking, spaced_grid, sweep, two_model,
 };
 
 fn points(pairs: &[(f64, f64)]) -> Vec<CurvePoint> {
@@ -260,6 +260,21 @@ fn one_price_for_all_queries() {
         (f64::INFINITY, [2, 2, 0]),
     ] {
         assert_eq!(choose(&scores, budget, &rule), expected, "budget {budget}");
+    }
+    let budgets = [0.5, 1.0, 1.3, 1.4, 2.3, 2.4, 3.0, f64::INFINITY];
+    let expected = [
+        None,
+        Some(0.4),
+        Some(0.4),
+        Some(0.2),
+        Some(0.2),
+        Some(0.05),
+        Some(0.0),
+        Some(0.0),
+    ];
+    for (price, expected) in prices(&scores, &budgets).into_iter().zip(expected) {
+        assert_eq!(price.is_some(), expected.is_some());
+        near(price.unwrap_or(-1.0), expected.unwrap_or(-1.0));
     }
     let dear_first = Scores::new(array![[0.8, 0.9]], array![[2.0, 1.0]]).unwrap();
     let first = Rule {

@@ -126,13 +126,25 @@ pub enum Role {
 
 impl Role {
     /// As it stands in CSV.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Role::Oracle => "oracle",
             Role::Highlight => "highlight",
             Role::Router => "router",
             Role::Baseline => "baseline",
         }
+    }
+
+    /// The role with this name in CSV.
+    pub fn from_name(name: &str) -> Option<Role> {
+        [
+            Role::Oracle,
+            Role::Highlight,
+            Role::Router,
+            Role::Baseline,
+        ]
+        .into_iter()
+        .find(|role| role.name() == name)
     }
 }
 

@@ -1,10 +1,11 @@
 //! `routelab run`: load, split, fit every router on every seed, evaluate, write everything down.
 
 mod analysis;
-mod figures;
+pub mod figures;
 mod fitting;
 mod inputs;
 mod manifest;
+mod queries;
 pub mod results;
 mod store;
 mod study;
@@ -151,7 +152,7 @@ fn run_one(
     let fitted = fitting::fit_all(experiment, &inputs, backend, &store, output)?;
     let stage = Instant::now();
     output.note("evaluating");
-    let results = results::evaluate(experiment, &inputs, fitted)?;
+    let results = results::evaluate(experiment, &inputs, &fitted)?;
     store.log(format!("evaluated: {:.1} s", stage.elapsed().as_secs_f64()))?;
 
     let stage = Instant::now();
@@ -160,6 +161,7 @@ fn run_one(
     tuning::write(experiment, &results, &store)?;
     analysis::write(&inputs, &results, &store)?;
     figures::write(experiment, &inputs, &results, &store)?;
+    queries::write(experiment, &inputs, &fitted[0], &results, &store)?;
     store.log(format!(
         "wrote tables and figures: {:.1} s",
         stage.elapsed().as_secs_f64()

@@ -228,7 +228,7 @@ fn mean_rows<'a>(rows: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
 }
 
 /// Evaluates every unit.
-pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outcome<Results> {
+pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outcome<Results> {
     let table = &inputs.table;
     let grid = match &experiment.evaluation.grid {
         Grid::List(list) => list.clone(),
@@ -273,22 +273,22 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: Units) -> Outco
         let mut curves: Vec<Vec<CurvePoint>> = Vec::new();
         for ((router, replicates), unit) in routers.iter_mut().zip(&mut replicates).zip(row) {
             if !unit.trials.is_empty() {
-                router.searches.push((seed, unit.trials));
+                router.searches.push((seed, unit.trials.clone()));
             }
-            let (scores, decision) = match unit.outcome {
-                UnitOutcome::Predicted { scores, decision } => (scores, decision),
+            let (scores, decision) = match &unit.outcome {
+                UnitOutcome::Predicted { scores, decision } => (scores, *decision),
                 UnitOutcome::Failed(reason) => {
-                    router.failures.push((seed, reason));
+                    router.failures.push((seed, reason.clone()));
                     continue;
                 }
             };
             let options = experiment.evaluation.options(decision, Some(grid.clone()));
-            let evaluation = evaluate_scores(&truth, &scores, &options).map_err(Failure::failed)?;
+            let evaluation = evaluate_scores(&truth, scores, &options).map_err(Failure::failed)?;
             let bootstrap = experiment.evaluation.bootstrap;
             replicates.push(
                 Replicates::of_part(
                     &truth,
-                    &scores,
+                    scores,
                     &options,
                     bootstrap,
                     BOOTSTRAP_SEED,
