@@ -1,16 +1,21 @@
-//! `routelab report`: one page with every figure and table of a run, without network and without scripts from elsewhere.
+//! `routelab report`: one page with every figure and table of a run and a sample of its queries. It works from disk, without
+//! network; without scripts it still shows every figure and table.
 
+mod data;
 mod overview;
 mod page;
+mod tables;
 
 use std::path::{Path, PathBuf};
 
 use routelab_data::write_atomically;
+use routelab_plot::Role;
 use serde_json::{Value, json};
 
 use crate::cli::ReportArgs;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+use crate::run::figures::role_of;
 
 pub use overview::{OverviewPage, OverviewTable, html as overview};
 
@@ -29,22 +34,45 @@ struct Run {
     settings: String,
     comparisons: Vec<Vec<String>>,
     figures: Vec<Figure>,
+    /// What the page's scripts read.
+    data: Value,
+}
+
+impl Run {
+    fn routers(&self) -> &[Value] {
+        self.metrics["routers"]
+            .as_array()
+            .map_or(&[], Vec::as_slice)
+    }
+
+    fn role(&self, router: &Value) -> Role {
+        role_of(
+            text(&router["kind"]),
+            router["router"] == self.metrics["reference"],
+        )
+    }
+
+    fn is_learned(&self, router: &Value) -> bool {
+        matches!(self.role(router), Role::Router | Role::Highlight)
+    }
 }
 
 /// A figure with its explanation.
 struct Figure {
     title: &'static str,
+    short: &'static str,
     explanation: &'static str,
     svg: String,
     csv: String,
     stem: &'static str,
 }
 
-/// File names, titles and explanations of the figures, in the order of the page.
-const FIGURES: [(&str, &str, &str); 5] = [
+/// File names, titles, short titles and explanations of the figures, in the order of the page.
+const FIGURES: [(&str, &str, &str, &str); 5] = [
     (
         "call_rate",
         "Calls to the strongest model",
+        "Collapse",
         "The share of queries that each router sends to the strongest (dearest) model, as the budget per query grows; \
          shaded: 95 % interval over the seeds. A router collapses where its line rises towards 100 % while the oracle's \
          stays low: the budget is spent because it is there, not because the query needs it.",
@@ -52,11 +80,13 @@ const FIGURES: [(&str, &str, &str); 5] = [
     (
         "cost_quality",
         "Quality against cost",
+        "Quality and cost",
         "Every line is a router: mean quality and mean real cost of its choices as the budget grows. Points are single \
          models, always called. Higher and further left is better; the oracle shows what perfect choices would reach.",
     ),
     (
         "call_mix",
+        "Who is called",
         "Who is called",
         "How each router divides the queries among the models at every budget. A healthy router keeps many colours at the \
          right edge; a collapsed one shows one.",
@@ -64,12 +94,14 @@ const FIGURES: [(&str, &str, &str); 5] = [
     (
         "margins",
         "Margins between the best two models",
+        "Margins",
         "The share of queries whose best model is at most this far above the second best: in truth, and as predicted. \
          Where real margins are nearly all zero, a prediction error of any size changes the choice.",
     ),
     (
         "rci",
         "Routing collapse index",
+        "RCI",
         "The share of queries that are routed badly at the largest budget: wasteful (the strongest model, although another \
          was as good) or wrong (a model that is not among the best). Lower is better; whiskers: 95 % interval over seeds.",
     ),
@@ -106,9 +138,10 @@ fn read(folder: &Path) -> Outcome<Run> {
     let mut figures = Vec::new();
     // A run without a working router has nothing to draw.
     if folder.join("figures").is_dir() {
-        for (stem, title, explanation) in FIGURES {
+        for (stem, title, short, explanation) in FIGURES {
             figures.push(Figure {
                 title,
+                short,
                 explanation,
                 svg: text(&format!("figures/{stem}.svg"))?,
                 csv: text(&format!("figures/{stem}.csv"))?,
@@ -116,17 +149,44 @@ fn read(folder: &Path) -> Outcome<Run> {
             });
         }
     }
-    let comparisons = text("comparisons.csv")?;
-    let comparisons = csv::Reader::from_reader(comparisons.as_bytes())
-        .records()
-        .map(|record| Ok(record?.iter().map(str::to_owned).collect()))
-        .collect::<Result<_, csv::Error>>()
-        .map_err(Failure::request)?;
+    // Runs before there was such a file have none.
+    let queries = match folder.join("queries.json").exists() {
+        true => json("queries.json")?,
+        false => Value::Null,
+    };
+    let comparisons = records(&text("comparisons.csv")?, &folder.join("comparisons.csv"))?;
+    let data = data::data(&metrics, &manifest, queries, &figures, folder, &text)?;
     Ok(Run {
         manifest,
         metrics,
         settings: text("experiment.toml")?,
         comparisons,
         figures,
+        data,
     })
+}
+
+/// The rows of a CSV file below its header.
+fn records(text: &str, path: &Path) -> Outcome<Vec<Vec<String>>> {
+    csv::Reader::from_reader(text.as_bytes())
+        .records()
+        .map(|record| Ok(record?.iter().map(str::to_owned).collect()))
+        .collect::<Result<_, csv::Error>>()
+        .map_err(|error| {
+            bad_request!(
+                "{}: {error}\nhelp: run the experiment again",
+                path.display()
+            )
+        })
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

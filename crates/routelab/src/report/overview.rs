@@ -1,6 +1,6 @@
 //! The page of a study: tables over all variants, and the way to the report of each.
 
-use super::page::escape;
+use super::escape;
 
 /// What the page shows.
 pub struct OverviewPage {
@@ -32,7 +32,7 @@ pub fn html(page: &OverviewPage) -> String {
     let mut html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>{}</style>\n</head>\n<body>\n\
-         <header>\n<h1>{title}</h1>\n<p>{}</p>\n</header>\n<main>\n<h2>Reports</h2>\n<ul>\n",
+         <header class=\"top\">\n<h1>{title}</h1>\n<p class=\"lead\">{}</p>\n</header>\n<main>\n<section>\n<h2>Reports</h2>\n<ul>\n",
         include_str!("style.css"),
         escape(&page.description),
     );
@@ -42,7 +42,7 @@ pub fn html(page: &OverviewPage) -> String {
             escape(label)
         );
     }
-    html += "</ul>\n";
+    html += "</ul>\n</section>\n";
     for note in &page.notes {
         html += &format!("<p class=\"soft\">{}</p>\n", escape(note));
     }
@@ -74,7 +74,7 @@ pub fn html(page: &OverviewPage) -> String {
                     None => format!("<td>{}</td>", escape(cell)),
                 })
                 .collect();
-            html += &format!("<tr><td>{}</td>{cells}</tr>\n", escape(label));
+            html += &format!("<tr><th scope=\"row\">{}</th>{cells}</tr>\n", escape(label));
         }
         html += "</tbody>\n</table></div>\n</section>\n";
     }

@@ -1,55 +1,61 @@
 //! The page itself.
 
-use serde_json::Value;
+use super::{Figure, Run, data, escape, tables, text};
 
-use super::{Figure, Run};
-
-/// Columns of the table: name in `metrics.json`, heading, digits, whether it is a share.
-const COLUMNS: [(&str, &str, usize, bool); 9] = [
-    ("nauc_shared", "nAUC (shared) ↑", 4, false),
-    ("nauc_legacy", "nAUC (legacy) ↑", 4, false),
-    ("nauc_own_range", "nAUC (own range) ↑", 4, false),
-    ("peak", "P_s ↑", 4, false),
-    ("qnc", "QNC ↓", 3, false),
-    ("rci", "RCI ↓", 3, false),
-    ("strongest_call_rate", "strongest called ↓", 1, true),
-    ("effective_models", "models in use", 2, false),
-    ("regret", "regret ↓", 4, false),
+/// The scripts, in the order in which they need each other.
+const SCRIPTS: [&str; 6] = [
+    include_str!("vendor/uPlot.iife.min.js"),
+    include_str!("js/rule.js"),
+    include_str!("js/state.js"),
+    include_str!("js/charts.js"),
+    include_str!("js/tables.js"),
+    include_str!("js/explorer.js"),
 ];
+
+/// Nothing comes from anywhere else, and the browser is told to see to it.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:";
 
 /// The whole page.
 pub fn html(run: &Run) -> String {
     let experiment = &run.manifest["experiment"];
     let title = escape(text(&experiment["title"]));
     let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>{}</style>\n</head>\n<body>\n\
-         <header>\n<h1>{title}</h1>\n<p>{}</p>\n{}</header>\n<main>\n",
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" \
+         content=\"{POLICY}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>\n{}\n{}</style>\n<script>document.documentElement.classList.add(\"js\");</script>\n\
+         </head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the figures</a>\n<header class=\"top\">\n\
+         <h1>{title}</h1>\n<p class=\"lead\">{}</p>\n{}</header>\n{}<div class=\"columns\">\n{CONTROLS}<main id=\"main\">\n",
+        include_str!("vendor/uPlot.min.css"),
         include_str!("style.css"),
         escape(text(&experiment["description"])),
         data_line(run),
+        navigation(run),
     );
     page += &warnings(run);
     page += &findings(run);
-    page += "<nav class=\"soft\">";
-    for figure in &run.figures {
-        page += &format!("<a href=\"#{}\">{}</a>", figure.stem, figure.title);
-    }
-    page += "<a href=\"#table\">Table</a><a href=\"#comparisons\">Comparisons</a><a href=\"#settings\">Settings</a></nav>\n";
     for figure in &run.figures {
         page += &section(figure);
     }
-    page += &table(run);
-    page += &comparisons(run);
+    page += &tables::metrics(run);
+    page += &tables::comparisons(run);
+    page += &queries(run);
     page += &format!(
         "<section id=\"settings\">\n<h2>Settings</h2>\n<p>The experiment with every default written out. RouteLab {}, Burn \
-         {}, backend {}; embeddings: {}.</p>\n<pre>{}</pre>\n</section>\n</main>\n</body>\n</html>\n",
+         {}, backend {}; embeddings: {}.</p>\n<pre tabindex=\"0\">{}</pre>\n</section>\n</main>\n</div>\n",
         escape(text(&run.manifest["routelab"])),
         escape(text(&run.manifest["burn"])),
         escape(text(&run.manifest["backend"])),
         escape(&encoders(run)),
         escape(&run.settings),
     );
+    page += &format!(
+        "<script type=\"application/json\" id=\"data\">{}</script>\n",
+        data::for_script(&run.data)
+    );
+    for script in SCRIPTS {
+        page += &format!("<script>\n{}\n</script>\n", script.trim_end());
+    }
+    page += "</body>\n</html>\n";
     page
 }
 
@@ -57,6 +63,37 @@ fn encoders(run: &Run) -> String {
     let encoders = run.manifest["embeddings"]["encoders"].as_array();
     let names: Vec<&str> = encoders.into_iter().flatten().map(text).collect();
     names.join(" + ")
+}
+
+/// Filled by the scripts, and not there without them.
+const CONTROLS: &str = "<aside class=\"controls needs-js\" aria-label=\"What the figures show\">\n\
+    <div class=\"budget\">\n<label for=\"budget\">Budget per query</label>\n\
+    <output id=\"budget-value\" for=\"budget\"></output>\n\
+    <input type=\"range\" id=\"budget\" min=\"0\" step=\"1\">\n</div>\n\
+    <details class=\"picker\" id=\"picker\"><summary>Routers <output id=\"picked\"></output></summary>\n\
+    <div class=\"buttons\"><button type=\"button\" data-pick=\"all\">All</button>\
+    <button type=\"button\" data-pick=\"none\">None</button>\
+    <button type=\"button\" data-pick=\"highlighted\">Highlighted</button>\
+    <button type=\"button\" data-pick=\"usual\">Usual</button></div>\n\
+    <fieldset><legend class=\"unseen\">Routers in the figures</legend><ul id=\"routers\"></ul></fieldset></details>\n\
+    </aside>\n";
+
+fn navigation(run: &Run) -> String {
+    let mut html = "<nav class=\"contents\" aria-label=\"Contents\"><ul>".to_owned();
+    let figures = run.figures.iter().map(|figure| (figure.stem, figure.short));
+    let others = [
+        ("table", "Table"),
+        ("comparisons", "Comparisons"),
+        ("queries", "Queries"),
+        ("settings", "Settings"),
+    ];
+    for (id, name) in figures.chain(others) {
+        if id != "comparisons" || !run.comparisons.is_empty() {
+            html += &format!("<li><a href=\"#{id}\">{name}</a></li>");
+        }
+    }
+    html += "</ul><button type=\"button\" id=\"theme\" class=\"needs-js\">Theme: system</button></nav>\n";
+    html
 }
 
 fn data_line(run: &Run) -> String {
@@ -102,7 +139,7 @@ fn warnings(run: &Run) -> String {
             );
         }
     }
-    for router in routers(run) {
+    for router in run.routers() {
         for failure in router["failures"].as_array().into_iter().flatten() {
             warnings += &format!(
                 "<p class=\"warning\">{} failed on seed {}: {}</p>\n",
@@ -115,7 +152,7 @@ fn warnings(run: &Run) -> String {
     warnings
 }
 
-/// The collapse in plain sentences.
+/// The collapse in three numbers.
 fn findings(run: &Run) -> String {
     let strongest: Vec<&str> = run.metrics["strongest"]
         .as_array()
@@ -124,63 +161,66 @@ fn findings(run: &Run) -> String {
         .map(text)
         .collect();
     let strongest = escape(&strongest.join(", "));
-    let called = |router: &Value| router["summary"]["strongest_call_rate"]["mean"].as_f64();
+    let mean =
+        |router: &serde_json::Value, metric: &str| router["summary"][metric]["mean"].as_f64();
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    let mut lines = Vec::new();
-    let learned: Vec<(&str, f64)> = routers(run)
+    let mut items = String::new();
+    let mut item = |number: String, words: String| {
+        items += &format!("<li><span class=\"number\">{number}</span> {words}</li>\n");
+    };
+    let oracle = run
+        .routers()
         .iter()
-        .filter(|router| {
-            !matches!(
-                text(&router["kind"]),
-                "oracle" | "random" | "cheapest" | "strongest" | "best-single"
-            )
-        })
-        .filter_map(|router| Some((text(&router["router"]), called(router)?)))
-        .collect();
-    if let Some(share) = routers(run)
-        .iter()
-        .find(|router| router["kind"] == "oracle")
-        .and_then(called)
-    {
-        lines.push(format!(
-            "At the largest budget the oracle sends {} of the queries to {strongest}.",
-            percent(share)
-        ));
+        .find(|router| router["kind"] == "oracle");
+    if let Some(share) = oracle.and_then(|oracle| mean(oracle, "strongest_call_rate")) {
+        item(
+            percent(share),
+            format!(
+                "of the queries go to {strongest} if the oracle chooses at the largest budget."
+            ),
+        );
     }
-    let by_share = |a: &&(&str, f64), b: &&(&str, f64)| a.1.total_cmp(&b.1);
+    let of_learned = |metric: &str| -> Vec<(&str, f64)> {
+        let learned = run.routers().iter().filter(|router| run.is_learned(router));
+        learned
+            .filter_map(|router| Some((text(&router["router"]), mean(router, metric)?)))
+            .collect()
+    };
+    let by_number = |a: &&(&str, f64), b: &&(&str, f64)| a.1.total_cmp(&b.1);
+    let called = of_learned("strongest_call_rate");
     if let (Some(least), Some(most)) = (
-        learned.iter().min_by(by_share),
-        learned.iter().max_by(by_share),
+        called.iter().min_by(by_number),
+        called.iter().max_by(by_number),
     ) {
-        lines.push(format!(
-            "The learned routers send between {} ({}) and {} ({}) to it.",
-            percent(least.1),
-            escape(least.0),
-            percent(most.1),
-            escape(most.0)
-        ));
+        let (number, words) = match called.len() {
+            1 => (
+                percent(least.1),
+                format!("go there if {} chooses.", escape(least.0)),
+            ),
+            _ => (
+                format!("{} to {}", percent(least.1), percent(most.1)),
+                format!(
+                    "go there if a learned router chooses: least with {}, most with {}.",
+                    escape(least.0),
+                    escape(most.0)
+                ),
+            ),
+        };
+        item(number, words);
     }
-    let rci = |router: &Value| router["summary"]["rci"]["mean"].as_f64();
-    let best = routers(run)
-        .iter()
-        .filter(|router| {
-            learned
-                .iter()
-                .any(|(label, _)| *label == text(&router["router"]))
-        })
-        .filter_map(|router| Some((text(&router["router"]), rci(router)?)))
-        .min_by(|a, b| a.1.total_cmp(&b.1));
-    if let Some((label, rci)) = best {
-        lines.push(format!(
-            "The lowest routing collapse index of a learned router is {rci:.3} ({}).",
-            escape(label)
-        ));
+    if let Some((label, rci)) = of_learned("rci").iter().min_by(by_number) {
+        item(
+            format!("{rci:.3}"),
+            format!(
+                "is the lowest routing collapse index of a learned router ({}); 0 is perfect.",
+                escape(label)
+            ),
+        );
     }
-    let items: String = lines
-        .iter()
-        .map(|line| format!("<li>{line}</li>\n"))
-        .collect();
-    format!("<ul class=\"findings\">\n{items}</ul>\n")
+    match items.is_empty() {
+        true => items,
+        false => format!("<ul class=\"findings\">\n{items}</ul>\n"),
+    }
 }
 
 fn section(figure: &Figure) -> String {
@@ -188,10 +228,16 @@ fn section(figure: &Figure) -> String {
         .svg
         .find("<svg")
         .map_or("", |start| &figure.svg[start..]);
+    let at_budget = match figure.stem {
+        "call_rate" => "<div id=\"at-budget\" class=\"needs-js\"></div>\n",
+        _ => "",
+    };
     format!(
-        "<section id=\"{stem}\">\n<h2>{title}</h2>\n<p>{explanation}</p>\n<figure>\n{svg}\n</figure>\n<p class=\"downloads\">\
-         <a download=\"{stem}.svg\" href=\"data:image/svg+xml;charset=utf-8,{svg_link}\">SVG</a> · <a \
-         download=\"{stem}.csv\" href=\"data:text/csv;charset=utf-8,{csv_link}\">CSV</a></p>\n</section>\n",
+        "<section id=\"{stem}\">\n<h2>{title}</h2>\n<p>{explanation}</p>\n<div class=\"chart needs-js\" \
+         data-chart=\"{stem}\"></div>\n<figure class=\"static\">\n{svg}\n</figure>\n{at_budget}<p \
+         class=\"downloads\">Figure for print: <a download=\"{stem}.svg\" \
+         href=\"data:image/svg+xml;charset=utf-8,{svg_link}\">SVG</a> <a download=\"{stem}.csv\" \
+         href=\"data:text/csv;charset=utf-8,{csv_link}\">CSV</a></p>\n</section>\n",
         stem = figure.stem,
         title = figure.title,
         explanation = figure.explanation,
@@ -200,110 +246,23 @@ fn section(figure: &Figure) -> String {
     )
 }
 
-fn table(run: &Run) -> String {
-    let mut html = "<section id=\"table\">\n<h2>All routers</h2>\n<p>Mean over the seeds, below it the 95 % interval \
-                    (Student's t). ∞: the best single model's quality is not reached on every seed.</p>\n<div \
-                    class=\"scroll\"><table>\n<thead><tr><th>router</th>"
-        .to_owned();
-    for (_, heading, _, _) in COLUMNS {
-        html += &format!("<th>{heading}</th>");
-    }
-    html += "</tr></thead>\n<tbody>\n";
-    for router in routers(run) {
-        let class = if router["router"] == run.metrics["reference"] {
-            " class=\"reference\""
-        } else {
-            ""
-        };
-        html += &format!("<tr{class}><td>{}</td>", escape(text(&router["router"])));
-        for (name, _, digits, share) in COLUMNS {
-            let summary = &router["summary"][name];
-            let scale = if share { 100.0 } else { 1.0 };
-            let unit = if share { " %" } else { "" };
-            let write = |value: f64| format!("{:.digits$}", value * scale);
-            let mean = match summary["mean"].as_f64() {
-                Some(mean) => format!("{}{unit}", write(mean)),
-                None if name == "qnc" && summary.is_object() => "∞".to_owned(),
-                None => "–".to_owned(),
-            };
-            let interval = match (summary["low"].as_f64(), summary["high"].as_f64()) {
-                (Some(low), Some(high)) => format!("<small>{}–{}</small>", write(low), write(high)),
-                _ => String::new(),
-            };
-            html += &format!("<td>{mean}{interval}</td>");
-        }
-        html += "</tr>\n";
-    }
-    html += "</tbody>\n</table></div>\n</section>\n";
-    html
-}
-
-/// The reference against every other router, on the metrics that a reader asks for first.
-fn comparisons(run: &Run) -> String {
-    let Some(reference) = run.metrics["reference"]
-        .as_str()
-        .filter(|_| !run.comparisons.is_empty())
-    else {
-        return String::new();
+fn queries(run: &Run) -> String {
+    let sample = &run.data["queries"];
+    let body = match sample["queries"].as_array() {
+        None => "<p class=\"warning\">This run has no <code>queries.json</code>: it was made by an older RouteLab, or no \
+                 router worked. Run the experiment again to look at queries here.</p>\n"
+            .to_owned(),
+        Some(queries) => format!(
+            "<p>{} of the {} test queries of seed {}. Rare kinds are picked more often than they occur, so shares in this \
+             sample are not shares of the test set. Choices are those at the budget above.</p>\n<p class=\"warning \
+             without-js\">The queries need scripts, which this browser does not run.</p>\n<div id=\"explorer\" \
+             class=\"needs-js\"></div>\n",
+            queries.len(),
+            sample["test_queries"],
+            sample["seed"],
+        ),
     };
-    let metrics = [
-        ("nauc_shared", "nAUC (shared)"),
-        ("peak", "P_s"),
-        ("rci", "RCI"),
-        ("strongest_call_rate", "strongest called"),
-    ];
-    let mut html = format!(
-        "<section id=\"comparisons\">\n<h2>{reference} against the others</h2>\n<p>Difference ({reference} minus the other) \
-         on the same queries, with the 95 % interval and p of a paired bootstrap over queries, averaged over the \
-         seeds.</p>\n<div class=\"scroll\"><table>\n<thead><tr><th>router</th>",
-        reference = escape(reference)
-    );
-    for (_, heading) in metrics {
-        html += &format!("<th>{heading}</th>");
-    }
-    html += "</tr></thead>\n<tbody>\n";
-    let mut others: Vec<&str> = Vec::new();
-    for row in &run.comparisons {
-        if !others.contains(&row[1].as_str()) {
-            others.push(&row[1]);
-        }
-    }
-    for other in others {
-        html += &format!("<tr><td>{}</td>", escape(other));
-        for (metric, _) in metrics {
-            let row = run
-                .comparisons
-                .iter()
-                .find(|row| row[1] == other && row[2] == metric);
-            let value = |index: usize| row.and_then(|row| row[index].parse::<f64>().ok());
-            html += &match (value(3), value(4), value(5), value(6)) {
-                (Some(difference), Some(low), Some(high), Some(p)) => {
-                    format!(
-                        "<td>{difference:+.4}<small>{low:+.4} to {high:+.4}, p {p:.3}</small></td>"
-                    )
-                }
-                _ => "<td>–</td>".to_owned(),
-            };
-        }
-        html += "</tr>\n";
-    }
-    html += "</tbody>\n</table></div>\n</section>\n";
-    html
-}
-
-fn routers(run: &Run) -> &[Value] {
-    run.metrics["routers"].as_array().map_or(&[], Vec::as_slice)
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    format!("<section id=\"queries\">\n<h2>Queries</h2>\n{body}</section>\n")
 }
 
 /// Percent-encodes what may not stand in a URL.

@@ -1,0 +1,510 @@
+// The figures. uPlot draws axes and follows the pointer; the curves, areas and marks are drawn here.
+"use strict";
+
+const byBudget = budgetScale();
+
+/** Costs range over decades in most tables; a list of budgets may also hold 0. */
+function costScale(values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const log = low > 0 && high / low > 20;
+  if (log) return { log, min: low / 1.06, max: high * 1.06 };
+  const pad = (high - low || Math.abs(high) || 1) * 0.03;
+  return { log, min: low - pad, max: high + pad };
+}
+
+function budgetScale() {
+  return { ...costScale(data.budgets.length ? data.budgets : [1]), title: "Budget per query", format: money };
+}
+
+/** Numbers at an axis of costs: on a logarithmic one only those that start with 1, or 1, 2 and 5. */
+function ticks(scale) {
+  if (!scale.log) return (u, splits) => splits.map((value) => scale.format(value));
+  const shown = scale.max / scale.min > 30 ? [1] : [1, 2, 5];
+  const first = (value) => Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
+  return (u, splits) => splits.map((value) => (value && shown.includes(first(value)) ? scale.format(value) : ""));
+}
+
+let inks = {};
+const cachedInk = (name) => (inks[name] ??= ink(name));
+
+const charts = [];
+
+/**
+ * A chart in `place`. `draw(pen)` draws inside the axes; `hover(at)` returns what the tooltip says, or null;
+ * `followsBudget` puts the line of the budget on it, which can be dragged.
+ */
+function makeChart(place, { x, y, height, label, draw, hover, followsBudget = false, compact = false }) {
+  const box = make("div", { class: "plot", role: "img", "aria-label": label });
+  const tip = make("div", { class: "tip", hidden: true });
+  place.append(box);
+  const font = `${compact ? 11 : 12}px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif`;
+  const axis = (scale) => ({
+    stroke: () => cachedInk("soft"),
+    grid: { stroke: () => cachedInk("line"), width: 1 },
+    ticks: { stroke: () => cachedInk("line"), width: 1, size: 5 },
+    font,
+    gap: 4,
+    label: compact ? undefined : scale.title + (scale.format === money ? ` (${data.cost_unit})` : ""),
+    labelFont: font,
+    labelSize: 22,
+    values: scale.ticks ?? ticks(scale),
+  });
+  const u = new uPlot({
+    width: Math.max(place.clientWidth, 200),
+    height,
+    padding: [10, compact ? 8 : 14, 0, 0],
+    legend: { show: false },
+    scales: {
+      x: { time: false, distr: x.log ? 3 : 1, range: () => [x.min, x.max] },
+      y: { range: () => [y.min, y.max] },
+    },
+    axes: [
+      { ...axis(x), size: compact ? 26 : 30, space: compact ? 55 : 60 },
+      { ...axis(y), size: compact ? 40 : 48, space: compact ? 35 : 45 },
+    ],
+    series: [{}, { paths: () => null, points: { show: false } }],
+    cursor: { drag: { x: false, y: false, setScale: false }, points: { show: false }, y: false },
+    hooks: {
+      draw: [(u) => {
+        const { left, top, width, height } = u.bbox;
+        u.ctx.save();
+        u.ctx.beginPath();
+        u.ctx.rect(left, top, width, height);
+        u.ctx.clip();
+        draw(pen(u));
+        u.ctx.restore();
+      }],
+      setCursor: [(u) => showTip(u, tip, hover)],
+    },
+  }, [[x.min, x.max], [y.min, y.max]], box);
+  u.over.append(tip);
+  const chart = { u, place, height, followsBudget, moveLine: () => {} };
+  if (followsBudget) addBudgetLine(chart);
+  charts.push(chart);
+  return chart;
+}
+
+function removeCharts(gone) {
+  for (const chart of gone) {
+    chart.u.destroy();
+    chart.place.remove();
+    charts.splice(charts.indexOf(chart), 1);
+  }
+}
+
+/** Drawing in the units of the data. */
+function pen(u) {
+  const { ctx } = u;
+  const ratio = devicePixelRatio;
+  const px = (value) => u.valToPos(value, "x", true);
+  const py = (value) => u.valToPos(value, "y", true);
+  const trace = (points) => points.forEach(([x, y], index) => {
+    if (index) ctx.lineTo(px(x), py(y));
+    else ctx.moveTo(px(x), py(y));
+  });
+  return {
+    u, px, py, ratio, ctx,
+    line(points, { colour, width = 1.5, dash = [] }) {
+      ctx.beginPath();
+      trace(points);
+      ctx.strokeStyle = colour;
+      ctx.lineWidth = width * ratio;
+      ctx.lineJoin = "round";
+      ctx.setLineDash(dash.map((length) => length * 1.4 * ratio));
+      ctx.stroke();
+      ctx.setLineDash([]);
+    },
+    /** Between two lines over the same x. */
+    area(xs, lows, highs, fill, alpha = 1) {
+      ctx.beginPath();
+      trace(xs.map((x, index) => [x, highs[index]]));
+      for (let index = xs.length - 1; index >= 0; index -= 1) ctx.lineTo(px(xs[index]), py(lows[index]));
+      ctx.closePath();
+      ctx.globalAlpha = alpha;
+      ctx.fillStyle = fill;
+      ctx.fill();
+      ctx.globalAlpha = 1;
+    },
+    dot(x, y, colour, radius = 4, hollow = false) {
+      ctx.beginPath();
+      ctx.arc(px(x), py(y), radius * ratio, 0, 2 * Math.PI);
+      ctx.fillStyle = hollow ? cachedInk("card") : colour;
+      ctx.fill();
+      ctx.strokeStyle = hollow ? colour : cachedInk("card");
+      ctx.lineWidth = 1.5 * ratio;
+      ctx.stroke();
+    },
+  };
+}
+
+const routerLine = (router) => ({ colour: shade(router.colour), width: lineWidth(router), dash: router.dash });
+
+function showTip(u, tip, hover) {
+  const { left, top } = u.cursor;
+  const content = left >= 0 ? hover({ u, left, top, x: u.posToVal(left, "x"), y: u.posToVal(top, "y") }) : null;
+  tip.hidden = !content;
+  if (!content) return;
+  tip.replaceChildren(...content);
+  const width = u.over.clientWidth;
+  const onLeft = left > width / 2;
+  tip.style.left = onLeft ? "" : `${Math.min(left + 14, width - tip.offsetWidth)}px`;
+  tip.style.right = onLeft ? `${Math.min(width - left + 14, width - tip.offsetWidth)}px` : "";
+  tip.style.top = `${Math.min(Math.max(top - 20, 0), Math.max(u.over.clientHeight - tip.offsetHeight, 0))}px`;
+}
+
+/** A line of a tooltip. */
+const tipLine = (mark, name, value) =>
+  make("div", { class: "tip-line" }, mark, make("span", {}, name), make("b", {}, value));
+
+/** The position in `data.budgets` that is nearest to a place on the axis. */
+function nearestBudget(u, left) {
+  let best = 0;
+  let distance = Infinity;
+  data.budgets.forEach((value, index) => {
+    const away = Math.abs(u.valToPos(value, "x") - left);
+    if (away < distance) [best, distance] = [index, away];
+  });
+  return best;
+}
+
+/** The line follows the pointer from where it goes down until it goes up, mouse, pen or finger. */
+function addBudgetLine(chart) {
+  const { u } = chart;
+  const line = make("div", { class: "budget-line", "aria-hidden": "true" }, make("div", { class: "handle" }));
+  u.over.append(line);
+  u.over.classList.add("draggable");
+  const follow = (event) => {
+    const left = event.clientX - u.over.getBoundingClientRect().left;
+    setBudget(nearestBudget(u, left));
+    u.setCursor({ left, top: event.clientY - u.over.getBoundingClientRect().top });
+  };
+  u.over.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    u.over.setPointerCapture(event.pointerId);
+    follow(event);
+  });
+  u.over.addEventListener("pointermove", (event) => {
+    if (u.over.hasPointerCapture(event.pointerId)) follow(event);
+  });
+  u.over.addEventListener("pointerup", (event) => {
+    if (event.pointerType !== "mouse") u.setCursor({ left: -10, top: -10 });
+  });
+  chart.moveLine = () => { line.style.transform = `translateX(${u.valToPos(budget(), "x")}px)`; };
+  chart.moveLine();
+}
+
+const share = { min: 0, max: 1, title: "Call rate", format: (value) => percent(value, 0) };
+
+/** Values of the picked routers, the largest first, for a tooltip. */
+function routerLines(heading, value, format) {
+  const routers = pickedRouters().map((router) => [router, value(router)]).sort((a, b) => b[1] - a[1]);
+  if (!routers.length) return null;
+  return [
+    make("div", { class: "tip-head" }, heading),
+    ...routers.map(([router, number]) => tipLine(swatch(router), router.label, format(number))),
+  ];
+}
+
+const PLOT_HEIGHT = () => (innerWidth < 700 ? 300 : 400);
+
+function startCallRate(place) {
+  const names = data.strongest.map((model) => data.models[model].short).join(", ");
+  makeChart(place, {
+    x: byBudget,
+    y: { ...share, max: 1.02, title: `Calls to ${names}` },
+    height: PLOT_HEIGHT(),
+    label: `Share of the queries that each picked router sends to ${names} against the budget. The values at the budget stand below.`,
+    followsBudget: true,
+    draw(pen) {
+      for (const { strongest, colour } of pickedRouters()) {
+        pen.area(data.budgets, strongest.low, strongest.high, shade(colour), 0.13);
+      }
+      for (const router of [...pickedRouters()].reverse()) {
+        pen.line(data.budgets.map((x, at) => [x, router.strongest.mean[at]]), routerLine(router));
+      }
+    },
+    hover({ u, left }) {
+      const at = nearestBudget(u, left);
+      return routerLines(`Budget ${moneyInWords(data.budgets[at])}`, (router) => router.strongest.mean[at], percent);
+    },
+  });
+}
+
+function startCostQuality(place) {
+  const models = data.models.filter((model) => model.cost !== null && model.quality !== null);
+  const costs = [...models.map((model) => model.cost), ...data.routers.flatMap((router) => router.cost.mean)];
+  const qualities = [...models.map((model) => model.quality), ...data.routers.flatMap((router) => router.quality.mean)];
+  const [low, high] = [Math.min(...qualities), Math.max(...qualities)];
+  const pad = (high - low || 0.1) * 0.06;
+  makeChart(place, {
+    x: { ...costScale(costs), title: "Mean cost per query", format: money },
+    y: { min: low - pad, max: high + pad, title: "Mean quality", format: (value) => digits(value, 3) },
+    height: PLOT_HEIGHT() + 40,
+    label: "Mean quality against mean cost of each picked router as its budget grows, and of every single model. The values at the budget stand in the table above.",
+    draw(pen) {
+      for (const router of [...pickedRouters()].reverse()) {
+        pen.line(router.cost.mean.map((x, at) => [x, router.quality.mean[at]]), routerLine(router));
+      }
+      models.forEach(({ cost, quality }) => pen.dot(cost, quality, cachedInk("soft"), 3.5, true));
+      for (const router of [...pickedRouters()].reverse()) {
+        pen.dot(router.cost.mean[state.at], router.quality.mean[state.at], shade(router.colour), 5.5);
+      }
+      labelPoints(pen, models);
+    },
+    hover({ u, left, top }) {
+      let [nearest, distance] = [null, 28];
+      const consider = (cost, quality, found) => {
+        const away = Math.hypot(u.valToPos(cost, "x") - left, u.valToPos(quality, "y") - top);
+        if (away < distance) [nearest, distance] = [found, away];
+      };
+      models.forEach((model) => consider(model.cost, model.quality, { model }));
+      for (const router of pickedRouters()) {
+        router.cost.mean.forEach((cost, at) => consider(cost, router.quality.mean[at], { router, at }));
+      }
+      if (!nearest) return null;
+      const { model, router, at } = nearest;
+      const [cost, quality] = model
+        ? [model.cost, model.quality]
+        : [router.cost.mean[at], router.quality.mean[at]];
+      return [
+        make("div", { class: "tip-head" }, model ? `${model.short}, always called` : router.label),
+        router ? tipLine("", "budget", moneyInWords(data.budgets[at])) : "",
+        tipLine("", "mean cost", moneyInWords(cost)),
+        tipLine("", "mean quality", quality.toFixed(4)),
+      ];
+    },
+  });
+}
+
+/** Names beside points, where they hit neither another name nor a point; the tooltip has the others. */
+function labelPoints({ u, px, py, ratio, ctx }, models) {
+  ctx.font = `${11 * ratio}px system-ui, sans-serif`;
+  ctx.fillStyle = cachedInk("soft");
+  ctx.textBaseline = "middle";
+  const taken = models.map(({ cost, quality }) => {
+    const [x, y, r] = [px(cost), py(quality), 5 * ratio];
+    return [x - r, y - r, x + r, y + r];
+  });
+  const { left, top, width, height } = u.bbox;
+  for (const model of models) {
+    const [x, y, w, h, gap] = [px(model.cost), py(model.quality), ctx.measureText(model.short).width, 12 * ratio, 7 * ratio];
+    const places = [[x + gap, y], [x - gap - w, y], [x - w / 2, y - gap - h / 2], [x - w / 2, y + gap + h / 2]];
+    for (const [from, middle] of places) {
+      const [x0, y0, x1, y1] = [from, middle - h / 2, from + w, middle + h / 2];
+      const outside = x0 < left || x1 > left + width || y0 < top || y1 > top + height;
+      if (outside || taken.some(([a, b, c, d]) => x0 < c && x1 > a && y0 < d && y1 > b)) continue;
+      ctx.fillText(model.short, from, middle);
+      taken.push([x0, y0, x1, y1]);
+      break;
+    }
+  }
+}
+
+/** The fill of a model's area on a canvas. */
+function modelFill(ctx, model) {
+  const colour = shade(model.colour);
+  if (!model.lined) return colour;
+  const tile = make("canvas", { width: 6, height: 6 });
+  const brush = tile.getContext("2d");
+  brush.fillStyle = colour;
+  brush.fillRect(0, 0, 6, 6);
+  brush.fillStyle = cachedInk("card");
+  brush.fillRect(0, 0, 2, 6);
+  return ctx.createPattern(tile, "repeat");
+}
+
+function startCallMix(place) {
+  const panels = make("div", { class: "panels" });
+  place.append(modelLegend(), panels);
+  let shown = new Map();
+  listen((what) => {
+    if (what !== "picked") return;
+    const routers = pickedRouters();
+    removeCharts([...shown].filter(([router]) => !routers.includes(router)).map(([, chart]) => chart));
+    const kept = shown;
+    shown = new Map();
+    for (const router of routers) {
+      const chart = kept.get(router) ?? startPanel(panels, router);
+      panels.append(chart.place);
+      shown.set(router, chart);
+    }
+    panels.classList.toggle("empty", !routers.length);
+  });
+}
+
+function startPanel(panels, router) {
+  const panel = make("div", { class: "panel" }, make("h3", {}, router.label));
+  panels.append(panel);
+  return makeChart(panel, {
+    x: byBudget,
+    y: share,
+    height: 190,
+    compact: true,
+    label: `Which models ${router.label} calls at every budget. The values at the budget stand in the table above.`,
+    followsBudget: true,
+    draw(pen) {
+      let below = data.budgets.map(() => 0);
+      data.models.forEach((model, index) => {
+        const above = below.map((value, at) => value + router.rates[at][index]);
+        pen.area(data.budgets, below, above, modelFill(pen.ctx, model));
+        below = above;
+      });
+    },
+    hover({ u, left }) {
+      const at = nearestBudget(u, left);
+      return [
+        make("div", { class: "tip-head" }, `Budget ${moneyInWords(data.budgets[at])}`),
+        ...mixOf(router, at).slice(0, 8).map(({ model, rate }) => tipLine(modelSwatch(model), model.short, percent(rate))),
+      ];
+    },
+  });
+}
+
+/** The models that a router calls at a budget, the most called first. */
+function mixOf(router, at) {
+  return data.models
+    .map((model, index) => ({ model, rate: router.rates[at][index] }))
+    .filter(({ rate }) => rate > 0)
+    .sort((a, b) => b.rate - a.rate);
+}
+
+function modelLegend() {
+  const list = make("ul", { class: "legend", "aria-label": "Models" });
+  listen((what) => {
+    if (what === "budget" || (what === "picked" && list.children.length)) return;
+    list.replaceChildren(...data.models.map((model) => make("li", {}, modelSwatch(model), model.short)));
+  });
+  return list;
+}
+
+function startMargins(place) {
+  const real = { label: "real", colour: "#000000", width: 1.8, dash: [], margins: data.real_margins };
+  // Routers that decide by no prediction, and those that failed, have no margins.
+  const curves = () => [real, ...pickedRouters().filter((router) => router.margins)];
+  const shareAt = (router, margin) => router.margins.findLast(([step]) => step <= margin)?.[1] ?? 0;
+  const widest = Math.max(1, ...data.routers.flatMap((router) => (router.margins ?? []).map(([step]) => step)));
+  makeChart(place, {
+    x: { min: 0, max: Math.min(widest, 1), title: "Margin between the best two models", format: (value) => digits(value, 3) },
+    y: { min: 0, max: 1.02, title: "Queries with at most this margin", format: (value) => percent(value, 0) },
+    height: PLOT_HEIGHT(),
+    label: "Share of the queries whose best model is at most this far above the second best, in truth and as predicted by each picked router.",
+    draw(pen) {
+      const threshold = data.margin_threshold;
+      pen.line([[threshold, 0], [threshold, 1.02]], { colour: cachedInk("soft"), width: 1, dash: [2, 2] });
+      for (const router of curves().reverse()) {
+        pen.line(router.margins, routerLine(router));
+      }
+    },
+    hover({ x }) {
+      return [
+        make("div", { class: "tip-head" }, `Margin at most ${digits(Math.max(x, 0), 2)}`),
+        ...curves().map((router) => tipLine(swatch(router), router.label, percent(shareAt(router, x)))),
+      ];
+    },
+  });
+  place.append(make("p", { class: "note" },
+    `Black: real margins. Dotted: the threshold of a small margin, ${data.margin_threshold}.`));
+}
+
+/** Bars in HTML: a reader can select their numbers. */
+function startCollapseIndex(place) {
+  const list = make("ol", { class: "bars" });
+  place.append(
+    make("ul", { class: "legend" },
+      make("li", {}, make("span", { class: "box wasteful" }), "wasteful"),
+      make("li", {}, make("span", { class: "box wrong" }), "wrong"),
+      make("li", {}, make("span", { class: "box whisker" }), "95 % interval")),
+    list,
+  );
+  listen((what) => {
+    if (what !== "picked") return;
+    const routers = pickedRouters().filter((router) => router.rci).sort((a, b) => a.rci[0] - b.rci[0]);
+    list.replaceChildren(...routers.map(({ label, role, rci: [rci, wasteful, wrong, low, high] }) => make(
+      "li", { class: role },
+      make("span", { class: "name" }, label),
+      make("span", { class: "bar", title: `${label}: wasteful ${percent(wasteful)}, wrong ${percent(wrong)}` },
+        make("span", { class: "wasteful", style: { width: `${wasteful * 100}%` } }),
+        make("span", { class: "wrong", style: { width: `${wrong * 100}%` } }),
+        low === undefined ? null : make("span", {
+          class: "whisker", style: { left: `${low * 100}%`, width: `${(high - low) * 100}%` },
+        })),
+      make("span", { class: "value" }, rci.toFixed(3),
+        low === undefined ? null : make("small", {}, `${low.toFixed(3)}–${high.toFixed(3)}`)),
+    )));
+  });
+}
+
+/** What every picked router does at the budget: mix, calls to the strongest, cost, quality. */
+function startAtBudget(place) {
+  const heading = make("h3", { "aria-live": "polite" });
+  const body = make("tbody", { role: "rowgroup" });
+  const column = (name) => make("th", { role: "columnheader", scope: "col" }, name);
+  const strongest = data.strongest.map((model) => data.models[model].short).join(", ");
+  place.append(
+    heading,
+    modelLegend(),
+    make("table", { class: "mixes", role: "table", "aria-labelledby": "at-budget-heading" },
+      make("thead", { role: "rowgroup" }, make("tr", { role: "row" },
+        ...["router", "who is called", strongest, "mean cost", "mean quality"].map(column))),
+      body),
+  );
+  heading.id = "at-budget-heading";
+  const cell = (label, value, { low, high } = {}, format = String) => make(
+    "td", { role: "cell", "data-label": label }, make("b", {}, value),
+    low === undefined || low === high ? null : make("small", {}, `${format(low)}–${format(high)}`),
+  );
+  listen(() => {
+    heading.textContent = `At a budget of ${moneyInWords(budget())} per query`;
+    const at = state.at;
+    const part = ({ low, high }) => ({ low: low[at], high: high[at] });
+    body.replaceChildren(...pickedRouters().map((router) => {
+      const mix = mixOf(router, at);
+      const words = mix.map(({ model, rate }) => `${model.short} ${percent(rate)}`).join(", ");
+      const bar = make("span", { class: "mix", role: "img", "aria-label": words },
+        ...data.models.map((model, index) => make("span", {
+          title: `${model.short}: ${percent(router.rates[at][index])}`,
+          style: { width: `${router.rates[at][index] * 100}%`, background: modelBackground(model) },
+        })));
+      const { strongest: called, cost, quality } = router;
+      return make("tr", { role: "row", class: router.role },
+        make("th", { role: "rowheader", scope: "row" }, swatch(router), make("span", {}, router.label)),
+        make("td", { role: "cell", class: "mix-cell" }, bar),
+        cell(strongest, percent(called.mean[at]), part(called), (value) => percent(value)),
+        cell("mean cost", money(cost.mean[at]), part(cost), (value) => money(value)),
+        cell("mean quality", quality.mean[at].toFixed(4), part(quality), (value) => value.toFixed(4)));
+    }));
+  });
+}
+
+function startCharts() {
+  const starts = {
+    call_rate: startCallRate,
+    cost_quality: startCostQuality,
+    call_mix: startCallMix,
+    margins: startMargins,
+    rci: startCollapseIndex,
+  };
+  for (const place of document.querySelectorAll("[data-chart]")) starts[place.dataset.chart](place);
+  const atBudget = document.getElementById("at-budget");
+  if (atBudget) startAtBudget(atBudget);
+
+  listen((what) => {
+    if (what === "theme") inks = {};
+    for (const { u, followsBudget, moveLine } of charts) {
+      // The line of the budget is not part of the canvas: moving it redraws nothing.
+      if (what !== "budget" || !followsBudget) u.redraw(false);
+      moveLine();
+    }
+  });
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth === width) return;
+    width = innerWidth;
+    for (const { u, place, height, moveLine } of charts) {
+      u.setSize({ width: place.clientWidth, height });
+      moveLine();
+    }
+  });
+}
+
+if (data.routers.length) startCharts();
