@@ -74,7 +74,7 @@ const CONTROLS: &str = "<aside class=\"controls needs-js\" aria-label=\"What the
     <div class=\"buttons\"><button type=\"button\" data-pick=\"all\">All</button>\
     <button type=\"button\" data-pick=\"none\">None</button>\
     <button type=\"button\" data-pick=\"highlighted\">Highlighted</button>\
-    <button type=\"button\" data-pick=\"usual\">Usual</button></div>\n\
+    <button type=\"button\" data-pick=\"usual\">Default</button></div>\n\
     <fieldset><legend class=\"unseen\">Routers in the figures</legend><ul id=\"routers\"></ul></fieldset></details>\n\
     </aside>\n";
 
@@ -212,7 +212,7 @@ fn findings(run: &Run) -> String {
         item(
             format!("{rci:.3}"),
             format!(
-                "is the lowest routing collapse index of a learned router ({}); 0 is perfect.",
+                "is the lowest routing collapse index of a learned router, that of {}; 0 is perfect.",
                 escape(label)
             ),
         );

@@ -27,16 +27,16 @@ struct Column {
 #[rustfmt::skip]
 const COLUMNS: [Column; 11] = [
     Column { metric: "nauc_shared", heading: "nAUC (shared)", meaning: "area under the front of quality over cost, on one interval of costs for all routers", digits: 4, percent: false, better: Better::Higher },
-    Column { metric: "nauc_legacy", heading: "nAUC (legacy)", meaning: "the same by ORBIT's older convention", digits: 4, percent: false, better: Better::Higher },
-    Column { metric: "nauc_own_range", heading: "nAUC (own range)", meaning: "the same over the router's own range of costs", digits: 4, percent: false, better: Better::Higher },
     Column { metric: "peak", heading: "P_s", meaning: "peak score: the largest mean quality at any budget", digits: 4, percent: false, better: Better::Higher },
     Column { metric: "qnc", heading: "QNC", meaning: "cost at which the best single model's quality is reached, as a share of that model's cost; ∞ if never", digits: 3, percent: false, better: Better::Lower },
     Column { metric: "rci", heading: "RCI", meaning: "routing collapse index at the largest budget: wasteful plus wrong choices", digits: 3, percent: false, better: Better::Lower },
+    Column { metric: "strongest_call_rate", heading: "strongest called", meaning: "share sent to the strongest model at the largest budget", digits: 1, percent: true, better: Better::Lower },
     Column { metric: "rci_wasteful", heading: "wasteful", meaning: "share sent to the strongest model although another was as good", digits: 3, percent: false, better: Better::Lower },
     Column { metric: "rci_wrong", heading: "wrong", meaning: "share sent to a model that is not among the best", digits: 3, percent: false, better: Better::Lower },
-    Column { metric: "strongest_call_rate", heading: "strongest called", meaning: "share sent to the strongest model at the largest budget", digits: 1, percent: true, better: Better::Lower },
-    Column { metric: "effective_models", heading: "models in use", meaning: "exponential of the entropy of the call rates at the largest budget", digits: 2, percent: false, better: Better::Neither },
     Column { metric: "regret", heading: "regret", meaning: "mean quality given away by the choice at the largest budget", digits: 4, percent: false, better: Better::Lower },
+    Column { metric: "effective_models", heading: "models in use", meaning: "exponential of the entropy of the call rates at the largest budget", digits: 2, percent: false, better: Better::Neither },
+    Column { metric: "nauc_legacy", heading: "nAUC (legacy)", meaning: "the same by ORBIT's older convention", digits: 4, percent: false, better: Better::Higher },
+    Column { metric: "nauc_own_range", heading: "nAUC (own range)", meaning: "the same over the router's own range of costs", digits: 4, percent: false, better: Better::Higher },
 ];
 
 /// The metrics of every router.

@@ -7,7 +7,7 @@ const byBudget = budgetScale();
 function costScale(values) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
   const log = low > 0 && high / low > 20;
-  if (log) return { log, min: low / 1.06, max: high * 1.06 };
+  if (log) return { log, min: low / 1.08, max: high * 1.15 };
   const pad = (high - low || Math.abs(high) || 1) * 0.03;
   return { log, min: low - pad, max: high + pad };
 }
@@ -16,12 +16,12 @@ function budgetScale() {
   return { ...costScale(data.budgets.length ? data.budgets : [1]), title: "Budget per query", format: money };
 }
 
-/** Numbers at an axis of costs: on a logarithmic one only those that start with 1, or 1, 2 and 5. */
-function ticks(scale) {
-  if (!scale.log) return (u, splits) => splits.map((value) => scale.format(value));
+/** Where a logarithmic axis has numbers and lines: at numbers that start with 1, or on a short axis with 1, 2 and 5. */
+function onlyRound(scale) {
+  if (!scale.log) return (u, splits) => splits;
   const shown = scale.max / scale.min > 30 ? [1] : [1, 2, 5];
   const first = (value) => Math.round(value / 10 ** Math.floor(Math.log10(value) + 1e-9));
-  return (u, splits) => splits.map((value) => (value && shown.includes(first(value)) ? scale.format(value) : ""));
+  return (u, splits) => splits.map((value) => (value && shown.includes(first(value)) ? value : null));
 }
 
 let inks = {};
@@ -40,16 +40,18 @@ function makeChart(place, { x, y, height, label, draw, hover, followsBudget = fa
   const font = `${compact ? 11 : 12}px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif`;
   const axis = (scale) => ({
     stroke: () => cachedInk("soft"),
-    grid: { stroke: () => cachedInk("line"), width: 1 },
-    ticks: { stroke: () => cachedInk("line"), width: 1, size: 5 },
+    filter: onlyRound(scale),
+    grid: { stroke: () => cachedInk("line"), width: 1, filter: onlyRound(scale) },
+    ticks: { stroke: () => cachedInk("line"), width: 1, size: 5, filter: onlyRound(scale) },
     font,
     gap: 4,
     label: compact ? undefined : scale.title + (scale.format === money ? ` (${data.cost_unit})` : ""),
     labelFont: font,
     labelSize: 22,
-    values: scale.ticks ?? ticks(scale),
+    values: (u, splits) => splits.map((value) => (value === null ? "" : scale.format(value))),
   });
-  const u = new uPlot({
+  const chart = { place, height, followsBudget, moveLine: () => {} };
+  chart.u = new uPlot({
     width: Math.max(place.clientWidth, 200),
     height,
     padding: [10, compact ? 8 : 14, 0, 0],
@@ -60,7 +62,7 @@ function makeChart(place, { x, y, height, label, draw, hover, followsBudget = fa
     },
     axes: [
       { ...axis(x), size: compact ? 26 : 30, space: compact ? 55 : 60 },
-      { ...axis(y), size: compact ? 40 : 48, space: compact ? 35 : 45 },
+      { ...axis(y), size: compact ? 46 : 50, space: compact ? 35 : 45 },
     ],
     series: [{}, { paths: () => null, points: { show: false } }],
     cursor: { drag: { x: false, y: false, setScale: false }, points: { show: false }, y: false },
@@ -73,12 +75,12 @@ function makeChart(place, { x, y, height, label, draw, hover, followsBudget = fa
         u.ctx.clip();
         draw(pen(u));
         u.ctx.restore();
+        chart.moveLine();
       }],
       setCursor: [(u) => showTip(u, tip, hover)],
     },
   }, [[x.min, x.max], [y.min, y.max]], box);
-  u.over.append(tip);
-  const chart = { u, place, height, followsBudget, moveLine: () => {} };
+  chart.u.over.append(tip);
   if (followsBudget) addBudgetLine(chart);
   charts.push(chart);
   return chart;
@@ -190,7 +192,6 @@ function addBudgetLine(chart) {
     if (event.pointerType !== "mouse") u.setCursor({ left: -10, top: -10 });
   });
   chart.moveLine = () => { line.style.transform = `translateX(${u.valToPos(budget(), "x")}px)`; };
-  chart.moveLine();
 }
 
 const share = { min: 0, max: 1, title: "Call rate", format: (value) => percent(value, 0) };
@@ -217,7 +218,7 @@ function startCallRate(place) {
     followsBudget: true,
     draw(pen) {
       for (const { strongest, colour } of pickedRouters()) {
-        pen.area(data.budgets, strongest.low, strongest.high, shade(colour), 0.13);
+        pen.area(data.budgets, strongest.low, strongest.high, shade(colour), 0.11);
       }
       for (const router of [...pickedRouters()].reverse()) {
         pen.line(data.budgets.map((x, at) => [x, router.strongest.mean[at]]), routerLine(router));
@@ -249,7 +250,8 @@ function startCostQuality(place) {
       for (const router of [...pickedRouters()].reverse()) {
         pen.dot(router.cost.mean[state.at], router.quality.mean[state.at], shade(router.colour), 5.5);
       }
-      labelPoints(pen, models);
+      const dots = pickedRouters().map(({ cost, quality }) => [cost.mean[state.at], quality.mean[state.at]]);
+      labelPoints(pen, models, dots);
     },
     hover({ u, left, top }) {
       let [nearest, distance] = [null, 28];
@@ -277,11 +279,14 @@ function startCostQuality(place) {
 }
 
 /** Names beside points, where they hit neither another name nor a point; the tooltip has the others. */
-function labelPoints({ u, px, py, ratio, ctx }, models) {
+function labelPoints({ u, px, py, ratio, ctx }, models, dots) {
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
   ctx.fillStyle = cachedInk("soft");
   ctx.textBaseline = "middle";
-  const taken = models.map(({ cost, quality }) => {
+  ctx.textAlign = "left";
+  ctx.strokeStyle = cachedInk("card");
+  ctx.lineWidth = 3 * ratio;
+  const taken = [...models.map(({ cost, quality }) => [cost, quality]), ...dots].map(([cost, quality]) => {
     const [x, y, r] = [px(cost), py(quality), 5 * ratio];
     return [x - r, y - r, x + r, y + r];
   });
@@ -293,6 +298,8 @@ function labelPoints({ u, px, py, ratio, ctx }, models) {
       const [x0, y0, x1, y1] = [from, middle - h / 2, from + w, middle + h / 2];
       const outside = x0 < left || x1 > left + width || y0 < top || y1 > top + height;
       if (outside || taken.some(([a, b, c, d]) => x0 < c && x1 > a && y0 < d && y1 > b)) continue;
+      // The ground around the letters keeps them readable on the curves.
+      ctx.strokeText(model.short, from, middle);
       ctx.fillText(model.short, from, middle);
       taken.push([x0, y0, x1, y1]);
       break;
@@ -304,12 +311,13 @@ function labelPoints({ u, px, py, ratio, ctx }, models) {
 function modelFill(ctx, model) {
   const colour = shade(model.colour);
   if (!model.lined) return colour;
-  const tile = make("canvas", { width: 6, height: 6 });
+  const step = Math.round(5 * devicePixelRatio);
+  const tile = make("canvas", { width: step, height: step });
   const brush = tile.getContext("2d");
   brush.fillStyle = colour;
-  brush.fillRect(0, 0, 6, 6);
+  brush.fillRect(0, 0, step, step);
   brush.fillStyle = cachedInk("card");
-  brush.fillRect(0, 0, 2, 6);
+  brush.fillRect(0, 0, Math.round(devicePixelRatio), step);
   return ctx.createPattern(tile, "repeat");
 }
 
@@ -382,6 +390,9 @@ function startMargins(place) {
   // Routers that decide by no prediction, and those that failed, have no margins.
   const curves = () => [real, ...pickedRouters().filter((router) => router.margins)];
   const shareAt = (router, margin) => router.margins.findLast(([step]) => step <= margin)?.[1] ?? 0;
+  /** A share holds until the next margin. */
+  const stairs = ({ margins }) => [...margins.flatMap(([margin, value], index) =>
+    (index ? [[margin, margins[index - 1][1]], [margin, value]] : [[margin, value]])), [widest, margins.at(-1)[1]]];
   const widest = Math.max(1, ...data.routers.flatMap((router) => (router.margins ?? []).map(([step]) => step)));
   makeChart(place, {
     x: { min: 0, max: Math.min(widest, 1), title: "Margin between the best two models", format: (value) => digits(value, 3) },
@@ -392,7 +403,7 @@ function startMargins(place) {
       const threshold = data.margin_threshold;
       pen.line([[threshold, 0], [threshold, 1.02]], { colour: cachedInk("soft"), width: 1, dash: [2, 2] });
       for (const router of curves().reverse()) {
-        pen.line(router.margins, routerLine(router));
+        pen.line(stairs(router), routerLine(router));
       }
     },
     hover({ x }) {
@@ -439,19 +450,19 @@ function startAtBudget(place) {
   const heading = make("h3", { "aria-live": "polite" });
   const body = make("tbody", { role: "rowgroup" });
   const column = (name) => make("th", { role: "columnheader", scope: "col" }, name);
-  const strongest = data.strongest.map((model) => data.models[model].short).join(", ");
+  const calls = `calls to ${data.strongest.map((model) => data.models[model].short).join(", ")}`;
   place.append(
     heading,
     modelLegend(),
     make("table", { class: "mixes", role: "table", "aria-labelledby": "at-budget-heading" },
       make("thead", { role: "rowgroup" }, make("tr", { role: "row" },
-        ...["router", "who is called", strongest, "mean cost", "mean quality"].map(column))),
+        ...["router", "who is called", calls, "mean cost", "mean quality"].map(column))),
       body),
   );
   heading.id = "at-budget-heading";
-  const cell = (label, value, { low, high } = {}, format = String) => make(
+  const cell = (label, value, { low, high }, format) => make(
     "td", { role: "cell", "data-label": label }, make("b", {}, value),
-    low === undefined || low === high ? null : make("small", {}, `${format(low)}–${format(high)}`),
+    low === high ? null : make("small", {}, `${format(low)}–${format(high)}`),
   );
   listen(() => {
     heading.textContent = `At a budget of ${moneyInWords(budget())} per query`;
@@ -469,8 +480,8 @@ function startAtBudget(place) {
       return make("tr", { role: "row", class: router.role },
         make("th", { role: "rowheader", scope: "row" }, swatch(router), make("span", {}, router.label)),
         make("td", { role: "cell", class: "mix-cell" }, bar),
-        cell(strongest, percent(called.mean[at]), part(called), (value) => percent(value)),
-        cell("mean cost", money(cost.mean[at]), part(cost), (value) => money(value)),
+        cell(calls, percent(called.mean[at]), part(called), (value) => (value * 100).toFixed(1)),
+        cell("mean cost", money(cost.mean[at]), part(cost), (value) => digits(value, 3)),
         cell("mean quality", quality.mean[at].toFixed(4), part(quality), (value) => value.toFixed(4)));
     }));
   });
@@ -492,18 +503,15 @@ function startCharts() {
     if (what === "theme") inks = {};
     for (const { u, followsBudget, moveLine } of charts) {
       // The line of the budget is not part of the canvas: moving it redraws nothing.
-      if (what !== "budget" || !followsBudget) u.redraw(false);
-      moveLine();
+      if (what === "budget" && followsBudget) moveLine();
+      else u.redraw(false);
     }
   });
   let width = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth === width) return;
     width = innerWidth;
-    for (const { u, place, height, moveLine } of charts) {
-      u.setSize({ width: place.clientWidth, height });
-      moveLine();
-    }
+    for (const { u, place, height } of charts) u.setSize({ width: place.clientWidth, height });
   });
 }
 

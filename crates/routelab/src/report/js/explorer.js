@@ -182,7 +182,7 @@ function startExplorer(place) {
 function excerpt(query) {
   const whole = (query.prompt_end ?? query.prompt).replace(/\s+/g, " ").trim();
   if (!whole) return "(image only)";
-  return query.prompt_end ? `… ${whole.slice(-150)}` : whole.slice(0, 150);
+  return whole.length > 300 ? `… ${whole.slice(-180)}` : whole;
 }
 
 function describe(index, view, show) {
@@ -213,12 +213,12 @@ const quality = (value) => digits(value, 4);
 function choicesTable(query, shown) {
   const rows = shown.map(({ router, choice, verdict: said }) => make("tr", {},
     make("th", { scope: "row" }, swatch(router), " ", router.label),
-    make("td", { class: "words" }, modelSwatch(data.models[choice.model]), " ", data.models[choice.model].short),
+    make("td", { class: "words" }, modelSwatch(data.models[choice.model]), " ", data.models[choice.model].short,
+      make("small", {}, inWords(choice))),
     make("td", { class: "words" }, mark(said), " ", said),
     make("td", {}, quality(query.quality[choice.model])),
-    make("td", {}, money(query.cost[choice.model])),
-    make("td", { class: "why" }, inWords(choice))));
-  return scrolling("Choices of the routers", ["router", "chose", "verdict", "scored", "cost", "why"], rows, "choices");
+    make("td", {}, money(query.cost[choice.model]))));
+  return scrolling("Choices of the routers", ["router", "chose, and why", "verdict", "quality", "cost"], rows, "choices");
 }
 
 function modelsTable(index, query, shown, view, show) {

@@ -79,7 +79,7 @@ function ink(name) {
 function modelBackground(model) {
   const colour = shade(model.colour);
   return model.lined
-    ? `repeating-linear-gradient(90deg, ${colour} 0 3px, var(--card) 3px 4.5px)`
+    ? `repeating-linear-gradient(90deg, ${colour} 0 4px, var(--card) 4px 5px)`
     : colour;
 }
 
