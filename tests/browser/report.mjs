@@ -1,7 +1,8 @@
 // Drives reports in Chromium and says what it checked; the exit status is 1 if anything was not as it should be.
 //
 //   node report.mjs full REPORT [SCREENSHOTS]    everything that a reader can do with a report of a whole run
-//   node report.mjs opens REPORT…                nothing but that the pages open without complaint
+//   node report.mjs opens REPORT…                the pages open without complaint and choose as the evaluation did
+//   node report.mjs images REPORT…               the pages show images
 //
 // CHROMIUM names the browser, otherwise `chromium` on the PATH.
 import assert from "node:assert/strict";
@@ -78,8 +79,21 @@ async function inPlot(page, chart, share) {
 }
 
 async function opens(report) {
-  await check(`${report} opens`, () => visit(report, DESKTOP, async (page) => {
+  await check(`${report} opens and chooses as the evaluation did`, () => visit(report, DESKTOP, async (page) => {
     assert.ok((await text(page, "h1")).length > 0);
+    const { differ } = await page.evaluate(() => checkChoices());
+    assert.equal(differ, 0);
+  }));
+}
+
+async function images(report) {
+  await check(`${report} shows the images of its queries`, () => visit(report, DESKTOP, async (page) => {
+    const index = await page.evaluate(() => data.queries.queries.findIndex(({ image }) => image));
+    await page.locator(`[data-query="${index}"]`).click();
+    const image = page.locator(".query img");
+    await image.scrollIntoViewIfNeeded();
+    const [width, height] = await image.evaluate((element) => [element.naturalWidth, element.naturalHeight]);
+    assert.ok(width > 0 && height > 0 && Math.max(width, height) <= 320, `${width} × ${height}`);
   }));
 }
 
@@ -281,16 +295,6 @@ async function full(report, screenshots) {
     assert.deepEqual(predicted, queries.routers.at(-1).quality[1].map(digits));
   });
 
-  await on("images of queries are shown", DESKTOP, async (page) => {
-    const index = queries.queries.findIndex(({ image }) => image);
-    if (index < 0) return;
-    await page.locator(`[data-query="${index}"]`).click();
-    const image = page.locator(".query img");
-    await image.scrollIntoViewIfNeeded();
-    const [width, height] = await image.evaluate((element) => [element.naturalWidth, element.naturalHeight]);
-    assert.ok(width > 0 && height > 0 && Math.max(width, height) <= 320, `${width} × ${height}`);
-  });
-
   await on("every figure can be saved as SVG and CSV", DESKTOP, async (page) => {
     const links = await page.locator("a[download]").all();
     assert.equal(links.length, 10);
@@ -423,7 +427,8 @@ const [mode, ...rest] = process.argv.slice(2);
 try {
   if (mode === "full") await full(...rest);
   else if (mode === "opens") for (const report of rest) await opens(report);
-  else throw new Error("usage: node report.mjs full REPORT [SCREENSHOTS] | opens REPORT…");
+  else if (mode === "images") for (const report of rest) await images(report);
+  else throw new Error("usage: node report.mjs full REPORT [SCREENSHOTS] | opens REPORT… | images REPORT…");
 } finally {
   rmSync(profile, { recursive: true, force: true });
 }
