@@ -69,6 +69,12 @@ async function check(name, work) {
   }
 }
 
+/** The queries are up to date where they can be seen. */
+async function toQueries(page) {
+  await page.locator("#explorer").evaluate((explorer) => explorer.scrollIntoView());
+  await settle(page);
+}
+
 const text = (page, selector) => page.locator(selector).innerText();
 /** The middle of a share of the plot's width. */
 async function inPlot(page, chart, share) {
@@ -140,6 +146,7 @@ async function full(report, screenshots) {
     const line = await page.locator('[data-chart="call_rate"] .budget-line').boundingBox();
     const [x] = await inPlot(page, "call_rate", 0.5);
     assert.ok(Math.abs(line.x + 1 - x) < 60, `the line is at ${line.x}, the pointer at ${x}`);
+    await toQueries(page);
     assert.ok((await text(page, "#queries")).includes(`What the routers do at ${shown}`));
   });
 
@@ -158,9 +165,12 @@ async function full(report, screenshots) {
 
   await on("the routers that are picked are those that are shown", DESKTOP, async (page) => {
     const count = (selector) => page.locator(selector).count();
-    const shown = async () => [
-      await count("#at-budget tbody tr"), await count(".panel"), await count(".bars li"), await count("#queries .choices tbody tr"),
-    ];
+    const shown = async () => {
+      await toQueries(page);
+      return [
+        await count("#at-budget tbody tr"), await count(".panel"), await count(".bars li"), await count("#queries .choices tbody tr"),
+      ];
+    };
     const routers = queries.routers.length;
     await page.click('[data-pick="all"]');
     await settle(page);
@@ -241,6 +251,7 @@ async function full(report, screenshots) {
   await on("queries can be found, read and understood", DESKTOP, async (page) => {
     const found = () => page.locator(".query-list button").count();
     const { queries: sample } = queries;
+    await toQueries(page);
     assert.equal(await found(), sample.length);
     const wanted = sample[sample.length >> 1];
     await page.fill("#query-text", wanted.id);
@@ -258,7 +269,7 @@ async function full(report, screenshots) {
     await page.click('[data-pick="all"]');
     const { budget } = queries.routers[0].checks[1];
     await page.evaluate((budget) => setBudget(data.budgets.indexOf(budget)), budget);
-    await settle(page);
+    await toQueries(page);
     for (const index of [0, sample.length - 1]) {
       await page.locator(`[data-query="${index}"]`).click();
       const rows = await page.locator(".choices tbody tr").allInnerTexts();

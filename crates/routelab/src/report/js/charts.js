@@ -139,7 +139,7 @@ function pen(u) {
   };
 }
 
-const routerLine = (router) => ({ colour: shade(router.colour), width: lineWidth(router), dash: router.dash });
+const curveLook = (router) => ({ colour: shade(router.colour), width: lineWidth(router), dash: router.dash });
 
 function showTip(u, tip, hover) {
   const { left, top } = u.cursor;
@@ -196,13 +196,16 @@ function addBudgetLine(chart) {
 
 const share = { min: 0, max: 1, title: "Call rate", format: (value) => percent(value, 0) };
 
-/** Values of the picked routers, the largest first, for a tooltip. */
-function routerLines(heading, value, format) {
-  const routers = pickedRouters().map((router) => [router, value(router)]).sort((a, b) => b[1] - a[1]);
-  if (!routers.length) return null;
+/** Values of routers for a tooltip, the largest first; of many, those next to the pointer. */
+function routerLines(heading, routers, value, pointer) {
+  const most = 12;
+  const all = routers.map((router) => [router, value(router)]);
+  const near = [...all].sort((a, b) => Math.abs(a[1] - pointer) - Math.abs(b[1] - pointer)).slice(0, most);
+  if (!all.length) return null;
   return [
     make("div", { class: "tip-head" }, heading),
-    ...routers.map(([router, number]) => tipLine(swatch(router), router.label, format(number))),
+    ...near.sort((a, b) => b[1] - a[1]).map(([router, share]) => tipLine(swatch(router), router.label, percent(share))),
+    all.length > most ? make("div", { class: "soft" }, `and ${all.length - most} further away`) : "",
   ];
 }
 
@@ -221,12 +224,13 @@ function startCallRate(place) {
         pen.area(data.budgets, strongest.low, strongest.high, shade(colour), 0.11);
       }
       for (const router of [...pickedRouters()].reverse()) {
-        pen.line(data.budgets.map((x, at) => [x, router.strongest.mean[at]]), routerLine(router));
+        pen.line(data.budgets.map((x, at) => [x, router.strongest.mean[at]]), curveLook(router));
       }
     },
-    hover({ u, left }) {
+    hover({ u, left, y }) {
       const at = nearestBudget(u, left);
-      return routerLines(`Budget ${moneyInWords(data.budgets[at])}`, (router) => router.strongest.mean[at], percent);
+      const heading = `Budget ${moneyInWords(data.budgets[at])}`;
+      return routerLines(heading, pickedRouters(), (router) => router.strongest.mean[at], y);
     },
   });
 }
@@ -244,14 +248,13 @@ function startCostQuality(place) {
     label: "Mean quality against mean cost of each picked router as its budget grows, and of every single model. The values at the budget stand in the table above.",
     draw(pen) {
       for (const router of [...pickedRouters()].reverse()) {
-        pen.line(router.cost.mean.map((x, at) => [x, router.quality.mean[at]]), routerLine(router));
+        pen.line(router.cost.mean.map((x, at) => [x, router.quality.mean[at]]), curveLook(router));
       }
       models.forEach(({ cost, quality }) => pen.dot(cost, quality, cachedInk("soft"), 3.5, true));
       for (const router of [...pickedRouters()].reverse()) {
         pen.dot(router.cost.mean[state.at], router.quality.mean[state.at], shade(router.colour), 5.5);
       }
-      const dots = pickedRouters().map(({ cost, quality }) => [cost.mean[state.at], quality.mean[state.at]]);
-      labelPoints(pen, models, dots);
+      labelPoints(pen, models, pickedRouters());
     },
     hover({ u, left, top }) {
       let [nearest, distance] = [null, 28];
@@ -278,33 +281,49 @@ function startCostQuality(place) {
   });
 }
 
-/** Names beside points, where they hit neither another name nor a point; the tooltip has the others. */
-function labelPoints({ u, px, py, ratio, ctx }, models, dots) {
+/** Names beside points, where they hit no other name or point and as little of the curves as can be; what has no place is
+ *  left to the tooltip. */
+function labelPoints({ u, px, py, ratio, ctx }, models, routers) {
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-  ctx.fillStyle = cachedInk("soft");
   ctx.textBaseline = "middle";
   ctx.textAlign = "left";
+  ctx.fillStyle = cachedInk("soft");
   ctx.strokeStyle = cachedInk("card");
   ctx.lineWidth = 3 * ratio;
-  const taken = [...models.map(({ cost, quality }) => [cost, quality]), ...dots].map(([cost, quality]) => {
-    const [x, y, r] = [px(cost), py(quality), 5 * ratio];
-    return [x - r, y - r, x + r, y + r];
-  });
+  const points = models.map(({ cost, quality }) => [px(cost), py(quality)]);
+  const dots = routers.map(({ cost, quality }) => [px(cost.mean[state.at]), py(quality.mean[state.at])]);
+  const radius = 5 * ratio;
+  const taken = [...points, ...dots].map(([x, y]) => [x - radius, y - radius, x + radius, y + radius]);
+  const curves = routers.flatMap(({ cost, quality }) => pointsAlong(cost.mean.map((x, at) => [px(x), py(quality.mean[at])])));
   const { left, top, width, height } = u.bbox;
-  for (const model of models) {
-    const [x, y, w, h, gap] = [px(model.cost), py(model.quality), ctx.measureText(model.short).width, 12 * ratio, 7 * ratio];
-    const places = [[x + gap, y], [x - gap - w, y], [x - w / 2, y - gap - h / 2], [x - w / 2, y + gap + h / 2]];
-    for (const [from, middle] of places) {
-      const [x0, y0, x1, y1] = [from, middle - h / 2, from + w, middle + h / 2];
-      const outside = x0 < left || x1 > left + width || y0 < top || y1 > top + height;
-      if (outside || taken.some(([a, b, c, d]) => x0 < c && x1 > a && y0 < d && y1 > b)) continue;
-      // The ground around the letters keeps them readable on the curves.
-      ctx.strokeText(model.short, from, middle);
-      ctx.fillText(model.short, from, middle);
-      taken.push([x0, y0, x1, y1]);
-      break;
-    }
-  }
+  models.forEach((model, index) => {
+    const [x, y] = points[index];
+    const [w, h, gap] = [ctx.measureText(model.short).width, 12 * ratio, 7 * ratio];
+    const places = [
+      [x + gap, y], [x - gap - w, y], [x - w / 2, y - gap - h / 2], [x - w / 2, y + gap + h / 2],
+      [x + gap / 2, y + gap + h / 2], [x + gap / 2, y - gap - h / 2], [x - gap / 2 - w, y + gap + h / 2], [x - gap / 2 - w, y - gap - h / 2],
+    ];
+    const free = places
+      .map(([from, middle]) => [from, middle - h / 2, from + w, middle + h / 2])
+      .filter(([x0, y0, x1, y1]) => x0 >= left && x1 <= left + width && y0 >= top && y1 <= top + height
+        && !taken.some(([a, b, c, d]) => x0 < c && x1 > a && y0 < d && y1 > b))
+      .map((box) => ({ box, hits: curves.filter(([a, b]) => a > box[0] && a < box[2] && b > box[1] && b < box[3]).length }))
+      .sort((a, b) => a.hits - b.hits);
+    if (!free.length) return;
+    const { box, hits } = free[0];
+    // The ground around the letters keeps them readable on a curve.
+    if (hits) ctx.strokeText(model.short, box[0], box[1] + h / 2);
+    ctx.fillText(model.short, box[0], box[1] + h / 2);
+    taken.push(box);
+  });
+}
+
+/** A line's corners and eight points on every piece between them. */
+function pointsAlong(corners) {
+  return corners.slice(1).flatMap(([x, y], index) => {
+    const [fromX, fromY] = corners[index];
+    return Array.from({ length: 8 }, (_, step) => [fromX + ((x - fromX) * step) / 8, fromY + ((y - fromY) * step) / 8]);
+  });
 }
 
 /** The fill of a model's area on a canvas. */
@@ -403,14 +422,11 @@ function startMargins(place) {
       const threshold = data.margin_threshold;
       pen.line([[threshold, 0], [threshold, 1.02]], { colour: cachedInk("soft"), width: 1, dash: [2, 2] });
       for (const router of curves().reverse()) {
-        pen.line(stairs(router), routerLine(router));
+        pen.line(stairs(router), curveLook(router));
       }
     },
-    hover({ x }) {
-      return [
-        make("div", { class: "tip-head" }, `Margin at most ${digits(Math.max(x, 0), 2)}`),
-        ...curves().map((router) => tipLine(swatch(router), router.label, percent(shareAt(router, x)))),
-      ];
+    hover({ x, y }) {
+      return routerLines(`Margin at most ${digits(Math.max(x, 0), 2)}`, curves(), (router) => shareAt(router, x), y);
     },
   });
   place.append(make("p", { class: "note" },

@@ -6,11 +6,16 @@ const sample = data.queries;
 /** The routers of the sample by label: their decision, predictions and choices to check against. */
 const predictions = new Map((sample?.routers ?? []).map((router) => [router.router, router]));
 
+for (const router of predictions.values()) {
+  router.rows = router.quality.map((quality, query) => {
+    const cost = router.cost[query];
+    return { quality, cost, order: orderByCost(quality, cost) };
+  });
+}
+
 /** What a router chooses for a query of the sample at a position in `data.budgets`. */
 function chooseFor(router, query, at) {
-  return choose(
-    router.quality[query], router.cost[query], sample.budgets[at], router.decision, sample, router.prices?.[at],
-  );
+  return choose(router.rows[query], sample.budgets[at], router.decision, sample, router.prices?.[at]);
 }
 
 /** How often the choices made here differ from those of the evaluation, of how many: the browser test asks. */
@@ -64,12 +69,12 @@ function inWords(choice) {
   }
 }
 
-/** What all routers choose for a query now. */
+/** What the picked routers and the reference choose for a query now. */
 function outcomes(index) {
   const query = sample.queries[index];
   return data.routers.flatMap((router, number) => {
     const predicted = predictions.get(router.label);
-    if (!predicted) return [];
+    if (!predicted || !(state.picked.has(number) || router.label === data.reference)) return [];
     const choice = chooseFor(predicted, index, state.at);
     return [{
       router, predicted, choice,
@@ -135,7 +140,17 @@ function startExplorer(place) {
       })));
     return make("li", {}, button);
   };
+  // Two hundred queries take a while: nobody waits for them who looks at something else.
+  const isNear = () => {
+    const { top, bottom } = place.getBoundingClientRect();
+    return top < innerHeight + 600 && bottom > -600;
+  };
+  let stale = true;
+  const showIfNear = () => {
+    if (stale && isNear()) show();
+  };
   const show = () => {
+    stale = false;
     const words = text.value.trim().toLowerCase();
     const found = [];
     sample.queries.forEach((query, index) => {
@@ -175,14 +190,19 @@ function startExplorer(place) {
     open(Number(next.dataset.query), false);
   });
   for (const control of [text, task, what]) control.addEventListener("input", show);
-  listen(show);
+  addEventListener("scroll", showIfNear, { passive: true });
+  addEventListener("resize", showIfNear);
+  listen(() => {
+    stale = true;
+    showIfNear();
+  });
 }
 
 /** The end of a long prompt says more than its beginning, which few-shot prompts share. */
 function excerpt(query) {
   const whole = (query.prompt_end ?? query.prompt).replace(/\s+/g, " ").trim();
   if (!whole) return "(image only)";
-  return whole.length > 300 ? `… ${whole.slice(-180)}` : whole;
+  return whole.length > 300 ? whole.slice(-180).replace(/^\S*/, "…") : whole;
 }
 
 function describe(index, view, show) {
@@ -215,7 +235,7 @@ function choicesTable(query, shown) {
     make("th", { scope: "row" }, swatch(router), " ", router.label),
     make("td", { class: "words" }, modelSwatch(data.models[choice.model]), " ", data.models[choice.model].short,
       make("small", {}, inWords(choice))),
-    make("td", { class: "words" }, mark(said), " ", said),
+    make("td", { class: "verdict" }, mark(said), " ", said),
     make("td", {}, quality(query.quality[choice.model])),
     make("td", {}, money(query.cost[choice.model]))));
   return scrolling("Choices of the routers", ["router", "chose, and why", "verdict", "quality", "cost"], rows, "choices");

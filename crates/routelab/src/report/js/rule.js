@@ -23,9 +23,9 @@ function slope(quality, cost, from, to) {
 }
 
 /** Models that are best at some price, from the cheapest to the best, with falling slopes between them. */
-function hull(quality, cost) {
+function hull(quality, cost, order) {
   const found = [];
-  for (const model of orderByCost(quality, cost)) {
+  for (const model of order) {
     if (found.length && quality[model] <= quality[found.at(-1)]) continue;
     while (
       found.length > 1 &&
@@ -41,20 +41,20 @@ function hull(quality, cost) {
 /**
  * The choice of a router for one query, and what led to it.
  *
- * `rule` has `infeasible` and `ties`; `price` is the common price of a router that decides by trade-off, null where even
+ * `order` is that of `orderByCost`, which does not depend on the budget. `rule` has `infeasible` and `ties`; `price` is the common price of a router that decides by trade-off, null where even
  * the cheapest models are above the budget. Returns `{model, why}`, where `why` is one of "nothing", "best", "tie",
  * "margin" and "price", with what is needed to say it in words.
  */
-function choose(quality, cost, budget, decision, rule, price) {
+function choose({ quality, cost, order }, budget, decision, rule, price) {
   const nothing = { model: fallback(cost, rule.infeasible), why: "nothing", infeasible: rule.infeasible };
   if (decision.kind === "trade-off") {
     if (price === null) return nothing;
-    const steps = hull(quality, cost);
+    const steps = hull(quality, cost, order);
     let at = 0;
     while (at + 1 < steps.length && slope(quality, cost, steps[at], steps[at + 1]) > price) at += 1;
     return { model: steps[at], why: "price", price };
   }
-  const affordable = orderByCost(quality, cost).filter((model) => cost[model] <= budget);
+  const affordable = order.filter((model) => cost[model] <= budget);
   if (!affordable.length) return nothing;
   const best = Math.max(...affordable.map((model) => quality[model]));
   const good = affordable.filter((model) => quality[model] >= best - decision.margin);
