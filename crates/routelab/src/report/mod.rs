@@ -67,8 +67,9 @@ struct Figure {
     stem: &'static str,
 }
 
-/// File names, titles, short titles and explanations of the figures, in the order of the page.
-const FIGURES: [(&str, &str, &str, &str); 5] = [
+/// File names, titles, short titles and explanations of the figures, in the order of the page. The scripts draw those of
+/// [`INTERACTIVE`] themselves; the others are shown as they are, if the run has them.
+const FIGURES: [(&str, &str, &str, &str); 7] = [
     (
         "call_rate",
         "Calls to the strongest model",
@@ -105,7 +106,23 @@ const FIGURES: [(&str, &str, &str, &str); 5] = [
         "The share of queries that are routed badly at the largest budget: wasteful (the strongest model, although another \
          was as good) or wrong (a model that is not among the best). Lower is better; whiskers: 95 % interval over seeds.",
     ),
+    (
+        "differences",
+        "Differences from the reference",
+        "Differences",
+        "Every other router minus the reference, on the same queries: nAUC with the 95 % interval of a paired bootstrap over \
+         queries. Where the interval holds 0, the two cannot be told apart.",
+    ),
+    (
+        "tuning",
+        "The search for settings",
+        "Search",
+        "The best value so far of every router's search on the validation rows of the first seed.",
+    ),
 ];
+
+/// The figures that every run with a working router has, and that the scripts draw.
+const INTERACTIVE: [&str; 5] = ["call_rate", "cost_quality", "call_mix", "margins", "rci"];
 
 /// Writes `report.html` into the folder of a run.
 pub fn write(folder: &Path) -> Outcome<PathBuf> {
@@ -139,6 +156,10 @@ fn read(folder: &Path) -> Outcome<Run> {
     // A run without a working router has nothing to draw.
     if folder.join("figures").is_dir() {
         for (stem, title, short, explanation) in FIGURES {
+            let optional = !INTERACTIVE.contains(&stem);
+            if optional && !folder.join(format!("figures/{stem}.svg")).exists() {
+                continue;
+            }
             figures.push(Figure {
                 title,
                 short,

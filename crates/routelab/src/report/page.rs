@@ -1,6 +1,6 @@
 //! The page itself.
 
-use super::{Figure, Run, data, escape, tables, text};
+use super::{Figure, INTERACTIVE, Run, data, escape, tables, text};
 
 /// The scripts, in the order in which they need each other.
 const SCRIPTS: [&str; 6] = [
@@ -232,10 +232,19 @@ fn section(figure: &Figure) -> String {
         "call_rate" => "<div id=\"at-budget\" class=\"needs-js\"></div>\n",
         _ => "",
     };
+    let (chart, class) = match INTERACTIVE.contains(&figure.stem) {
+        true => (
+            format!(
+                "<div class=\"chart needs-js\" data-chart=\"{}\"></div>\n",
+                figure.stem
+            ),
+            "static",
+        ),
+        false => (String::new(), "printed"),
+    };
     format!(
-        "<section id=\"{stem}\">\n<h2>{title}</h2>\n<p>{explanation}</p>\n<div class=\"chart needs-js\" \
-         data-chart=\"{stem}\"></div>\n<figure class=\"static\">\n{svg}\n</figure>\n{at_budget}<p \
-         class=\"downloads\">Figure for print: <a download=\"{stem}.svg\" \
+        "<section id=\"{stem}\">\n<h2>{title}</h2>\n<p>{explanation}</p>\n{chart}<figure class=\"{class}\">\n{svg}\n\
+         </figure>\n{at_budget}<p class=\"downloads\">Figure for print: <a download=\"{stem}.svg\" \
          href=\"data:image/svg+xml;charset=utf-8,{svg_link}\">SVG</a> <a download=\"{stem}.csv\" \
          href=\"data:text/csv;charset=utf-8,{csv_link}\">CSV</a></p>\n</section>\n",
         stem = figure.stem,
