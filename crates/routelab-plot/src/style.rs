@@ -137,14 +137,9 @@ impl Role {
 
     /// The role with this name in CSV.
     pub fn from_name(name: &str) -> Option<Role> {
-        [
-            Role::Oracle,
-            Role::Highlight,
-            Role::Router,
-            Role::Baseline,
-        ]
-        .into_iter()
-        .find(|role| role.name() == name)
+        [Role::Oracle, Role::Highlight, Role::Router, Role::Baseline]
+            .into_iter()
+            .find(|role| role.name() == name)
     }
 }
 

@@ -1,14 +1,15 @@
 //! What the page's scripts read: one JSON value.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use routelab_eval::bootstrap::seeds_interval;
-use routelab_plot::{FillLook, fill_looks, line_looks};
+use routelab_plot::{FillLook, Role, fill_looks, line_looks};
 use serde_json::{Value, json};
 
 use super::{Figure, records, text};
 use crate::failure::{Outcome, bad_request};
-use crate::run::figures::{role_of, short_names};
+use crate::run::figures::short_names;
 
 /// One router at one budget on all seeds.
 struct AtBudget<'a> {
@@ -21,6 +22,7 @@ struct AtBudget<'a> {
 pub fn data(
     metrics: &Value,
     manifest: &Value,
+    roles: &HashMap<String, Role>,
     queries: Value,
     figures: &[Figure],
     folder: &Path,
@@ -42,24 +44,15 @@ pub fn data(
     let (margins, collapse, curves) = (figure("margins")?, figure("rci")?, figure("cost_quality")?);
 
     let all = metrics["routers"].as_array().map_or(&[][..], Vec::as_slice);
-    let working: Vec<&Value> = all
+    let working: Vec<(&Value, Role)> = all
         .iter()
-        .filter(|router| points.of(text(&router["router"])).next().is_some())
+        .filter_map(|router| Some((router, *roles.get(text(&router["router"]))?)))
         .collect();
-    let roles: Vec<_> = working
-        .iter()
-        .map(|router| {
-            role_of(
-                text(&router["kind"]),
-                router["router"] == metrics["reference"],
-            )
-        })
-        .collect();
-    let looks = line_looks(roles.iter().copied());
+    let looks = line_looks(working.iter().map(|&(_, role)| role));
     let mut budgets: Vec<f64> = Vec::new();
     let mut use_of = vec![0.0; models.len()];
     let mut routers = Vec::new();
-    for ((router, role), look) in working.iter().zip(&roles).zip(looks) {
+    for (&(router, role), look) in working.iter().zip(looks) {
         let label = text(&router["router"]);
         let grid = points.by_budget(label);
         budgets = grid.iter().map(|at| at.budget).collect();

@@ -6,6 +6,7 @@ mod overview;
 mod page;
 mod tables;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use routelab_data::write_atomically;
@@ -15,7 +16,6 @@ use serde_json::{Value, json};
 use crate::cli::ReportArgs;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
-use crate::run::figures::role_of;
 
 pub use overview::{OverviewPage, OverviewTable, html as overview};
 
@@ -34,6 +34,8 @@ struct Run {
     settings: String,
     comparisons: Vec<Vec<String>>,
     figures: Vec<Figure>,
+    /// By the routers' names, as in the figures.
+    roles: HashMap<String, Role>,
     /// What the page's scripts read.
     data: Value,
 }
@@ -45,15 +47,13 @@ impl Run {
             .map_or(&[], Vec::as_slice)
     }
 
-    fn role(&self, router: &Value) -> Role {
-        role_of(
-            text(&router["kind"]),
-            router["router"] == self.metrics["reference"],
-        )
+    /// What a router stands for; `None` if it worked on no seed.
+    fn role(&self, router: &Value) -> Option<Role> {
+        self.roles.get(text(&router["router"])).copied()
     }
 
     fn is_learned(&self, router: &Value) -> bool {
-        matches!(self.role(router), Role::Router | Role::Highlight)
+        matches!(self.role(router), Some(Role::Router | Role::Highlight))
     }
 }
 
@@ -176,13 +176,24 @@ fn read(folder: &Path) -> Outcome<Run> {
         false => Value::Null,
     };
     let comparisons = records(&text("comparisons.csv")?, &folder.join("comparisons.csv"))?;
-    let data = data::data(&metrics, &manifest, queries, &figures, folder, &text)?;
+    let mut roles = HashMap::new();
+    if let Some(figure) = figures.iter().find(|figure| figure.stem == "call_rate") {
+        for row in records(&figure.csv, &folder.join("figures/call_rate.csv"))? {
+            if let Some(role) = Role::from_name(&row[1]) {
+                roles.insert(row[0].clone(), role);
+            }
+        }
+    }
+    let data = data::data(
+        &metrics, &manifest, &roles, queries, &figures, folder, &text,
+    )?;
     Ok(Run {
         manifest,
         metrics,
         settings: text("experiment.toml")?,
         comparisons,
         figures,
+        roles,
         data,
     })
 }

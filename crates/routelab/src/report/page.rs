@@ -1,5 +1,7 @@
 //! The page itself.
 
+use routelab_plot::Role;
+
 use super::{Figure, INTERACTIVE, Run, data, escape, tables, text};
 
 /// The scripts, in the order in which they need each other.
@@ -171,7 +173,7 @@ fn findings(run: &Run) -> String {
     let oracle = run
         .routers()
         .iter()
-        .find(|router| router["kind"] == "oracle");
+        .find(|router| run.role(router) == Some(Role::Oracle));
     if let Some(share) = oracle.and_then(|oracle| mean(oracle, "strongest_call_rate")) {
         item(
             percent(share),
