@@ -31,6 +31,8 @@ async function visit(report, options, work) {
     ],
     ...options,
   });
+  // Only what never comes is given up; a slow machine is no failure.
+  context.setDefaultTimeout(300_000);
   const complaints = [];
   const page = context.pages()[0];
   page.on("console", (message) => complaints.push(`console ${message.type()}: ${message.text()}`));
@@ -94,6 +96,7 @@ async function opens(report) {
 
 async function images(report) {
   await check(`${report} shows the images of its queries`, () => visit(report, DESKTOP, async (page) => {
+    await toQueries(page);
     const index = await page.evaluate(() => data.queries.queries.findIndex(({ image }) => image));
     await page.locator(`[data-query="${index}"]`).click();
     const image = page.locator(".query img");
