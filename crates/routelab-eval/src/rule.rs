@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::sweep::Paths;
-use crate::{EvalError, Scores, trade_off};
+use crate::{EvalError, Scores};
 
 /// What happens to a query for which no model is predicted to be within the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -109,7 +109,7 @@ pub fn prices(scores: &Scores, budgets: &[f64]) -> Vec<Option<f64>> {
         decision: Decision::TradeOff,
         ..Rule::default()
     };
-    trade_off::paths(scores, budgets, &rule).prices
+    Paths::new(scores, budgets, &rule).prices
 }
 
 /// Total order of numbers in which both zeros are equal; not-a-number comes last instead of breaking a sort.

@@ -430,7 +430,7 @@ function startMargins(place) {
     },
   });
   place.append(make("p", { class: "note" },
-    `Black: real margins. Dotted: the threshold of a small margin, ${data.margin_threshold}.`));
+    `The line in the colour of the text: real margins. Dotted: the threshold of a small margin, ${data.margin_threshold}.`));
 }
 
 /** Bars in HTML: a reader can select their numbers. */

@@ -196,6 +196,8 @@ function startExplorer(place) {
     stale = true;
     showIfNear();
   });
+  // At first always, so that the page has its height.
+  if (stale) show();
 }
 
 /** The end of a long prompt says more than its beginning, which few-shot prompts share. */
