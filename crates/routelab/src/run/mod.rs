@@ -5,9 +5,10 @@ mod fitting;
 mod inputs;
 mod manifest;
 pub mod results;
-mod store;
+pub mod store;
 mod study;
 mod tables;
+pub mod truth;
 mod tuning;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use crate::report;
 pub use figures::short_names;
 use results::Results;
 use store::Store;
+pub use study::MARK as STUDY_MARK;
 
 /// Runs an experiment file, or all of a folder in the order of their names.
 pub fn run(args: &RunArgs, output: &Output) -> Outcome {
@@ -147,6 +149,8 @@ fn run_one(
         start.elapsed().as_secs_f64()
     ))?;
 
+    let truth = truth::bytes(&inputs.table, &experiment.seeds, &inputs.splits);
+    store.write(truth::FILE, &truth)?;
     let fitted = fitting::fit_all(experiment, &inputs, backend, &store, output)?;
     let stage = Instant::now();
     output.note("evaluating");
