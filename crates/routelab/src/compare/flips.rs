@@ -150,7 +150,8 @@ impl Flips {
     pub fn per_query(&self, value: impl Fn(&Flip) -> f64) -> f64 {
         match self.queries {
             0 => 0.0,
-            queries => self.flips.iter().map(value).sum::<f64>() / queries as f64,
+            // From 0: the sum of nothing is -0.
+            queries => self.flips.iter().map(value).fold(0.0, |sum, x| sum + x) / queries as f64,
         }
     }
 

@@ -159,14 +159,12 @@ impl Comparison {
             .take(SHOWN)
             .map(|effect| {
                 let id = &self.a.truth.ids[effect.row];
-                match effect.seeds {
-                    1 => format!("{id} ({:+.3})", effect.quality),
-                    seeds => format!("{id} ({:+.3} over {seeds} seeds)", effect.quality),
-                }
+                let mean = effect.quality / effect.seeds as f64;
+                format!("{id} ({mean:+.3} × {})", effect.seeds)
             })
             .collect();
         text + &format!(
-            "\nLargest effect on quality: {}.\n",
+            "\nLargest effects on quality, with the mean over the seeds with a flip × their number: {}.\n",
             ids.join(", ").replace('|', r"\|")
         )
     }
@@ -305,14 +303,14 @@ impl Comparison {
                 "from": models[pair.from],
                 "to": models[pair.to],
                 "flips": pair.count,
-                "quality": pair.quality,
-                "cost": pair.cost,
+                "quality_sum": pair.quality,
+                "cost_sum": pair.cost,
             })).collect::<Value>(),
             "largest": flips.effects().iter().take(SHOWN).map(|effect| json!({
                 "id": self.a.truth.ids[effect.row],
                 "seeds": effect.seeds,
-                "quality": effect.quality,
-                "cost": effect.cost,
+                "quality_sum": effect.quality,
+                "cost_sum": effect.cost,
             })).collect::<Value>(),
         })
     }
@@ -337,6 +335,9 @@ fn changed(changes: &[Change], none: &str) -> String {
 
 /// A difference with its interval.
 fn written(one: &Difference) -> String {
+    if one.a.is_infinite() && one.b.is_infinite() {
+        return "∞ in both".to_owned();
+    }
     if one.difference == 0.0
         && one
             .interval
