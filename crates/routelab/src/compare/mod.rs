@@ -1,9 +1,10 @@
 //! `routelab compare`: what changed between two runs: settings, inputs, metrics, choices.
 
+mod files;
 mod flips;
 mod folder;
+mod markdown;
 mod metrics;
-mod output;
 mod settings;
 
 use std::fs;
