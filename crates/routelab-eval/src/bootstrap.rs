@@ -100,18 +100,44 @@ pub fn metric(
 /// Mean over seeds with its 95 % interval by Student's t. `None` with fewer than two seeds, which say nothing about
 /// spread, or with a value that is not finite.
 pub fn seeds_interval(values: &[f64]) -> Option<Interval> {
+    let (mean, error) = mean_and_error(values)?;
+    let half = student_t_975(values.len() - 1) * error.sqrt();
+    Some(Interval {
+        mean,
+        low: mean - half,
+        high: mean + half,
+    })
+}
+
+/// Difference of two means over seeds that have nothing in common, `mean(a) - mean(b)`, with Welch's 95 % interval: Student's
+/// t with the degrees of freedom of Welch and Satterthwaite, rounded down. `None` as for [`seeds_interval`].
+pub fn seeds_difference(a: &[f64], b: &[f64]) -> Option<Interval> {
+    let (mean_a, error_a) = mean_and_error(a)?;
+    let (mean_b, error_b) = mean_and_error(b)?;
+    let error = error_a + error_b;
+    let parts = error_a.powi(2) / (a.len() - 1) as f64 + error_b.powi(2) / (b.len() - 1) as f64;
+    // Without any spread there are no degrees of freedom, and nothing to multiply.
+    let half = match error > 0.0 {
+        true => student_t_975(((error.powi(2) / parts) as usize).max(1)) * error.sqrt(),
+        false => 0.0,
+    };
+    let mean = mean_a - mean_b;
+    Some(Interval {
+        mean,
+        low: mean - half,
+        high: mean + half,
+    })
+}
+
+/// Mean, and variance of the mean; `None` as for [`seeds_interval`].
+fn mean_and_error(values: &[f64]) -> Option<(f64, f64)> {
     if values.len() < 2 || values.iter().any(|value| !value.is_finite()) {
         return None;
     }
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let half = student_t_975(values.len() - 1) * (variance / n).sqrt();
-    Some(Interval {
-        mean,
-        low: mean - half,
-        high: mean + half,
-    })
+    Some((mean, variance / n))
 }
 
 /// The rows of one replicate: `n` draws from `0..n` with replacement.

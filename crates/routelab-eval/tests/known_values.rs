@@ -420,6 +420,23 @@ fn two_models() {
 }
 
 #[test]
+fn welch_interval_of_two_sets_of_seeds() {
+    // Variances of the means 1/3 and 4/3; degrees (5/3)^2 / ((1/3)^2 / 2 + (4/3)^2 / 2) = 2.94, rounded down to 2.
+    let difference = bootstrap::seeds_difference(&[1.0, 2.0, 3.0], &[4.0, 6.0, 8.0]).unwrap();
+    let half = 4.302_652_730 * (5.0_f64 / 3.0).sqrt();
+    assert_eq!(difference.mean, -4.0);
+    assert!((difference.low - (-4.0 - half)).abs() < 1e-9);
+    assert!((difference.high - (-4.0 + half)).abs() < 1e-9);
+    let certain = bootstrap::seeds_difference(&[0.5, 0.5], &[0.25, 0.25]).unwrap();
+    assert_eq!((certain.low, certain.high), (0.25, 0.25));
+    assert_eq!(bootstrap::seeds_difference(&[1.0], &[1.0, 2.0]), None);
+    assert_eq!(
+        bootstrap::seeds_difference(&[1.0, 2.0], &[1.0, f64::INFINITY]),
+        None
+    );
+}
+
+#[test]
 fn student_interval_over_seeds() {
     let three = bootstrap::seeds_interval(&[1.0, 2.0, 3.0]).unwrap();
     near(three.mean, 2.0);

@@ -95,9 +95,8 @@ impl Drawing {
 
 /// Writes beside the final name, then renames, so that nobody ever reads half a file.
 fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".{}.tmp", std::process::id()));
-    let unfinished = PathBuf::from(name);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let unfinished = path.with_file_name(format!(".routelab-{}-{name}.tmp", std::process::id()));
     let written = fs::File::create(&unfinished)
         .and_then(|mut file| {
             file.write_all(bytes)?;

@@ -39,6 +39,12 @@ pub enum Command {
     /// Write report.html of a run: one page with every figure and table, which opens from disk.
     #[command(after_help = "Example:\n  routelab report runs/collapse")]
     Report(ReportArgs),
+    /// Show what changed between two runs: settings, inputs, metrics with intervals, and choices that flipped.
+    #[command(
+        after_help = "Example, after `routelab run experiments/collapse.toml`:\n  routelab run experiments/collapse.toml \
+                      --seeds 2 --out /tmp/runs\n  routelab compare runs/collapse /tmp/runs/collapse --out /tmp/compared"
+    )]
+    Compare(CompareArgs),
     /// Evaluate predictions that were made elsewhere.
     #[command(
         after_help = "Example:\n  routelab evaluate --table docs/examples/table.csv \\\n    --predictions \
@@ -111,6 +117,20 @@ pub struct TuneArgs {
 pub struct ReportArgs {
     /// The run's folder.
     pub run: PathBuf,
+}
+
+/// Arguments of `compare`.
+#[derive(Args)]
+pub struct CompareArgs {
+    /// The first run's folder.
+    #[arg(value_name = "RUN_A")]
+    pub a: PathBuf,
+    /// The second run's folder; differences are this run less the first.
+    #[arg(value_name = "RUN_B")]
+    pub b: PathBuf,
+    /// Folder for compare.md, compare.csv (all metrics) and flips.csv (all queries whose choice differs).
+    #[arg(long)]
+    pub out: Option<PathBuf>,
 }
 
 /// Arguments of `evaluate`.

@@ -2,6 +2,7 @@
 
 mod backends;
 mod cli;
+mod compare;
 mod data;
 mod embed;
 mod encoders;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(args, &output),
         Command::Tune(args) => run::tune(args, &output),
         Command::Report(args) => report::run(args, &output),
+        Command::Compare(args) => compare::run(args, &output),
         Command::Evaluate(args) => evaluate::run(args, &output),
         Command::Route(args) => route::run(args, &output),
         Command::Embed(args) => embed::run(args, &output),

@@ -68,7 +68,7 @@ impl Default for Seeds {
 }
 
 /// How routers are evaluated.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Evaluation {
     /// Number of budgets of every router's own sweep (quantiles of its predicted costs), at least 2.
@@ -517,7 +517,7 @@ fn read_router(mut table: toml::Table) -> Result<Entry, String> {
 }
 
 /// The label's ASCII letters and digits in lower case, with single hyphens for the rest.
-fn slug(label: &str) -> String {
+pub fn slug(label: &str) -> String {
     let words = label
         .split(|character: char| !character.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())

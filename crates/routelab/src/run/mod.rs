@@ -7,9 +7,10 @@ mod inputs;
 mod manifest;
 mod queries;
 pub mod results;
-mod store;
+pub mod store;
 mod study;
 mod tables;
+pub mod truth;
 mod tuning;
 
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ use crate::report;
 pub use figures::short_names;
 use results::Results;
 use store::Store;
+pub use study::MARK as STUDY_MARK;
 
 /// Runs an experiment file, or all of a folder in the order of their names.
 pub fn run(args: &RunArgs, output: &Output) -> Outcome {
@@ -149,6 +151,8 @@ fn run_one(
         start.elapsed().as_secs_f64()
     ))?;
 
+    let truth = truth::bytes(&inputs.table, &experiment.seeds, &inputs.splits);
+    store.write(truth::FILE, &truth)?;
     let fitted = fitting::fit_all(experiment, &inputs, backend, &store, output)?;
     let stage = Instant::now();
     output.note("evaluating");

@@ -15,7 +15,7 @@ use crate::experiment::{Experiment, Grid, Plan};
 use crate::failure::{Failure, Outcome};
 
 /// Seed of the bootstrap: the same resamples for every router and every seed of the experiment.
-const BOOTSTRAP_SEED: u64 = 2000;
+pub const BOOTSTRAP_SEED: u64 = 2000;
 
 /// Results of a run.
 pub struct Results {

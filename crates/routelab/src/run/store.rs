@@ -3,7 +3,8 @@
 //! `units/SEED/ROUTER/` appear one by one while the routers are fitted; a later run with the same manifest takes them
 //! from there. Every file appears whole.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,9 @@ use super::tuning::Trial;
 use crate::cli::RunArgs;
 use crate::experiment::{Entry, Experiment};
 use crate::failure::{Failure, Outcome, bad_request};
+
+/// What a run depends on; by it a folder is known as a run's.
+pub const MANIFEST: &str = "manifest.json";
 
 /// One router on one seed, as stored.
 #[derive(Clone, Debug)]
@@ -72,6 +76,8 @@ struct UnitFile {
 /// The folder of a run.
 pub struct Store {
     folder: PathBuf,
+    /// `run.log`, locked: one process at a time works in the folder.
+    log: File,
 }
 
 impl Store {
@@ -83,7 +89,7 @@ impl Store {
         manifest: &Value,
     ) -> Outcome<Self> {
         let folder = out.join(&experiment.name);
-        let path = folder.join("manifest.json");
+        let path = folder.join(MANIFEST);
         let unusable = |error: std::io::Error| {
             bad_request!(
                 "cannot use {} for the run: {error}\nhelp: choose another folder with `--out`",
@@ -93,7 +99,7 @@ impl Store {
         let text = format!("{manifest:#}\n");
         match fs::read_to_string(&path) {
             Ok(earlier) if earlier == text => {}
-            Ok(_) if args.overwrite => fs::remove_dir_all(&folder).map_err(unusable)?,
+            Ok(_) if args.overwrite => remove_run(&folder).map_err(unusable)?,
             Ok(earlier) => {
                 return Err(bad_request!(
                     "{} holds a run with other {}\nhelp: `--overwrite` throws it away, `--out` chooses another folder",
@@ -108,9 +114,7 @@ impl Store {
                         folder.display()
                     ));
                 }
-                let foreign =
-                    fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
-                if foreign && !args.overwrite {
+                if is_used(&folder) && !args.overwrite {
                     return Err(bad_request!(
                         "{} exists and is not the folder of a run\nhelp: choose another folder with `--out`",
                         folder.display()
@@ -120,10 +124,25 @@ impl Store {
             Err(error) => return Err(unusable(error)),
         }
         fs::create_dir_all(&folder).map_err(unusable)?;
+        // The manifest first: by it a folder is known as a run's, whatever happens next.
+        write_atomically(&path, text.as_bytes()).map_err(unusable)?;
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(folder.join("run.log"))
+            .map_err(unusable)?;
+        // A file system without locks is no reason to stop.
+        if let Err(TryLockError::WouldBlock) = log.try_lock() {
+            return Err(bad_request!(
+                "another process is at work on the run in {}\nhelp: wait for it, or choose another folder with `--out`",
+                folder.display()
+            ));
+        }
+        remove_temporary(&folder).map_err(unusable)?;
         let store = Self {
             folder: folder.clone(),
+            log,
         };
-        write_atomically(&path, text.as_bytes()).map_err(unusable)?;
         let resolved = toml::to_string(&experiment.resolved).map_err(Failure::failed)?;
         store.write("experiment.toml", resolved.as_bytes())?;
         Ok(store)
@@ -148,13 +167,9 @@ impl Store {
 
     /// Adds a line to the run's log.
     pub fn log(&self, line: String) -> Outcome {
-        let path = self.folder.join("run.log");
-        fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
-            .map_err(|error| Failure::write(&path, error))
+        (&self.log)
+            .write_all(format!("{line}\n").as_bytes())
+            .map_err(|error| Failure::write(&self.folder.join("run.log"), error))
     }
 
     /// Where a fitted router of the first seed is kept.
@@ -166,29 +181,7 @@ impl Store {
 
     /// A unit that an earlier run finished.
     pub fn unit(&self, seed: u64, entry: &Entry) -> Option<Unit> {
-        let folder = self.folder.join(unit_name(seed, entry));
-        // The description is written last: without it the unit is not finished.
-        let file: UnitFile =
-            serde_json::from_slice(&fs::read(folder.join("unit.json")).ok()?).ok()?;
-        let outcome = match file.failure {
-            Some(reason) => UnitOutcome::Failed(reason),
-            None => UnitOutcome::Predicted {
-                scores: read_scores(&fs::read(folder.join("scores.safetensors")).ok()?)?,
-                decision: file.decision,
-            },
-        };
-        let seconds = fs::read_to_string(folder.join("seconds.txt")).ok()?;
-        let mut seconds = seconds.split_whitespace().map(str::parse);
-        let mut next = || seconds.next()?.ok();
-        let seconds = Seconds {
-            fit: next()?,
-            predict: next()?,
-        };
-        Some(Unit {
-            outcome,
-            seconds,
-            trials: file.trials,
-        })
+        read_unit(&self.folder.join(unit_name(seed, &entry.slug)))
     }
 
     /// Stores a finished unit.
@@ -199,7 +192,7 @@ impl Store {
         unit: &Unit,
         history: Option<&History>,
     ) -> Outcome {
-        let name = unit_name(seed, entry);
+        let name = unit_name(seed, &entry.slug);
         let mut file = UnitFile {
             failure: None,
             decision: Decision::default(),
@@ -222,8 +215,78 @@ impl Store {
     }
 }
 
-fn unit_name(seed: u64, entry: &Entry) -> String {
-    format!("units/{seed}/{}", entry.slug)
+/// The folder of a unit in that of its run.
+pub fn unit_name(seed: u64, slug: &str) -> String {
+    format!("units/{seed}/{slug}")
+}
+
+/// A finished unit in its folder.
+pub fn read_unit(folder: &Path) -> Option<Unit> {
+    // The description is written last: without it the unit is not finished.
+    let file: UnitFile = serde_json::from_slice(&fs::read(folder.join("unit.json")).ok()?).ok()?;
+    let outcome = match file.failure {
+        Some(reason) => UnitOutcome::Failed(reason),
+        None => UnitOutcome::Predicted {
+            scores: read_scores(&fs::read(folder.join("scores.safetensors")).ok()?)?,
+            decision: file.decision,
+        },
+    };
+    let seconds = fs::read_to_string(folder.join("seconds.txt")).ok()?;
+    let mut seconds = seconds.split_whitespace().map(str::parse);
+    let mut next = || seconds.next()?.ok();
+    let seconds = Seconds {
+        fit: next()?,
+        predict: next()?,
+    };
+    Some(Unit {
+        outcome,
+        seconds,
+        trials: file.trials,
+    })
+}
+
+/// Whether a folder holds anything but what a killed process left half-written.
+pub fn is_used(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|entries| {
+        entries
+            .flatten()
+            .any(|entry| !is_temporary(&entry.file_name()))
+    })
+}
+
+/// Removes what a killed process left half-written in a folder; runs inside it are left to themselves.
+pub fn remove_temporary(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            if !path.join(MANIFEST).exists() {
+                remove_temporary(&path)?;
+            }
+        } else if is_temporary(&entry.file_name()) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file was to be renamed when it would be whole.
+fn is_temporary(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with(".routelab-") && name.ends_with(".tmp")
+}
+
+/// Removes a run. Its manifest goes last: what a kill leaves is never taken for part of another run.
+fn remove_run(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != MANIFEST {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir_all(folder)
 }
 
 /// Which parts of two manifests differ, for the user.
@@ -251,14 +314,8 @@ fn differences(earlier: &str, manifest: &Value) -> String {
 }
 
 fn scores_bytes(scores: &Scores) -> Vec<u8> {
-    let bytes = |matrix: &Array2<f64>| -> Vec<u8> {
-        matrix
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect()
-    };
     let shape = vec![scores.queries(), scores.models()];
-    let (quality, cost) = (bytes(&scores.quality), bytes(&scores.cost));
+    let (quality, cost) = (matrix_bytes(&scores.quality), matrix_bytes(&scores.cost));
     let view =
         |bytes| TensorView::new(Dtype::F64, shape.clone(), bytes).expect("eight bytes per value");
     safetensors::serialize([("quality", view(&quality)), ("cost", view(&cost))], None)
@@ -267,17 +324,22 @@ fn scores_bytes(scores: &Scores) -> Vec<u8> {
 
 fn read_scores(bytes: &[u8]) -> Option<Scores> {
     let file = SafeTensors::deserialize(bytes).ok()?;
-    let matrix = |name: &str| -> Option<Array2<f64>> {
-        let tensor = file.tensor(name).ok()?;
-        let (Dtype::F64, [rows, columns]) = (tensor.dtype(), tensor.shape()) else {
-            return None;
-        };
-        let (values, _) = tensor.data().as_chunks::<8>();
-        let values = values
-            .iter()
-            .map(|bytes| f64::from_le_bytes(*bytes))
-            .collect();
-        Array2::from_shape_vec((*rows, *columns), values).ok()
+    Scores::new(read_matrix(&file, "quality")?, read_matrix(&file, "cost")?).ok()
+}
+
+/// Little-endian values, row by row.
+pub fn matrix_bytes<'a>(matrix: impl IntoIterator<Item = &'a f64>) -> Vec<u8> {
+    let values = matrix.into_iter();
+    values.flat_map(|value| value.to_le_bytes()).collect()
+}
+
+/// A matrix of 64-bit numbers.
+pub fn read_matrix(file: &SafeTensors, name: &str) -> Option<Array2<f64>> {
+    let tensor = file.tensor(name).ok()?;
+    let (Dtype::F64, [rows, columns]) = (tensor.dtype(), tensor.shape()) else {
+        return None;
     };
-    Scores::new(matrix("quality")?, matrix("cost")?).ok()
+    let (values, _) = tensor.data().as_chunks::<8>();
+    let values = values.iter().copied().map(f64::from_le_bytes).collect();
+    Array2::from_shape_vec((*rows, *columns), values).ok()
 }

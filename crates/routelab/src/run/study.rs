@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::results::{Csv, RouterResult};
 use super::tables::{COLUMNS, Column, LATEX, MARKDOWN, cell, escape_latex};
-use super::{Finished, figures, run_one};
+use super::{Finished, figures, run_one, store};
 use crate::cli::RunArgs;
 use crate::experiment::Study;
 use crate::failure::{Failure, Outcome, bad_request};
@@ -44,14 +44,14 @@ pub fn run(
     output: &Output,
 ) -> Outcome<Value> {
     let folder = out.join(&study.name);
-    let foreign = fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
-    if foreign && !folder.join(MARK).exists() {
+    let used = store::is_used(&folder);
+    if used && !folder.join(MARK).exists() {
         return Err(bad_request!(
             "{} exists and is not the folder of a study\nhelp: choose another folder with `--out`",
             folder.display()
         ));
     }
-    if args.resume && !foreign {
+    if args.resume && !used {
         return Err(bad_request!(
             "there is no run to resume in {}\nhelp: leave out `--resume` to start one",
             folder.display()
@@ -63,6 +63,7 @@ pub fn run(
             folder.display()
         )
     })?;
+    store::remove_temporary(&folder).map_err(|error| Failure::write(&folder, error))?;
     let variants: Vec<Value> = study
         .variants
         .iter()

@@ -1,0 +1,159 @@
+//! `routelab compare`: what changed between two runs: settings, inputs, metrics, choices.
+
+mod files;
+mod flips;
+mod folder;
+mod markdown;
+mod metrics;
+mod settings;
+
+use std::fs;
+
+use routelab_data::write_atomically;
+use serde_json::Value;
+
+use crate::cli::CompareArgs;
+use crate::failure::{Failure, Outcome, bad_request};
+use crate::output::Output;
+
+use flips::{Flips, operating_points};
+use folder::{Router, RunFolder};
+use metrics::Difference;
+use settings::{Change, changes};
+
+/// All that changed. Differences are the second run less the first.
+struct Comparison {
+    a: RunFolder,
+    b: RunFolder,
+    /// Changes of the experiment.
+    settings: Vec<Change>,
+    /// Changes of versions, backend, data, embeddings and splits.
+    inputs: Vec<Change>,
+    /// Whether both runs read the same table.
+    same_table: bool,
+    /// The routers that worked in both.
+    routers: Vec<RouterComparison>,
+    /// Routers that worked in the first run only, and in the second only.
+    alone: [Vec<String>; 2],
+}
+
+/// A router in both runs.
+struct RouterComparison {
+    label: String,
+    /// Whether both runs judged it on the same queries.
+    paired: bool,
+    metrics: Vec<Difference>,
+    /// At every operating point; none if the tables differ.
+    flips: Vec<Flips>,
+}
+
+/// Compares two runs and says what changed.
+pub fn run(args: &CompareArgs, output: &Output) -> Outcome {
+    let comparison = Comparison::of(RunFolder::read(&args.a)?, RunFolder::read(&args.b)?)?;
+    let markdown = comparison.markdown();
+    if let Some(folder) = &args.out {
+        fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
+        for (name, bytes) in [
+            ("compare.md", markdown.clone().into_bytes()),
+            ("compare.csv", comparison.metrics_csv()?),
+            ("flips.csv", comparison.flips_csv()?),
+        ] {
+            let path = folder.join(name);
+            write_atomically(&path, &bytes).map_err(|error| Failure::write(&path, error))?;
+        }
+    }
+    output.say(markdown.trim_end());
+    output.result(&comparison.json());
+    Ok(())
+}
+
+impl Comparison {
+    fn of(a: RunFolder, b: RunFolder) -> Outcome<Self> {
+        for (key, what) in [
+            ("name", "data set"),
+            ("models", "models"),
+            ("cost_unit", "unit of costs"),
+        ] {
+            if a.data(key) != b.data(key) {
+                return Err(bad_request!(
+                    "the runs are about other data, their numbers cannot be subtracted: the {what} of {} is {}, of {} {}\nhelp: \
+                     compare runs on the same data set",
+                    a.path.display(),
+                    Change::written(Some(a.data(key))),
+                    b.path.display(),
+                    Change::written(Some(b.data(key)))
+                ));
+            }
+        }
+        let same_table = a.data("table_sha256") == b.data("table_sha256");
+        let points = operating_points(&a);
+        let mut routers = Vec::new();
+        for router_a in &a.routers {
+            let same_label = |router: &&Router| router.label == router_a.label;
+            let Some(router_b) = b.routers.iter().find(same_label) else {
+                continue;
+            };
+            let (predicted_a, predicted_b) = (a.predictions(router_a)?, b.predictions(router_b)?);
+            routers.push(RouterComparison {
+                label: router_a.label.clone(),
+                paired: metrics::is_paired(&a, &b, router_a, router_b),
+                metrics: metrics::differences(
+                    (&a, router_a, &predicted_a),
+                    (&b, router_b, &predicted_b),
+                )?,
+                flips: match same_table {
+                    true => points
+                        .iter()
+                        .map(|point| {
+                            flips::flips((&a, &predicted_a), (&b, &predicted_b), point.clone())
+                        })
+                        .collect(),
+                    false => Vec::new(),
+                },
+            });
+        }
+        if routers.is_empty() {
+            let labels = |run: &RunFolder| -> String {
+                let labels: Vec<String> = run
+                    .routers
+                    .iter()
+                    .map(|router| format!("{:?}", router.label))
+                    .collect();
+                match labels.is_empty() {
+                    true => "none".to_owned(),
+                    false => labels.join(", "),
+                }
+            };
+            return Err(bad_request!(
+                "no router worked in both runs: {} has {}; {} has {}\nhelp: routers are matched by `label`: give those that \
+                 are to be compared the same",
+                a.path.display(),
+                labels(&a),
+                b.path.display(),
+                labels(&b)
+            ));
+        }
+        let alone = [&a, &b].map(|run| -> Vec<String> {
+            let labels = run.routers.iter().map(|router| router.label.clone());
+            labels
+                .filter(|label| routers.iter().all(|both| both.label != *label))
+                .collect()
+        });
+        let inputs = |run: &RunFolder| -> Value {
+            let mut manifest = run.manifest.clone();
+            if let Some(table) = manifest.as_object_mut() {
+                table.remove("experiment");
+            }
+            manifest
+        };
+        Ok(Self {
+            settings: changes("", &a.manifest["experiment"], &b.manifest["experiment"]),
+            inputs: changes("", &inputs(&a), &inputs(&b)),
+            same_table,
+            routers,
+            alone,
+            a,
+            b,
+        })
+    }
+}
