@@ -5,10 +5,11 @@ use routelab_plot::Role;
 use super::{Figure, INTERACTIVE, Run, data, escape, tables, text};
 
 /// The scripts, in the order in which they need each other.
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 7] = [
     include_str!("vendor/uPlot.iife.min.js"),
     include_str!("js/rule.js"),
     include_str!("js/state.js"),
+    include_str!("js/plot.js"),
     include_str!("js/charts.js"),
     include_str!("js/tables.js"),
     include_str!("js/explorer.js"),

@@ -28,11 +28,13 @@ pub fn write(inputs: &Inputs, results: &Results, store: &Store) -> Outcome {
         return Ok(());
     };
     let table = &inputs.table;
-    let mut options = PredictabilityOptions::default();
-    options.counts = COUNTS
-        .into_iter()
-        .filter(|&k| 4 * k < table.len())
-        .collect();
+    let options = PredictabilityOptions {
+        counts: COUNTS
+            .into_iter()
+            .filter(|&k| 4 * k < table.len())
+            .collect(),
+        ..PredictabilityOptions::default()
+    };
     if table.len() > LARGEST_TABLE || options.counts.is_empty() {
         return store.log(format!(
             "no comparison of neighbours: it takes between 5 and {LARGEST_TABLE} queries"

@@ -301,7 +301,7 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
                 seed,
                 decomposition: decompose(
                     &truth,
-                    &scores,
+                    scores,
                     &options,
                     &DecompositionOptions {
                         band: Some(experiment.evaluation.margin_threshold),
