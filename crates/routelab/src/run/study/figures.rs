@@ -1,0 +1,197 @@
+//! The figures of a study, and its page.
+
+use std::fs;
+
+use routelab_eval::Metric;
+use routelab_plot::{
+    Drawing, Estimate, HeatCell, HeatChart, HeatRow, PlotError, Positions, Role, SweepChart,
+    SweepPanel, SweepSeries,
+};
+
+use super::Overview;
+use crate::failure::{Failure, Outcome};
+use crate::report;
+use crate::run::figures;
+use crate::run::results::RouterResult;
+
+/// The metrics of the overview's figures.
+const DRAWN: [Metric; 4] = [
+    Metric::NaucShared,
+    Metric::Peak,
+    Metric::Rci,
+    Metric::StrongestCallRate,
+];
+
+impl Overview<'_> {
+    /// Draws the overview: lines against a number, or tables of routers and variants.
+    pub fn figures(&self) -> Outcome {
+        let folder = self.folder.join("figures");
+        fs::create_dir_all(&folder).map_err(|error| Failure::write(&folder, error))?;
+        let style = &self.study.variants[0].experiment.style;
+        let save = |drawing: Result<Drawing, PlotError>, stem: &str| {
+            let saved = drawing.and_then(|drawing| drawing.save(&folder, stem));
+            saved.map(drop).map_err(Failure::failed)
+        };
+        let note = self.cost_note();
+        if let Some(positions) = self.positions() {
+            let panels = DRAWN.map(|metric| self.panel(metric));
+            let chart = SweepChart {
+                parameter: self.study.axis.clone(),
+                positions,
+                series: self
+                    .routers()
+                    .into_iter()
+                    .map(|label| SweepSeries {
+                        name: label.to_owned(),
+                        role: self.role(label),
+                    })
+                    .collect(),
+                panels: panels.to_vec(),
+                note,
+            };
+            return save(chart.draw(style), "sweep");
+        }
+        for metric in DRAWN {
+            let chart = HeatChart {
+                metric: figures::drawn_metric(metric),
+                columns: self.labels().into_iter().map(str::to_owned).collect(),
+                rows: self
+                    .routers()
+                    .into_iter()
+                    .map(|label| HeatRow {
+                        name: label.to_owned(),
+                        role: self.role(label),
+                        cells: self
+                            .row(label)
+                            .into_iter()
+                            .map(|router| heat(router, metric))
+                            .collect(),
+                    })
+                    .collect(),
+                note: note.clone(),
+            };
+            save(chart.draw(style), metric.name())?;
+        }
+        Ok(())
+    }
+
+    /// The places of the variants on the axis, where all have one.
+    fn positions(&self) -> Option<Positions> {
+        let values: Vec<f64> = self
+            .study
+            .variants
+            .iter()
+            .map(|variant| variant.value)
+            .collect::<Option<_>>()?;
+        let ascending = values.windows(2).all(|pair| pair[0] < pair[1]);
+        let smallest = values
+            .iter()
+            .copied()
+            .filter(|&value| value > 0.0)
+            .fold(f64::INFINITY, f64::min);
+        let largest = values.iter().copied().fold(0.0, f64::max);
+        let wide = values.iter().all(|&value| value >= 0.0) && largest >= 10.0 * smallest;
+        match (ascending, wide) {
+            (false, _) => Some(Positions::Categories(
+                self.labels().into_iter().map(str::to_owned).collect(),
+            )),
+            (true, true) => Some(Positions::Log(values)),
+            (true, false) => Some(Positions::Linear(values)),
+        }
+    }
+
+    /// A metric of every router in every variant.
+    fn panel(&self, metric: Metric) -> SweepPanel {
+        let estimate = |router: Option<&RouterResult>| -> Option<Estimate> {
+            let summary = router?.summary(metric.name())?;
+            summary.mean.is_finite().then_some(Estimate {
+                value: summary.mean,
+                interval: summary.interval,
+            })
+        };
+        SweepPanel {
+            metric: figures::drawn_metric(metric),
+            values: self
+                .routers()
+                .into_iter()
+                .map(|label| self.row(label).into_iter().map(estimate).collect())
+                .collect(),
+        }
+    }
+
+    fn role(&self, label: &str) -> Role {
+        let run = self.runs.iter().find_map(|run| {
+            let router = run
+                .results
+                .routers
+                .iter()
+                .find(|router| router.label == label)?;
+            Some(figures::role(&run.results, router))
+        });
+        run.unwrap_or(Role::Router)
+    }
+
+    /// Says that costs are an assumption, where they are.
+    fn cost_note(&self) -> Option<String> {
+        let assumed = self
+            .study
+            .variants
+            .iter()
+            .zip(&self.runs)
+            .filter_map(|(variant, run)| {
+                let assumption = run.results.cost_assumption.as_ref()?;
+                Some((variant.label.as_str(), assumption.as_str()))
+            });
+        let assumed: Vec<(&str, &str)> = assumed.collect();
+        let (_, first) = *assumed.first()?;
+        Some(
+            match assumed.len() == self.runs.len()
+                && assumed.iter().all(|(_, other)| *other == first)
+            {
+                true => format!("Costs are an assumption: {first}"),
+                false => {
+                    let labels: Vec<&str> = assumed.iter().map(|(label, _)| *label).collect();
+                    format!("Costs are an assumption on {}", labels.join(", "))
+                }
+            },
+        )
+    }
+
+    /// What the report of the study shows.
+    pub fn page(&self) -> Outcome<report::OverviewPage> {
+        let stems: Vec<&str> = match self.positions() {
+            Some(_) => vec!["sweep"],
+            None => DRAWN.iter().map(|metric| metric.name()).collect(),
+        };
+        let figures = stems.into_iter().map(|stem| {
+            let path = self.folder.join(format!("figures/{stem}.svg"));
+            let svg = fs::read_to_string(&path).map_err(|error| Failure::write(&path, error))?;
+            Ok(svg)
+        });
+        Ok(report::OverviewPage {
+            title: self.study.title.clone(),
+            description: self.study.description.clone(),
+            variants: self
+                .study
+                .variants
+                .iter()
+                .map(|variant| (variant.label.clone(), variant.experiment.name.clone()))
+                .collect(),
+            notes: self.notes(),
+            figures: figures.collect::<Outcome<_>>()?,
+            tables: self.tables()?,
+        })
+    }
+}
+
+/// A cell of a heat chart.
+fn heat(router: Option<&RouterResult>, metric: Metric) -> HeatCell {
+    match router {
+        None => HeatCell::Missing,
+        Some(router) if router.seeds.is_empty() => HeatCell::Failed,
+        Some(router) => router
+            .summary(metric.name())
+            .filter(|summary| summary.mean.is_finite())
+            .map_or(HeatCell::Missing, |summary| HeatCell::Value(summary.mean)),
+    }
+}

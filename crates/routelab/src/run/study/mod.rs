@@ -1,0 +1,216 @@
+//! An experiment in several variants: a run for each, and an overview of all.
+
+mod figures;
+mod tables;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use routelab_data::write_atomically;
+use routelab_heads::Backend;
+use serde_json::{Value, json};
+
+use super::results::{Csv, RouterResult};
+use super::{Finished, run_one, store};
+use crate::cli::RunArgs;
+use crate::experiment::Study;
+use crate::failure::{Failure, Outcome, bad_request};
+use crate::output::Output;
+use crate::report;
+
+/// The file that marks the folder of a study.
+pub const MARK: &str = "study.json";
+
+/// Runs every variant and writes the overview.
+pub fn run(
+    study: &Study,
+    out: &Path,
+    args: &RunArgs,
+    backend: &Backend,
+    output: &Output,
+) -> Outcome<Value> {
+    let folder = out.join(&study.name);
+    let used = store::is_used(&folder);
+    if used && !folder.join(MARK).exists() {
+        return Err(bad_request!(
+            "{} exists and is not the folder of a study\nhelp: choose another folder with `--out`",
+            folder.display()
+        ));
+    }
+    if args.resume && !used {
+        return Err(bad_request!(
+            "there is no run to resume in {}\nhelp: leave out `--resume` to start one",
+            folder.display()
+        ));
+    }
+    fs::create_dir_all(&folder).map_err(|error| {
+        bad_request!(
+            "cannot use {} for the study: {error}\nhelp: choose another folder with `--out`",
+            folder.display()
+        )
+    })?;
+    store::remove_temporary(&folder).map_err(|error| Failure::write(&folder, error))?;
+    let variants: Vec<Value> = study
+        .variants
+        .iter()
+        .map(|variant| {
+            json!({"label": variant.label, "value": variant.value, "folder": variant.experiment.name})
+        })
+        .collect();
+    let mark = json!({
+        "title": study.title,
+        "description": study.description,
+        "axis": study.axis,
+        "variants": variants,
+    });
+    let overview = Overview {
+        study,
+        folder: folder.clone(),
+        runs: Vec::new(),
+    };
+    overview.write(MARK, format!("{mark:#}\n").as_bytes())?;
+    let mut overview = overview;
+    for variant in &study.variants {
+        let finished = run_one(&variant.experiment, &folder, args, backend, output)?;
+        overview.runs.push(finished);
+    }
+    overview.write("overview.csv", &overview.csv()?)?;
+    overview.write("overview.md", overview.markdown()?.as_bytes())?;
+    overview.write("overview.tex", overview.latex().as_bytes())?;
+    overview.write("comparisons.csv", &overview.comparisons()?)?;
+    overview.figures()?;
+    let report = folder.join("report.html");
+    overview.write(
+        "report.html",
+        report::overview(&overview.page()?).as_bytes(),
+    )?;
+    output.say(overview.markdown()?);
+    output.say(format!("report: {}", report.display()));
+    Ok(json!({
+        "run": folder,
+        "report": report,
+        "variants": study.variants.iter().zip(&overview.runs).map(|(variant, run)| json!({
+            "label": variant.label,
+            "run": run.folder,
+            "metrics": run.results.summary_json(),
+        })).collect::<Vec<_>>(),
+    }))
+}
+
+/// The finished runs of a study.
+struct Overview<'a> {
+    study: &'a Study,
+    folder: PathBuf,
+    runs: Vec<Finished>,
+}
+
+impl Overview<'_> {
+    fn write(&self, name: &str, bytes: &[u8]) -> Outcome {
+        let path = self.folder.join(name);
+        write_atomically(&path, bytes).map_err(|error| Failure::write(&path, error))
+    }
+
+    /// The labels of all routers, in the order in which they first appear.
+    fn routers(&self) -> Vec<&str> {
+        let mut labels = Vec::new();
+        for router in self.runs.iter().flat_map(|run| &run.results.routers) {
+            if !labels.contains(&router.label.as_str()) {
+                labels.push(router.label.as_str());
+            }
+        }
+        labels
+    }
+
+    /// A router's result in every variant.
+    fn row(&self, label: &str) -> Vec<Option<&RouterResult>> {
+        self.runs
+            .iter()
+            .map(|run| {
+                run.results
+                    .routers
+                    .iter()
+                    .find(|router| router.label == label)
+            })
+            .collect()
+    }
+
+    /// Every metric of every router in every variant.
+    fn csv(&self) -> Outcome<Vec<u8>> {
+        let mut csv = Csv::new();
+        let header = [
+            "variant",
+            "value",
+            "router",
+            "metric",
+            "mean",
+            "low",
+            "high",
+            "finite_seeds",
+            "seeds",
+            "costs",
+        ];
+        csv.row(header.map(String::from))?;
+        let text = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+        for (variant, run) in self.study.variants.iter().zip(&self.runs) {
+            for router in &run.results.routers {
+                for metric in router.metrics() {
+                    let Some(summary) = router.summary(metric) else {
+                        continue;
+                    };
+                    csv.row([
+                        variant.label.clone(),
+                        text(variant.value),
+                        router.label.clone(),
+                        metric.to_owned(),
+                        summary.mean.to_string(),
+                        text(summary.interval.map(|(low, _)| low)),
+                        text(summary.interval.map(|(_, high)| high)),
+                        summary.finite.0.to_string(),
+                        summary.finite.1.to_string(),
+                        run.results.costs().to_owned(),
+                    ])?;
+                }
+            }
+        }
+        csv.finish()
+    }
+
+    /// The paired comparisons of every variant.
+    fn comparisons(&self) -> Outcome<Vec<u8>> {
+        let mut csv = Csv::new();
+        let header = [
+            "variant",
+            "reference",
+            "router",
+            "metric",
+            "difference",
+            "low",
+            "high",
+            "p",
+        ];
+        csv.row(header.map(String::from))?;
+        for (variant, run) in self.study.variants.iter().zip(&self.runs) {
+            for (label, metric, paired) in run.results.comparisons()? {
+                csv.row([
+                    variant.label.clone(),
+                    run.results.reference.clone().unwrap_or_default(),
+                    label.to_owned(),
+                    metric.name().to_owned(),
+                    paired.difference.mean.to_string(),
+                    paired.difference.low.to_string(),
+                    paired.difference.high.to_string(),
+                    paired.p.to_string(),
+                ])?;
+            }
+        }
+        csv.finish()
+    }
+
+    fn labels(&self) -> Vec<&str> {
+        self.study
+            .variants
+            .iter()
+            .map(|variant| variant.label.as_str())
+            .collect()
+    }
+}

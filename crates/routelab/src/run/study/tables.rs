@@ -1,0 +1,221 @@
+//! The tables of a study: a router per row, a variant per column.
+
+use routelab_eval::Metric;
+use routelab_eval::bootstrap::seeds_interval;
+
+use super::Overview;
+use crate::failure::Outcome;
+use crate::report;
+use crate::run::figures;
+use crate::run::results::{RouterResult, Summary};
+use crate::run::store::Seconds;
+use crate::run::tables::{COLUMNS, Column, LATEX, MARKDOWN, cell, escape_latex};
+
+/// The metrics of the tables, in their order.
+const METRICS: [&str; 5] = ["nauc_shared", "peak", "qnc", "rci", "strongest_call_rate"];
+
+impl Overview<'_> {
+    fn columns() -> impl Iterator<Item = &'static Column> {
+        METRICS
+            .iter()
+            .filter_map(|metric| COLUMNS.iter().find(|column| column.metric == *metric))
+    }
+
+    /// All tables, as text.
+    pub fn tables(&self) -> Outcome<Vec<report::OverviewTable>> {
+        let of = |write: &dyn Fn(Option<&RouterResult>) -> String| -> Vec<(String, Vec<String>)> {
+            let rows = self.routers().into_iter();
+            rows.map(|label| {
+                let cells = self.row(label).into_iter().map(write);
+                (label.to_owned(), cells.collect())
+            })
+            .collect()
+        };
+        let table = |heading: &str, rows| report::OverviewTable {
+            heading: heading.to_owned(),
+            rows,
+        };
+        let mut tables: Vec<report::OverviewTable> = Self::columns()
+            .map(|column| {
+                let write = |router: Option<&RouterResult>| {
+                    written(router, column, |summary| cell(summary, column, &MARKDOWN))
+                };
+                table(column.heading, of(&write))
+            })
+            .collect();
+        tables.extend(self.differences(Metric::NaucShared)?);
+        let seconds = |pick: fn(&Seconds) -> f64| {
+            of(&|router: Option<&RouterResult>| match router {
+                Some(router) if !router.seeds.is_empty() => {
+                    let values: Vec<f64> = router
+                        .seeds
+                        .iter()
+                        .map(|seed| pick(&seed.seconds))
+                        .collect();
+                    let mean = values.iter().sum::<f64>() / values.len() as f64;
+                    match seeds_interval(&values) {
+                        Some(interval) => format!(
+                            "{mean:.2} [{:.2}–{:.2}]",
+                            interval.low.max(0.0),
+                            interval.high
+                        ),
+                        None => format!("{mean:.2}"),
+                    }
+                }
+                _ => "–".to_owned(),
+            })
+        };
+        tables.push(table("Fit, seconds", seconds(|seconds| seconds.fit)));
+        tables.push(table(
+            "Prediction of the test queries, seconds",
+            seconds(|seconds| seconds.predict),
+        ));
+        Ok(tables)
+    }
+
+    /// The paired difference of the reference and every other router, where there is a reference.
+    fn differences(&self, metric: Metric) -> Outcome<Option<report::OverviewTable>> {
+        let mut columns = Vec::new();
+        let mut reference = None;
+        for run in &self.runs {
+            reference = reference.or(run.results.reference.as_deref());
+            columns.push(run.results.comparisons()?);
+        }
+        let Some(reference) = reference else {
+            return Ok(None);
+        };
+        let write = |label: &str| -> Vec<String> {
+            let cells = columns.iter().map(|comparisons| {
+                let found = comparisons
+                    .iter()
+                    .find(|(other, of, _)| *other == label && *of == metric);
+                found.map_or("–".to_owned(), |(_, _, paired)| {
+                    let interval = paired.difference;
+                    format!(
+                        "{:+.4} [{:+.4} to {:+.4}], p {}",
+                        interval.mean,
+                        interval.low,
+                        interval.high,
+                        match paired.p < 0.001 {
+                            true => "< 0.001".to_owned(),
+                            false => format!("= {:.3}", paired.p),
+                        }
+                    )
+                })
+            });
+            cells.collect()
+        };
+        let others = self
+            .routers()
+            .into_iter()
+            .filter(|label| *label != reference);
+        Ok(Some(report::OverviewTable {
+            heading: format!(
+                "{} of {reference} minus that of the router (paired bootstrap over queries)",
+                figures::drawn_metric(metric).name
+            ),
+            rows: others
+                .map(|label| (label.to_owned(), write(label)))
+                .collect(),
+        }))
+    }
+
+    /// All tables in Markdown.
+    pub fn markdown(&self) -> Outcome<String> {
+        let mut text = String::new();
+        for table in self.tables()? {
+            text += &format!(
+                "\n**{}**\n\n| router | {} |\n|---|{}\n",
+                table.heading,
+                self.labels().join(" | "),
+                "---:|".repeat(self.runs.len())
+            );
+            for (label, cells) in table.rows {
+                text += &format!(
+                    "| {} | {} |\n",
+                    label.replace('|', r"\|"),
+                    cells.join(" | ")
+                );
+            }
+        }
+        for note in self.notes() {
+            text += &format!("\n{note}\n");
+        }
+        Ok(text)
+    }
+
+    /// The metrics in LaTeX.
+    pub fn latex(&self) -> String {
+        let labels: Vec<String> = self.labels().into_iter().map(escape_latex).collect();
+        let mut text = "% Needs \\usepackage{booktabs} and \\usepackage{amsmath}.\n".to_owned();
+        for column in Self::columns() {
+            text += &format!(
+                "% {}\n\\begin{{tabular}}{{l{}}}\n\\toprule\n{} & {} \\\\\n\\midrule\n",
+                column.metric,
+                "r".repeat(self.runs.len()),
+                column.latex,
+                labels.join(" & ")
+            );
+            for label in self.routers() {
+                let cells: Vec<String> = self
+                    .row(label)
+                    .into_iter()
+                    .map(|router| written(router, column, |summary| cell(summary, column, &LATEX)))
+                    .collect();
+                text += &format!("{} & {} \\\\\n", escape_latex(label), cells.join(" & "));
+            }
+            text += "\\bottomrule\n\\end{tabular}\n";
+        }
+        for note in self.notes() {
+            text += &format!("% {}\n", note.replace('\n', " "));
+        }
+        text
+    }
+
+    /// What a reader of any of the tables needs to know.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = vec![
+            "Mean over the seeds with its 95 % interval (Student's t). RCI and calls to the strongest model are at the \
+             largest budget. QNC is ∞ where the best single model's quality is never reached; (k/n): reached on k of n \
+             seeds."
+                .to_owned(),
+        ];
+        for (variant, run) in self.study.variants.iter().zip(&self.runs) {
+            let note = |text: String| format!("{}: {text}", variant.label);
+            if let Some(assumption) = &run.results.cost_assumption {
+                notes.push(note(format!(
+                    "costs are an assumption, not a measurement: {assumption}"
+                )));
+            }
+            for router in &run.results.routers {
+                for (seed, reason) in &router.failures {
+                    notes.push(note(format!(
+                        "{} failed on seed {seed}: {reason}",
+                        router.label
+                    )));
+                }
+            }
+        }
+        // The same assumption holds for all variants of one data set.
+        let tail = |note: &str| note.split_once(": ").map(|(_, tail)| tail.to_owned());
+        if notes.len() > 2 && notes[1..].iter().all(|note| tail(note) == tail(&notes[1])) {
+            let shared = tail(&notes[1]).unwrap_or_default();
+            notes.truncate(1);
+            notes.push(format!("All variants: {shared}"));
+        }
+        notes
+    }
+}
+
+/// A cell of an overview: failed routers are marked, absent ones leave it empty.
+fn written(
+    router: Option<&RouterResult>,
+    column: &Column,
+    write: impl Fn(Option<Summary>) -> String,
+) -> String {
+    match router {
+        None => String::new(),
+        Some(router) if router.seeds.is_empty() => "failed".to_owned(),
+        Some(router) => write(router.summary(column.metric)),
+    }
+}
