@@ -240,6 +240,14 @@ fn bad_variants_and_parts_are_refused() {
         &["variant \"1.5\"", "1.5"],
     );
     refuse(
+        with("[vary]\nkey = []\nvalues = [1]\n"),
+        &["[vary]", "at least one key"],
+    );
+    refuse(
+        with("[vary]\nkey = [\"router.knn.k\", \"router.Nobody.k\"]\nvalues = [1, 2]\n"),
+        &["Nobody"],
+    );
+    refuse(
         with("[vary]\nkey = \"router.Nobody.k\"\nvalues = [1, 2]\n"),
         &["Nobody"],
     );

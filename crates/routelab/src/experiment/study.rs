@@ -41,14 +41,22 @@ pub struct Variant {
     pub experiment: Experiment,
 }
 
-/// `[vary]`: one key takes several values.
+/// `[vary]`: one key, or several keys together, take several values.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Vary {
-    key: String,
+    key: Keys,
     values: Vec<Value>,
     labels: Option<Vec<String>>,
     name: Option<String>,
+}
+
+/// `key = "split.train"` or `key = ["router.A.epochs", "router.B.epochs"]`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "`key` must be a key or a list of keys")]
+enum Keys {
+    One(String),
+    All(Vec<String>),
 }
 
 /// A variant before it is checked: label, place on the axis, keys that replace those of the file.
@@ -157,6 +165,13 @@ fn read_vary(vary: Value) -> Result<(String, Vec<Draft>), String> {
     if vary.values.is_empty() {
         return Err("`values` must have at least one value".into());
     }
+    let keys = match vary.key {
+        Keys::One(key) => vec![key],
+        Keys::All(keys) => keys,
+    };
+    let Some(first) = keys.first().cloned() else {
+        return Err("`key` must have at least one key".into());
+    };
     let labels = match vary.labels {
         Some(labels) if labels.len() != vary.values.len() => {
             return Err(format!(
@@ -183,10 +198,14 @@ fn read_vary(vary: Value) -> Result<(String, Vec<Draft>), String> {
         .enumerate()
         .map(|(index, (label, value))| {
             let place = numbers.as_ref().map(|numbers| numbers[index]);
-            Ok((label, place, at(&vary.key, value)?))
+            let mut patch = Table::new();
+            for key in &keys {
+                merge(&mut patch, at(key, value.clone())?)?;
+            }
+            Ok((label, place, patch))
         })
         .collect::<Result<Vec<Draft>, String>>()?;
-    Ok((vary.name.unwrap_or(vary.key), drafts))
+    Ok((vary.name.unwrap_or(first), drafts))
 }
 
 /// A table with one value at a dotted key, as TOML reads such a key.
