@@ -127,3 +127,16 @@ fn the_example_of_evaluate_works_as_it_stands() {
     assert_eq!(found["call_rates"]["large"], 1.0);
     says(&success(&example), &["nAUC (shared)", "RCI", "large"]);
 }
+
+#[test]
+fn every_experiment_that_is_shipped_can_be_read() {
+    for folder in ["experiments", "experiments/paper"] {
+        let found: Value =
+            serde_json::from_str(&success(&["run", folder, "--check", "--json"])).unwrap();
+        let experiments = found.as_array().unwrap();
+        assert!(experiments.len() >= 4, "{folder}: {found}");
+        for experiment in experiments {
+            assert!(experiment["fits"].as_u64().unwrap() > 0, "{experiment}");
+        }
+    }
+}

@@ -93,6 +93,9 @@ pub struct RunArgs {
     /// Throw away what an earlier run left in the folder.
     #[arg(long)]
     pub overwrite: bool,
+    /// Only read the experiment and its data, say how many fits there would be, and stop.
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// Arguments of `tune`.

@@ -87,6 +87,17 @@ impl Request {
         name.push_str("-tuned");
     }
 
+    /// The experiment, or that of every variant.
+    pub fn experiments(&self) -> Vec<&Experiment> {
+        match self {
+            Self::Single(experiment) => vec![experiment],
+            Self::Study(study) => {
+                let variants = study.variants.iter();
+                variants.map(|variant| &variant.experiment).collect()
+            }
+        }
+    }
+
     /// The name of the folder.
     pub fn name(&self) -> &str {
         match self {

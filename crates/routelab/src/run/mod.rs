@@ -70,6 +70,9 @@ fn execute(args: &RunArgs, tuning: Option<&Tuning>, output: &Output) -> Outcome 
             twice.name()
         ));
     }
+    if args.check {
+        return check(&requests, &backend, output);
+    }
     let mut finished = Vec::new();
     for request in &requests {
         finished.push(match request {
@@ -90,6 +93,31 @@ fn execute(args: &RunArgs, tuning: Option<&Tuning>, output: &Output) -> Outcome 
         true => finished.into(),
         false => finished.remove(0),
     });
+    Ok(())
+}
+
+/// Reads the data of every experiment and counts its fits.
+fn check(requests: &[Request], backend: &Backend, output: &Output) -> Outcome {
+    let mut found = Vec::new();
+    for experiment in requests.iter().flat_map(Request::experiments) {
+        let inputs = inputs::load(experiment, backend, output)?;
+        let fits = experiment.seeds.len() * experiment.routers.len();
+        output.say(format!(
+            "{}: {} queries × {} models, {} routers × {} seeds = {fits} fits",
+            experiment.title,
+            inputs.table.len(),
+            inputs.table.models().len(),
+            experiment.routers.len(),
+            experiment.seeds.len(),
+        ));
+        found.push(json!({
+            "title": experiment.title,
+            "queries": inputs.table.len(),
+            "models": inputs.table.models(),
+            "fits": fits,
+        }));
+    }
+    output.result(&found.into());
     Ok(())
 }
 
