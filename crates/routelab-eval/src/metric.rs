@@ -71,6 +71,11 @@ impl Metric {
         }
     }
 
+    /// The metric with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.name() == name)
+    }
+
     /// Whether more is better. Costs and shares of calls to the strongest model count as better when lower.
     pub fn higher_is_better(self) -> bool {
         matches!(

@@ -7,7 +7,7 @@ use super::flips::{Flip, Flips};
 use super::markdown::SHOWN;
 use super::settings::Change;
 use crate::failure::Outcome;
-use crate::run::results::Csv;
+use crate::run::results::{Csv, optional};
 
 impl Comparison {
     /// `compare.csv`: every metric of every router in both runs.
@@ -25,8 +25,6 @@ impl Comparison {
             "interval",
         ];
         csv.row(header.map(String::from))?;
-        let optional =
-            |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         for router in &self.routers {
             for one in &router.metrics {
                 csv.row([

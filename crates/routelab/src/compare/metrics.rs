@@ -85,9 +85,7 @@ pub fn differences(
             continue;
         };
         let (mean_a, mean_b) = (mean(&values_a), mean(&values_b));
-        let metric = Metric::ALL
-            .into_iter()
-            .find(|metric| metric.name() == name.as_str());
+        let metric = Metric::from_name(name);
         let (interval, p, method) = match (metric, paired) {
             (Some(metric), true) => {
                 let (interval, p) = match &replicates {

@@ -37,10 +37,7 @@ impl Tuning {
                 self.validation
             ));
         }
-        if Metric::ALL
-            .iter()
-            .all(|metric| metric.name() != self.metric)
-        {
+        if Metric::from_name(&self.metric).is_none() {
             let known: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
             return Err(format!(
                 "unknown `metric` {:?}: expected one of {}",
@@ -53,9 +50,6 @@ impl Tuning {
 
     /// The metric.
     pub fn metric(&self) -> Metric {
-        Metric::ALL
-            .into_iter()
-            .find(|metric| metric.name() == self.metric)
-            .expect("a checked search has a metric")
+        Metric::from_name(&self.metric).expect("a checked search has a metric")
     }
 }

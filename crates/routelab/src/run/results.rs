@@ -597,7 +597,8 @@ fn number(value: Option<f64>) -> Value {
     value.map_or(Value::Null, Value::from)
 }
 
-fn optional(value: Option<f64>) -> String {
+/// A number in CSV; empty where there is none.
+pub fn optional(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 

@@ -1,6 +1,6 @@
 //! The main table: CSV, Markdown, LaTeX (booktabs), and a short one for the terminal.
 
-use super::results::{Csv, Results, RouterResult, Summary};
+use super::results::{Csv, Results, RouterResult, Summary, optional};
 use super::store::Store;
 use crate::failure::Outcome;
 
@@ -168,16 +168,14 @@ fn csv(results: &Results) -> Outcome<Vec<u8>> {
         let mut row = vec![router.label.clone()];
         for column in &COLUMNS {
             let summary = router.summary(column.metric);
-            let text =
-                |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
             row.extend([
-                text(summary.map(|summary| summary.mean)),
-                text(
+                optional(summary.map(|summary| summary.mean)),
+                optional(
                     summary
                         .and_then(|summary| summary.interval)
                         .map(|(low, _)| low),
                 ),
-                text(
+                optional(
                     summary
                         .and_then(|summary| summary.interval)
                         .map(|(_, high)| high),

@@ -158,7 +158,7 @@ impl Overview<'_> {
     }
 
     /// What the report of the study shows.
-    pub fn page(&self) -> Outcome<report::OverviewPage> {
+    pub fn page(&self, tables: Vec<report::OverviewTable>) -> Outcome<report::OverviewPage> {
         let stems: Vec<&str> = match self.positions() {
             Some(_) => vec!["sweep"],
             None => DRAWN.iter().map(|metric| metric.name()).collect(),
@@ -179,7 +179,7 @@ impl Overview<'_> {
                 .collect(),
             notes: self.notes(),
             figures: figures.collect::<Outcome<_>>()?,
-            tables: self.tables()?,
+            tables,
         })
     }
 }

@@ -10,7 +10,7 @@ use routelab_data::write_atomically;
 use routelab_heads::Backend;
 use serde_json::{Value, json};
 
-use super::results::{Csv, RouterResult};
+use super::results::{Csv, RouterResult, optional};
 use super::{Finished, run_one, store};
 use crate::cli::RunArgs;
 use crate::experiment::Study;
@@ -75,16 +75,19 @@ pub fn run(
         overview.runs.push(finished);
     }
     overview.write("overview.csv", &overview.csv()?)?;
-    overview.write("overview.md", overview.markdown()?.as_bytes())?;
+    // The comparisons in them take time: once for the text and the page.
+    let tables = overview.tables()?;
+    let markdown = overview.markdown(&tables);
+    overview.write("overview.md", markdown.as_bytes())?;
     overview.write("overview.tex", overview.latex().as_bytes())?;
     overview.write("comparisons.csv", &overview.comparisons()?)?;
     overview.figures()?;
     let report = folder.join("report.html");
     overview.write(
         "report.html",
-        report::overview(&overview.page()?).as_bytes(),
+        report::overview(&overview.page(tables)?).as_bytes(),
     )?;
-    output.say(overview.markdown()?);
+    output.say(markdown);
     output.say(format!("report: {}", report.display()));
     Ok(json!({
         "run": folder,
@@ -150,7 +153,6 @@ impl Overview<'_> {
             "costs",
         ];
         csv.row(header.map(String::from))?;
-        let text = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
         for (variant, run) in self.study.variants.iter().zip(&self.runs) {
             for router in &run.results.routers {
                 for metric in router.metrics() {
@@ -159,12 +161,12 @@ impl Overview<'_> {
                     };
                     csv.row([
                         variant.label.clone(),
-                        text(variant.value),
+                        optional(variant.value),
                         router.label.clone(),
                         metric.to_owned(),
                         summary.mean.to_string(),
-                        text(summary.interval.map(|(low, _)| low)),
-                        text(summary.interval.map(|(_, high)| high)),
+                        optional(summary.interval.map(|(low, _)| low)),
+                        optional(summary.interval.map(|(_, high)| high)),
                         summary.finite.0.to_string(),
                         summary.finite.1.to_string(),
                         run.results.costs().to_owned(),
