@@ -1,6 +1,6 @@
 //! Training and test rows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -167,6 +167,30 @@ pub fn split(table: &RoutingTable, spec: &SplitSpec, seed: u64) -> Result<Split,
     }
 }
 
+/// Divides the rows of `table` into `count` folds of nearly equal size: rows, or whole groups where the table has them, are
+/// shuffled with the seed and dealt out in turn. Fewer folds if there are fewer rows or groups; none is empty.
+pub fn folds(table: &RoutingTable, count: usize, seed: u64) -> Vec<Vec<usize>> {
+    let mut units: Vec<Vec<usize>> = match table.groups() {
+        Some(groups) => members(groups).into_values().collect(),
+        None => (0..table.len()).map(|row| vec![row]).collect(),
+    };
+    units.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let mut folds = vec![Vec::new(); count.min(units.len())];
+    for (unit, rows) in units.into_iter().enumerate() {
+        folds[unit % count].extend(rows);
+    }
+    folds
+}
+
+/// The rows of every unit.
+fn members(names: &[String]) -> BTreeMap<&str, Vec<usize>> {
+    let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (row, name) in names.iter().enumerate() {
+        members.entry(name).or_default().push(row);
+    }
+    members
+}
+
 fn in_domain(table: &RoutingTable, train: f64, seed: u64) -> Result<Split, SplitError> {
     let rows = table.len();
     let wanted = (train * rows as f64).floor() as usize;
@@ -216,17 +240,9 @@ fn whole_units(
     train: f64,
     seed: u64,
 ) -> Result<Split, SplitError> {
-    let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (row, name) in names.iter().enumerate() {
-        members.entry(name).or_default().push(row);
-    }
+    let members = members(names);
     // Sorted before it is shuffled, so that the order of the rows has no say in which units train.
-    let mut order: Vec<&str> = members
-        .keys()
-        .copied()
-        .collect::<BTreeSet<_>>()
-        .into_iter()
-        .collect();
+    let mut order: Vec<&str> = members.keys().copied().collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     let mut split = Split {
         train: Vec::new(),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::{File, table};
 use ndarray::Array2;
 use proptest::prelude::*;
-use routelab_data::split::{Split, SplitError, SplitSpec, split};
+use routelab_data::split::{Split, SplitError, SplitSpec, folds, split};
 use routelab_data::{CostUnit, RoutingTable, RoutingTableParts, load, write_parquet};
 
 /// Every row once, on one side.
@@ -67,6 +67,26 @@ proptest! {
                 matches!(error, SplitError::UnitTooLarge { unit: "task", .. } | SplitError::OneTask { .. } | SplitError::EmptySide { .. }),
                 "{error}"
             ),
+        }
+    }
+
+    #[test]
+    fn folds_hold_every_row_once_and_no_group_twice(rows in 1..100_usize, groups in 0..30_usize, count in 1..12_usize, seed: u64) {
+        let group = |row: usize| format!("g{}", row % groups.max(1));
+        let table = table(rows, |_| "t".to_owned(), (groups > 0).then_some(&group));
+        let found = folds(&table, count, seed);
+        prop_assert_eq!(&folds(&table, count, seed), &found);
+        let units = if groups > 0 { groups.min(rows) } else { rows };
+        prop_assert_eq!(found.len(), count.min(units));
+        prop_assert!(found.iter().all(|fold| !fold.is_empty()));
+        let mut all = found.concat();
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..rows).collect::<Vec<_>>());
+        if groups > 0 {
+            for row in 0..rows {
+                let home = |row: usize| found.iter().position(|fold| fold.contains(&row));
+                prop_assert_eq!(home(row), home(row % groups));
+            }
         }
     }
 

@@ -9,6 +9,7 @@
 
 mod archive;
 pub mod avengers;
+pub mod calibrated;
 pub mod carrot;
 pub mod cost;
 pub mod eagle;

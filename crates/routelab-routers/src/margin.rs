@@ -32,16 +32,14 @@ impl Default for MarginRule {
     }
 }
 
-impl MarginRule {
-    fn base(&self) -> Result<(String, Box<dyn Router>), String> {
-        let mut settings = self.base.clone();
-        let Some(toml::Value::String(kind)) = settings.remove("kind") else {
-            return Err("`base` must name a router: base = { kind = \"knn\" }".into());
-        };
-        let parsed =
-            registry::parse(&kind, settings).map_err(|error| format!("in `base`: {error}"))?;
-        Ok((kind, parsed.router))
-    }
+/// The router that a `base` table names, and its kind.
+pub(crate) fn base_router(base: &toml::Table) -> Result<(String, Box<dyn Router>), String> {
+    let mut settings = base.clone();
+    let Some(toml::Value::String(kind)) = settings.remove("kind") else {
+        return Err("`base` must name a router: base = { kind = \"knn\" }".into());
+    };
+    let parsed = registry::parse(&kind, settings).map_err(|error| format!("in `base`: {error}"))?;
+    Ok((kind, parsed.router))
 }
 
 impl Router for MarginRule {
@@ -50,7 +48,7 @@ impl Router for MarginRule {
     }
 
     fn validate(&self) -> Result<(), String> {
-        self.base()?;
+        base_router(&self.base)?;
         not_negative("delta", self.delta)
     }
 
@@ -63,7 +61,7 @@ impl Router for MarginRule {
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let (kind, base) = self.base().map_err(|reason| RouterError::Settings {
+        let (kind, base) = base_router(&self.base).map_err(|reason| RouterError::Settings {
             kind: self.kind().to_owned(),
             reason,
         })?;

@@ -5,9 +5,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Archive, FittedRouter, Router, RouterError, avengers, carrot, eagle, embedllm, equirouter,
-    fixed, gbt, graphrouter, hybridllm, irt, knn, linear, linear_mf, margin, mlp, omnirouter,
-    regret, routellm_mf, routellm_sw, routerdc, svr, uniroute,
+    Archive, FittedRouter, Router, RouterError, avengers, calibrated, carrot, eagle, embedllm,
+    equirouter, fixed, gbt, graphrouter, hybridllm, irt, knn, linear, linear_mf, margin, mlp,
+    omnirouter, regret, routellm_mf, routellm_sw, routerdc, svr, uniroute,
 };
 
 type Load = fn(&Archive, &Backend) -> Result<Box<dyn FittedRouter>, RouterError>;
@@ -32,7 +32,7 @@ pub struct ParsedRouter {
 }
 
 /// Every router but the oracle, which is not fitted: it is the truth itself.
-static ROUTERS: [RouterInfo; 29] = [
+static ROUTERS: [RouterInfo; 30] = [
     entry::<fixed::Random>(
         "random",
         "a random model of those within the budget",
@@ -115,6 +115,11 @@ static ROUTERS: [RouterInfo; 29] = [
         "margin-rule",
         "the cheapest model within δ of another router's best prediction",
         margin::load,
+    ),
+    entry::<calibrated::Calibrated>(
+        "calibrated",
+        "another router's predictions, calibrated per model on held-out queries",
+        calibrated::load,
     ),
     entry::<embedllm::EmbedLlm>(
         "embedllm",

@@ -124,7 +124,7 @@ fn permuting_models_permutes_what_is_found() {
 }
 
 /// Routers whose predicted quality does not come from a network.
-const EXACT: [&str; 16] = [
+const EXACT: [&str; 17] = [
     "cheapest",
     "strongest",
     "best-single",
@@ -141,4 +141,5 @@ const EXACT: [&str; 16] = [
     "routellm-sw",
     "omnirouter",
     "margin-rule",
+    "calibrated",
 ];

@@ -1,6 +1,7 @@
 //! The routers of the registry on tables whose right answer is known.
 
 mod archives;
+mod calibrated;
 mod cluster_means;
 mod clusters;
 mod common;

@@ -52,6 +52,16 @@ fn values_out_of_range_are_named() {
             "base = { kind = 'nobody' }",
             "unknown router `nobody`",
         ),
+        (
+            "calibrated",
+            "folds = 1",
+            "`folds` must be at least 2, not 1",
+        ),
+        (
+            "calibrated",
+            "base = { k = 3 }",
+            "`base` must name a router",
+        ),
         ("equirouter", "rank_weight = -1.0", "`rank_weight`"),
         (
             "avengers-pro",

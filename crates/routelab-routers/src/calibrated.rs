@@ -1,0 +1,270 @@
+//! A scalar router whose predictions are calibrated, model by model, on queries that it was not fitted on.
+
+use ndarray::{Array2, ArrayView1, Axis};
+use routelab_data::{Embeddings, split};
+use routelab_eval::{Decision, Scores};
+use routelab_heads::{Backend, History};
+use serde::{Deserialize, Serialize};
+
+use crate::margin::base_router;
+use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, registry};
+
+/// Takes the predictions of another router and maps those of every model to the quality that such predictions really had.
+///
+/// The map of a model is the isotonic regression of its real quality on its prediction, both on training queries that the
+/// base, fitted on the other folds, had not seen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Calibrated {
+    /// Parts into which the training queries are divided, at least 2; the base is fitted once more for each.
+    pub folds: usize,
+    /// The router whose predictions are calibrated: its `kind` and its settings.
+    pub base: toml::Table,
+}
+
+impl Default for Calibrated {
+    fn default() -> Self {
+        let kind = toml::Value::String("knn".into());
+        Self {
+            folds: 5,
+            base: toml::Table::from_iter([("kind".into(), kind)]),
+        }
+    }
+}
+
+impl Router for Calibrated {
+    fn kind(&self) -> &'static str {
+        "calibrated"
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        base_router(&self.base)?;
+        match self.folds {
+            0 | 1 => Err(format!("`folds` must be at least 2, not {}", self.folds)),
+            _ => Ok(()),
+        }
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let refused = |reason| RouterError::Settings {
+            kind: self.kind().to_owned(),
+            reason,
+        };
+        let (kind, router) = base_router(&self.base).map_err(refused)?;
+        let folds = split::folds(train.table(), self.folds, context.seed);
+        if folds.len() < 2 {
+            return Err(refused(
+                "calibration takes at least two training queries (or groups of them)".to_owned(),
+            ));
+        }
+        let fits = folds.len() as f64 + 1.0;
+        let part = |done: usize| move |share: f64| (context.progress)((done as f64 + share) / fits);
+        // First on all rows: a base that shares the cost network has it fitted on all of them then.
+        let base = router.fit(
+            train,
+            &Context {
+                progress: &part(0),
+                ..*context
+            },
+        )?;
+        let mut held_out = Array2::zeros((train.table().len(), train.models()));
+        for (fold, rows) in folds.iter().enumerate() {
+            let others: Vec<usize> = folds
+                .iter()
+                .enumerate()
+                .filter(|&(other, _)| other != fold)
+                .flat_map(|(_, rows)| rows.iter().copied())
+                .collect();
+            let (embeddings, table) = (
+                train.embeddings.select(&others),
+                train.table().select(&others),
+            );
+            let seen = TrainingSet::new(&embeddings, &table)?;
+            let fitted = router.fit(
+                &seen,
+                &Context {
+                    progress: &part(fold + 1),
+                    ..*context
+                },
+            )?;
+            let predicted = fitted.predict(&train.embeddings.select(rows))?.quality;
+            for (&row, values) in rows.iter().zip(predicted.outer_iter()) {
+                held_out.row_mut(row).assign(&values);
+            }
+        }
+        let curves = held_out
+            .axis_iter(Axis(1))
+            .zip(train.quality().axis_iter(Axis(1)))
+            .map(|(predicted, real)| Curve::fit(predicted, real))
+            .collect();
+        Ok(Box::new(Fitted { base, kind, curves }))
+    }
+}
+
+/// An increasing, piecewise linear map from a prediction to a quality; constant beyond its ends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Curve {
+    /// Predictions, increasing.
+    predicted: Vec<f64>,
+    /// The quality at each, not decreasing.
+    quality: Vec<f64>,
+}
+
+/// Neighbouring predictions with one quality.
+struct Block {
+    first: f64,
+    last: f64,
+    sum: f64,
+    count: f64,
+}
+
+impl Block {
+    fn mean(&self) -> f64 {
+        self.sum / self.count
+    }
+}
+
+impl Curve {
+    /// The isotonic regression of `real` on `predicted`: least squares among increasing maps, found by pooling neighbours
+    /// that are in the wrong order (Ayer et al. 1955).
+    fn fit(predicted: ArrayView1<f64>, real: ArrayView1<f64>) -> Self {
+        let mut order: Vec<usize> = (0..predicted.len()).collect();
+        order.sort_by(|&a, &b| predicted[a].total_cmp(&predicted[b]));
+        let mut blocks: Vec<Block> = Vec::new();
+        for row in order {
+            let mut block = Block {
+                first: predicted[row],
+                last: predicted[row],
+                sum: real[row],
+                count: 1.0,
+            };
+            // Equal predictions have one quality, in whatever order they stand.
+            while let Some(before) =
+                blocks.pop_if(|before| before.last == block.first || before.mean() >= block.mean())
+            {
+                block.first = before.first;
+                block.sum += before.sum;
+                block.count += before.count;
+            }
+            blocks.push(block);
+        }
+        let mut curve = Self {
+            predicted: Vec::new(),
+            quality: Vec::new(),
+        };
+        for block in &blocks {
+            for end in [block.first, block.last] {
+                if curve.predicted.last() != Some(&end) {
+                    curve.predicted.push(end);
+                    curve.quality.push(block.mean());
+                }
+            }
+        }
+        curve
+    }
+
+    fn at(&self, prediction: f64) -> f64 {
+        let above = self.predicted.partition_point(|&x| x <= prediction);
+        if above == 0 {
+            return self.quality[0];
+        }
+        let below = above - 1;
+        let Some(&x) = self.predicted.get(above) else {
+            return self.quality[below];
+        };
+        let share = (prediction - self.predicted[below]) / (x - self.predicted[below]);
+        self.quality[below] + share * (self.quality[above] - self.quality[below])
+    }
+}
+
+struct Fitted {
+    base: Box<dyn FittedRouter>,
+    kind: String,
+    /// One per model.
+    curves: Vec<Curve>,
+}
+
+impl FittedRouter for Fitted {
+    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
+        let mut scores = self.base.predict(queries)?;
+        if scores.quality.ncols() != self.curves.len() {
+            return Err(RouterError::Pools {
+                one: scores.quality.ncols(),
+                other: self.curves.len(),
+            });
+        }
+        for (mut column, curve) in scores.quality.axis_iter_mut(Axis(1)).zip(&self.curves) {
+            column.mapv_inplace(|prediction| curve.at(prediction));
+        }
+        Ok(scores)
+    }
+
+    fn decision(&self) -> Decision {
+        self.base.decision()
+    }
+
+    fn history(&self) -> Option<&History> {
+        self.base.history()
+    }
+
+    fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
+        archive.put("curves", &self.curves);
+        archive.put("base", &self.kind);
+        archive.put_part("base", registry::save(&self.kind, &*self.base)?);
+        Ok(())
+    }
+}
+
+pub(crate) fn load(
+    archive: &Archive,
+    backend: &Backend,
+) -> Result<Box<dyn FittedRouter>, RouterError> {
+    let curves: Vec<Curve> = archive.get("curves")?;
+    let sound =
+        |curve: &Curve| !curve.predicted.is_empty() && curve.predicted.len() == curve.quality.len();
+    if !curves.iter().all(sound) {
+        return Err(archive.broken(
+            "curves",
+            "has one without points, or with points of one coordinate",
+        ));
+    }
+    Ok(Box::new(Fitted {
+        curves,
+        kind: archive.get("base")?,
+        base: registry::load(archive.part("base")?, backend)?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn isotonic_regression_pools_what_is_in_the_wrong_order() {
+        // By hand: the means of (0.2, 0.3) and of the two rows with prediction 0.5.
+        let predicted = array![0.5, 0.1, 0.3, 0.2, 0.5];
+        let real = array![1.0, 0.0, 0.2, 0.6, 0.5];
+        let curve = Curve::fit(predicted.view(), real.view());
+        assert_eq!(curve.predicted, [0.1, 0.2, 0.3, 0.5]);
+        assert_eq!(curve.quality, [0.0, 0.4, 0.4, 0.75]);
+        assert_eq!(
+            [0.0, 0.15, 0.25, 9.0].map(|x| curve.at(x)),
+            [0.0, 0.2, 0.4, 0.75]
+        );
+    }
+
+    #[test]
+    fn equal_predictions_give_one_quality_in_any_order() {
+        let predicted = array![0.5, 0.5, 0.5];
+        for real in [array![0.0, 0.0, 1.0], array![1.0, 0.0, 0.0]] {
+            let curve = Curve::fit(predicted.view(), real.view());
+            assert_eq!(curve.at(0.5), 1.0 / 3.0);
+        }
+    }
+}
