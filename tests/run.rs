@@ -239,3 +239,29 @@ fn every_shipped_experiment_is_valid() {
     }
     assert!(seen > 0);
 }
+
+#[test]
+fn a_folder_of_experiments_gets_a_page_that_leads_to_every_report() {
+    let place = workplace(&table(60), &experiment("[[router]]\nkind = \"oracle\"\n"));
+    let folder = place.path().join("chapter");
+    fs::create_dir(&folder).unwrap();
+    let single = fs::read_to_string(place.path().join("small.toml"))
+        .unwrap()
+        .replace("\"table.csv\"", "\"../table.csv\"");
+    let named = |name: &str| single.replace("\"small\"", &format!("\"{name}\""));
+    fs::write(folder.join("b.toml"), named("second")).unwrap();
+    let vary = "[vary]\nname = \"queries\"\nkey = \"data.limit\"\nvalues = [40, 60]\n";
+    let study = named("first").replace("[[router]]", &format!("{vary}[[router]]"));
+    fs::write(folder.join("a.toml"), study).unwrap();
+    let out = place.path().join("runs");
+    success(&["run", arg(&folder), "--out", arg(&out), "--quiet"]);
+
+    let page = fs::read_to_string(out.join("chapter/report.html")).unwrap();
+    let place_of = |name: &str| {
+        let link = format!("{name}/report.html");
+        assert!(out.join("chapter").join(&link).exists(), "{link}");
+        page.find(&format!("href=\"{link}\"")).unwrap()
+    };
+    assert!(place_of("first") < place_of("second"));
+    assert_eq!(page.matches("<svg").count(), 2);
+}

@@ -105,6 +105,14 @@ impl Request {
             Self::Study(study) => &study.name,
         }
     }
+
+    /// The heading of the report, and what the experiment is about.
+    pub fn heading(&self) -> (&str, &str) {
+        match self {
+            Self::Single(experiment) => (&experiment.title, &experiment.description),
+            Self::Study(study) => (&study.title, &study.description),
+        }
+    }
 }
 
 fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Request, String> {

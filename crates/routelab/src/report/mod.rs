@@ -2,8 +2,10 @@
 //! network; without scripts it still shows every figure and table.
 
 mod data;
+mod index;
 mod overview;
 mod page;
+mod predictability;
 mod tables;
 
 use std::collections::HashMap;
@@ -17,6 +19,7 @@ use crate::cli::ReportArgs;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 
+pub use index::{IndexEntry, html as index};
 pub use overview::{OverviewPage, OverviewTable, html as overview};
 
 /// Writes the report of a run and says where it is.
@@ -33,6 +36,8 @@ struct Run {
     metrics: Value,
     settings: String,
     comparisons: Vec<Vec<String>>,
+    /// What the nearest other queries say; null where the run has no such file.
+    predictability: Value,
     figures: Vec<Figure>,
     /// By the routers' names, as in the figures.
     roles: HashMap<String, Role>,
@@ -69,7 +74,7 @@ struct Figure {
 
 /// File names, titles, short titles and explanations of the figures, in the order of the page. The scripts draw those of
 /// [`INTERACTIVE`] themselves; the others are shown as they are, if the run has them.
-const FIGURES: [(&str, &str, &str, &str); 7] = [
+const FIGURES: [(&str, &str, &str, &str); 8] = [
     (
         "call_rate",
         "Calls to the strongest model",
@@ -105,6 +110,13 @@ const FIGURES: [(&str, &str, &str, &str); 7] = [
         "RCI",
         "The share of queries that are routed badly at the largest budget: wasteful (the strongest model, although another \
          was as good) or wrong (a model that is not among the best). Lower is better; whiskers: 95 % interval over seeds.",
+    ),
+    (
+        "decomposition",
+        "What would mend the collapse",
+        "What would mend it",
+        "The routing collapse index, divided by the least help that would make the choice right at the largest budget: another \
+         order of equal predictions, another order of nearly equal ones, better predictions, or more money.",
     ),
     (
         "differences",
@@ -170,11 +182,12 @@ fn read(folder: &Path) -> Outcome<Run> {
             });
         }
     }
-    // Runs before there was such a file have none.
-    let queries = match folder.join("queries.json").exists() {
-        true => json("queries.json")?,
-        false => Value::Null,
+    let if_there = |name: &str| match folder.join(name).exists() {
+        true => json(name),
+        false => Ok(Value::Null),
     };
+    // Runs before there was such a file have none.
+    let queries = if_there("queries.json")?;
     let comparisons = records(&text("comparisons.csv")?, &folder.join("comparisons.csv"))?;
     let mut roles = HashMap::new();
     if let Some(figure) = figures.iter().find(|figure| figure.stem == "call_rate") {
@@ -192,6 +205,7 @@ fn read(folder: &Path) -> Outcome<Run> {
         metrics,
         settings: text("experiment.toml")?,
         comparisons,
+        predictability: if_there("predictability.json")?,
         figures,
         roles,
         data,

@@ -26,16 +26,22 @@ pub struct OverviewTable {
     pub rows: Vec<(String, Vec<String>)>,
 }
 
-/// The whole page.
-pub fn html(page: &OverviewPage) -> String {
-    let title = escape(&page.title);
-    let mut html = format!(
+/// The beginning of a page without scripts, up to the first section.
+pub fn head(title: &str, description: &str) -> String {
+    let title = escape(title);
+    format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>{}</style>\n</head>\n<body>\n\
-         <header class=\"top\">\n<h1>{title}</h1>\n<p class=\"lead\">{}</p>\n</header>\n<main>\n<section>\n<h2>Reports</h2>\n<ul>\n",
+         <header class=\"top\">\n<h1>{title}</h1>\n<p class=\"lead\">{}</p>\n</header>\n<main>\n",
         include_str!("style.css"),
-        escape(&page.description),
-    );
+        escape(description),
+    )
+}
+
+/// The whole page.
+pub fn html(page: &OverviewPage) -> String {
+    let mut html = head(&page.title, &page.description);
+    html += "<section>\n<h2>Reports</h2>\n<ul>\n";
     for (label, folder) in &page.variants {
         html += &format!(
             "<li><a href=\"{folder}/report.html\">{}</a></li>\n",

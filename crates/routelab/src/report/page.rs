@@ -2,7 +2,7 @@
 
 use routelab_plot::Role;
 
-use super::{Figure, INTERACTIVE, Run, data, escape, tables, text};
+use super::{Figure, INTERACTIVE, Run, data, escape, predictability, tables, text};
 
 /// The scripts, in the order in which they need each other.
 const SCRIPTS: [&str; 7] = [
@@ -41,6 +41,7 @@ pub fn html(run: &Run) -> String {
     }
     page += &tables::metrics(run);
     page += &tables::comparisons(run);
+    page += &predictability::section(run);
     page += &queries(run);
     page += &format!(
         "<section id=\"settings\">\n<h2>Settings</h2>\n<p>The experiment with every default written out. RouteLab {}, Burn \
@@ -87,11 +88,17 @@ fn navigation(run: &Run) -> String {
     let others = [
         ("table", "Table"),
         ("comparisons", "Comparisons"),
+        ("predictability", "Limits"),
         ("queries", "Queries"),
         ("settings", "Settings"),
     ];
     for (id, name) in figures.chain(others) {
-        if id != "comparisons" || !run.comparisons.is_empty() {
+        let there = match id {
+            "comparisons" => !run.comparisons.is_empty(),
+            "predictability" => run.predictability.is_object(),
+            _ => true,
+        };
+        if there {
             html += &format!("<li><a href=\"#{id}\">{name}</a></li>");
         }
     }

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use routelab_data::write_atomically;
 use routelab_heads::Backend;
 use serde_json::json;
 
@@ -24,7 +25,7 @@ use crate::cli::{RunArgs, TuneArgs};
 use crate::experiment::{Experiment, Request, Tuning};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
-use crate::report;
+use crate::report::{self, IndexEntry};
 
 pub use figures::short_names;
 use results::Results;
@@ -89,11 +90,41 @@ fn execute(args: &RunArgs, tuning: Option<&Tuning>, output: &Output) -> Outcome 
             Request::Study(study) => study::run(study, &out, args, &backend, output)?,
         });
     }
+    if args.experiment.is_dir() {
+        let page = write_index(&out, &requests)?;
+        output.say(format!("all reports: {}", page.display()));
+    }
     output.result(&match args.experiment.is_dir() {
         true => finished.into(),
         false => finished.remove(0),
     });
     Ok(())
+}
+
+/// Writes the page of a folder of experiments.
+fn write_index(out: &Path, requests: &[Request]) -> Outcome<PathBuf> {
+    let entries: Vec<IndexEntry> = requests
+        .iter()
+        .map(|request| {
+            let folder = out.join(request.name());
+            let (title, description) = request.heading();
+            let figures = ["call_rate", "sweep", "rci"];
+            let mut paths = figures
+                .map(|stem| folder.join(format!("figures/{stem}.svg")))
+                .into_iter();
+            IndexEntry {
+                folder: request.name().to_owned(),
+                title: title.to_owned(),
+                description: description.to_owned(),
+                figure: paths.find_map(|path| std::fs::read_to_string(path).ok()),
+            }
+        })
+        .collect();
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let path = out.join("report.html");
+    write_atomically(&path, report::index(&name, &entries).as_bytes())
+        .map_err(|error| Failure::write(&path, error))?;
+    Ok(path)
 }
 
 /// Reads the data of every experiment and counts its fits.
