@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use common::{QUICK_ROUTERS, arg, experiment, says, success, table, workplace};
+use common::{QUICK_ROUTERS, arg, experiment, repository, says, success, table, workplace};
 use serde_json::Value;
 
 #[test]
@@ -139,4 +139,46 @@ fn every_experiment_that_is_shipped_can_be_read() {
             assert!(experiment["fits"].as_u64().unwrap() > 0, "{experiment}");
         }
     }
+}
+
+#[test]
+fn the_experiments_on_data_that_are_not_shipped_can_be_read_where_the_data_are() {
+    let weights = repository().join("models");
+    if !weights.join("all-MiniLM-L6-v2/model.safetensors").exists() {
+        eprintln!(
+            "SKIPPED: no MiniLM in {}: python3 scripts/get-minilm.py",
+            weights.display()
+        );
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("experiments/full");
+    fs::create_dir_all(&folder).unwrap();
+    for (name, format, path) in [
+        (
+            "routerbench",
+            "routerbench",
+            "datasets/routerbench-slice/routerbench_slice.csv",
+        ),
+        (
+            "mmr-bench",
+            "mmr-bench",
+            "crates/routelab-data/tests/fixtures/mmr-bench",
+        ),
+    ] {
+        let file = repository().join(format!("experiments/full/{name}.toml"));
+        let text = fs::read_to_string(file).unwrap();
+        let text = text.replace("../../models", weights.to_str().unwrap());
+        fs::write(folder.join(format!("{name}.toml")), text).unwrap();
+        let data = place.path().join("data").join(name);
+        fs::create_dir_all(&data).unwrap();
+        let path = repository().join(path);
+        let spec =
+            format!("format = {format:?}\npath = {path:?}\nlimit = 30\nmissing = \"drop-query\"\n");
+        fs::write(data.join("dataset.toml"), spec).unwrap();
+    }
+    let found: Value =
+        serde_json::from_str(&success(&["run", arg(&folder), "--check", "--json"])).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), 2, "{found}");
+    assert_eq!(found[1]["models"].as_array().unwrap().len(), 11, "{found}");
 }

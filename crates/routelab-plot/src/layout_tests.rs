@@ -296,6 +296,7 @@ fn figures_of_wider_experiments_are_legible_at_every_size() {
                 for panels in 1..=5 {
                     let panel = |p: usize| SweepPanel {
                         metric: metric(p.is_multiple_of(2), Better::Higher),
+                        log: p > 1,
                         values: (0..count)
                             .map(|i| {
                                 let point = |k: usize| {

@@ -24,8 +24,7 @@ pub struct SweepChart {
     pub positions: Positions,
     /// The `S` routers.
     pub series: Vec<SweepSeries>,
-    /// One panel per metric, beside and below each other, sharing the horizontal axis. The vertical axis is logarithmic
-    /// where the values are all positive and span more than two decades.
+    /// One panel per metric, beside and below each other, sharing the horizontal axis.
     pub panels: Vec<SweepPanel>,
     /// A remark set small under the plot.
     pub note: Option<String>,
@@ -56,6 +55,8 @@ pub struct SweepSeries {
 pub struct SweepPanel {
     /// The metric, the title of the panel.
     pub metric: Metric,
+    /// Whether the vertical axis is logarithmic, for values that span decades; they are at least 0 then.
+    pub log: bool,
     /// `values[series][position]`: `S` rows of `K` values; `None` where there is none, for example because a run failed.
     /// Intervals are bands, or whiskers where there are categories or fewer than four positions.
     pub values: Vec<Vec<Option<Estimate>>>,
@@ -290,8 +291,11 @@ impl SweepChart {
             for (series, values) in self.series.iter().zip(&panel.values) {
                 let what = || format!("{metric} of \"{}\"", series.name);
                 check.length(values.len(), self.positions.len(), what)?;
-                let numbers = values.iter().flatten().flat_map(Estimate::numbers);
-                check.finite(numbers, what)?;
+                let numbers = || values.iter().flatten().flat_map(Estimate::numbers);
+                check.finite(numbers(), what)?;
+                if panel.log {
+                    check.positive(numbers(), what)?;
+                }
             }
         }
         Ok(())
@@ -323,22 +327,17 @@ impl SweepChart {
 
 impl SweepPanel {
     fn axis(&self) -> Axis {
-        let numbers = || {
-            self.values
-                .iter()
-                .flatten()
-                .flatten()
-                .flat_map(Estimate::numbers)
-        };
-        let low = numbers().fold(f64::INFINITY, f64::min);
-        let high = numbers().fold(f64::NEG_INFINITY, f64::max);
-        let scale = if low > 0.0 && high / low > 100.0 {
-            Scale::log(numbers(), 0.05)
-        } else {
-            Scale::around(numbers(), 0.06)
-        };
+        let numbers = self
+            .values
+            .iter()
+            .flatten()
+            .flatten()
+            .flat_map(Estimate::numbers);
         Axis {
-            scale,
+            scale: match self.log {
+                true => Scale::log(numbers, 0.05),
+                false => Scale::around(numbers, 0.06),
+            },
             title: String::new(),
             numbers: self.metric.numbers(),
         }

@@ -86,6 +86,7 @@ fn panels(
         SweepPanel {
             values: values.collect(),
             metric: metric.clone(),
+            log: false,
         }
     };
     metrics.iter().map(panel).collect()
@@ -143,6 +144,7 @@ pub fn prices(routers: &Routers, numbers: &mut Numbers) -> SweepChart {
         Better::Lower,
     )];
     let mut panels = panels(routers, &metrics, 6, numbers);
+    panels[0].log = true;
     for value in panels[0].values.iter_mut().flatten().flatten() {
         let raised = |v: f64| 10f64.powf(6.0 * v - 6.0);
         value.value = raised(value.value);

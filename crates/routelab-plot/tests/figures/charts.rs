@@ -158,6 +158,7 @@ pub fn sweep() -> SweepChart {
         panels: vec![
             SweepPanel {
                 metric: metric("nAUC", false, Better::Higher),
+                log: false,
                 values: vec![
                     [0.8, 0.75, 0.6, 0.5].map(about).to_vec(),
                     vec![about(0.7), None, about(0.5), about(0.4)],
@@ -165,6 +166,7 @@ pub fn sweep() -> SweepChart {
             },
             SweepPanel {
                 metric: metric("Call rate", true, Better::Lower),
+                log: false,
                 values: vec![
                     [0.2, 0.3, 0.3, 0.4].map(alone).to_vec(),
                     [0.7, 0.8, 0.9, 1.0].map(alone).to_vec(),

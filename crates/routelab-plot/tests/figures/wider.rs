@@ -72,6 +72,10 @@ fn bad_numbers_of_wider_figures_are_named() {
     chart.positions = Positions::Log(vec![-1.0, 0.0, 1.0, 3.0]);
     assert!(message(chart.draw(&style)).contains("positions, value 0"));
     let mut chart = sweep();
+    chart.panels[0].log = true;
+    chart.panels[0].values[0][0].as_mut().unwrap().value = -1.0;
+    assert!(message(chart.draw(&style)).contains("a number of at least 0"));
+    let mut chart = sweep();
     chart.panels[1].values[0].pop();
     assert!(message(chart.draw(&style)).contains("Call rate of \"EquiRouter\" has 3 values"));
 

@@ -111,6 +111,8 @@ impl Overview<'_> {
         };
         SweepPanel {
             metric: figures::drawn_metric(metric),
+            // Shares and qualities: on a logarithmic axis the oracle's tiny values would push all else together.
+            log: false,
             values: self
                 .routers()
                 .into_iter()
