@@ -13,7 +13,7 @@ use routelab_eval::{Decision, Truth, oracle};
 use routelab_heads::Backend;
 use routelab_routers::{Context, FittedRouter, RouterError, SharedCost, TrainingSet, registry};
 
-use super::inputs::{Inputs, SplitEmbeddings};
+use super::inputs::{ENCODER, Inputs, SplitEmbeddings};
 use super::store::{Seconds, Store, Unit, UnitOutcome};
 use super::tuning::{self, Search};
 use crate::experiment::{Entry, Experiment, Plan};
@@ -27,9 +27,6 @@ const STEPS: u64 = 1000;
 pub type Units = Vec<Vec<Unit>>;
 
 /// Fits what an earlier run has not fitted yet.
-///
-/// The routers of a seed are fitted side by side, one per core: a fit keeps a single core busy most of the time, and
-/// what it does on several cores it hands to the one thread pool of the process. Results do not depend on it.
 pub fn fit_all(
     experiment: &Experiment,
     inputs: &Inputs,
@@ -37,19 +34,41 @@ pub fn fit_all(
     store: &Store,
     output: &Output,
 ) -> Outcome<Units> {
-    let count = (experiment.seeds.len() * experiment.routers.len()) as u64;
-    let bar = output.bar(count * STEPS);
+    let units = fit(experiment, inputs, backend, store, output, &|_, _| true)?;
+    let whole = |row: Vec<Option<Unit>>| row.into_iter().collect::<Option<Vec<Unit>>>();
+    let units: Option<Units> = units.into_iter().map(whole).collect();
+    Ok(units.expect("every open unit was fitted"))
+}
+
+/// Fits those units that are `wanted`, by the number of their seed and of their router, and that an earlier run has not fitted
+/// yet. The others are `None`.
+///
+/// The routers of a seed are fitted side by side, one per core: a fit keeps a single core busy most of the time, and
+/// what it does on several cores it hands to the one thread pool of the process. Results do not depend on it.
+pub fn fit(
+    experiment: &Experiment,
+    inputs: &Inputs,
+    backend: &Backend,
+    store: &Store,
+    output: &Output,
+    wanted: &dyn Fn(usize, usize) -> bool,
+) -> Outcome<Vec<Vec<Option<Unit>>>> {
+    let of_seed = |index: usize| (0..experiment.routers.len()).filter(move |&r| wanted(index, r));
+    let count: usize = (0..experiment.seeds.len())
+        .map(|index| of_seed(index).count())
+        .sum();
+    let bar = output.bar(count as u64 * STEPS);
     let mut units = Vec::new();
     for (index, &seed) in experiment.seeds.iter().enumerate() {
-        let mut row: Vec<Option<Unit>> = experiment
-            .routers
-            .iter()
-            .map(|entry| store.unit(seed, entry))
-            .collect();
-        let open: Vec<usize> = (0..row.len())
-            .filter(|&router| row[router].is_none())
-            .collect();
-        bar.inc((row.len() - open.len()) as u64 * STEPS);
+        let mut row: Vec<Option<Unit>> = vec![None; experiment.routers.len()];
+        let mut open = Vec::new();
+        for router in of_seed(index) {
+            row[router] = store.unit(seed, &experiment.routers[router]);
+            match row[router] {
+                Some(_) => bar.inc(STEPS),
+                None => open.push(router),
+            }
+        }
         if !open.is_empty() {
             let seed_fit = SeedFit::new(experiment, inputs, backend, store, index)?;
             let report = Report {
@@ -61,11 +80,7 @@ pub fn fit_all(
                 row[router] = Some(unit);
             }
         }
-        units.push(
-            row.into_iter()
-                .map(|unit| unit.expect("every open unit was fitted"))
-                .collect(),
-        );
+        units.push(row);
     }
     bar.finish_and_clear();
     Ok(units)
@@ -165,7 +180,7 @@ impl<'a> SeedFit<'a> {
         let split = &inputs.splits[index];
         let embeddings = inputs.split_embeddings(index)?;
         if let (0, Some(encoder)) = (index, &embeddings.encoder) {
-            let path = store.folder().join("encoder.safetensors");
+            let path = store.folder().join(ENCODER);
             encoder.save(&path).map_err(Failure::failed)?;
         }
         let seed = experiment.seeds[index];
