@@ -17,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_routelab");
 
 /// What holds times, and so differs between two runs.
-const TIMES: [&str; 3] = ["run.log", "timings.tsv", "seconds.txt"];
+const TIMES: [&str; 4] = ["run.log", "timings.tsv", "seconds.txt", "overview.md"];
 
 /// A router that fails on every seed: that is a result, too.
 const FAILING: &str =
@@ -44,10 +44,14 @@ fn fit_shards(call: &[&str], of: usize) {
     }
 }
 
-/// The files of a run, of a study or of a folder of both; without times.
+/// The files of a run, of a study or of a folder of both; without those that hold times, as the page of a study does.
 fn results(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all = files(folder, &[""]);
-    all.retain(|(name, _)| !TIMES.iter().any(|times| name.ends_with(times)));
+    all.retain(|(name, _)| {
+        let page = name.ends_with("report.html");
+        let of_study = page && folder.join(name).with_file_name("study.json").exists();
+        !of_study && !TIMES.iter().any(|times| name.ends_with(times))
+    });
     all
 }
 
@@ -307,42 +311,54 @@ fn shards_that_do_not_belong_together_are_named() {
     assert!(!out.join("small").exists(), "a refused merge left a run");
 }
 
-#[test]
-fn a_killed_shard_and_a_killed_merge_end_as_if_nothing_had_happened() {
-    let text =
-        experiment(&format!("{QUICK_ROUTERS}{FAILING}")).replace("epochs = 4", "epochs = 40");
-    let place = workplace(&table(200), &text);
-    let file = place.path().join("small.toml");
-    let (calm, rough) = (place.path().join("calm"), place.path().join("rough"));
-    let mut rng = ChaCha8Rng::seed_from_u64(11);
-    // Kills a call at random moments of its usual time until three kills have hit.
-    let mut kill = |call: &[&str], whole: f64| {
-        let mut kills = 0;
-        for _ in 0..100 {
-            let mut child = start(call);
-            std::thread::sleep(Duration::from_secs_f64(whole * rng.random::<f64>()));
-            child.kill().unwrap();
-            match child.wait().unwrap().code() {
-                None => kills += 1,
-                Some(code) => assert_eq!(code, 0, "{call:?} does not go on after a kill"),
-            }
-            if kills == 3 {
-                return;
+/// Kills a call at random moments of the time that it takes until three kills have hit. When it ends before its kill, `made` is
+/// removed, and the next call starts anew.
+fn kill(call: &[&str], made: &Path, seconds: f64, rng: &mut ChaCha8Rng) {
+    let mut kills = 0;
+    while kills < 3 {
+        let mut child = start(call);
+        std::thread::sleep(Duration::from_secs_f64(seconds * rng.random::<f64>()));
+        child.kill().unwrap();
+        match child.wait().unwrap().code() {
+            None => kills += 1,
+            Some(code) => {
+                assert_eq!(code, 0, "{call:?} does not go on after a kill");
+                fs::remove_dir_all(made).unwrap();
             }
         }
-        panic!("{call:?} ends before every kill");
+    }
+}
+
+#[test]
+fn a_killed_shard_and_a_killed_merge_end_as_if_nothing_had_happened() {
+    let text = experiment(&format!("{QUICK_ROUTERS}{FAILING}"));
+    let place = workplace(&table(200), &text);
+    let file = place.path().join("small.toml");
+    let folder = |name: &str| place.path().join(name);
+    let (whole, calm, rough) = (folder("whole"), folder("calm"), folder("rough"));
+    success(&["run", arg(&file), "--out", arg(&whole), "--quiet"]);
+    let timed = |call: &[&str]| {
+        let clock = Instant::now();
+        success(call);
+        clock.elapsed().as_secs_f64()
     };
-    let clock = Instant::now();
-    success(&["run", arg(&file), "--out", arg(&calm), "--quiet"]);
-    let whole = clock.elapsed().as_secs_f64();
-    let shard = |number| ["run", arg(&file), "--out", arg(&rough), "--shard", number];
-    kill(&shard("1/2"), whole / 2.0);
-    success(&shard("1/2"));
-    success(&shard("2/2"));
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+
+    let first = ["run", arg(&file), "--shard", "1/2", "--out"];
+    let seconds = timed(&[&first[..], &[arg(&calm)]].concat());
+    let first = [&first[..], &[arg(&rough)]].concat();
+    kill(&first, &rough.join("small.shard-1-of-2"), seconds, &mut rng);
+    success(&first);
+    success(&["run", arg(&file), "--shard", "2/2", "--out", arg(&rough)]);
+
+    let shards = [1, 2].map(|number| rough.join(format!("small.shard-{number}-of-2")));
+    let (one, two) = (arg(&shards[0]), arg(&shards[1]));
+    let seconds = timed(&["merge", arg(&file), two, one, "--out", arg(&calm)]);
     let merge = ["merge", arg(&file), "--out", arg(&rough)];
-    kill(&merge, whole / 2.0);
+    kill(&merge, &rough.join("small"), seconds, &mut rng);
     success(&merge);
-    equal(&rough.join("small"), &calm.join("small"));
+    equal(&rough.join("small"), &whole.join("small"));
+    equal(&calm.join("small"), &whole.join("small"));
 }
 
 #[cfg(unix)]

@@ -62,7 +62,7 @@ impl<'a> Shards<'a> {
     /// Finds the folders, and checks that they are all shards of one division.
     fn find(args: &'a MergeArgs) -> Outcome<Self> {
         let folders = match args.shards.is_empty() {
-            true => beside(args)?,
+            true => discover(args)?,
             false => args.shards.clone(),
         };
         let mut found: BTreeMap<usize, (PathBuf, Mark)> = BTreeMap::new();
@@ -90,7 +90,7 @@ impl<'a> Shards<'a> {
                         folder.display(),
                         differences(&json!(mark).to_string(), &json!(same)),
                         first.display(),
-                        other.command(mark.shard, &args.experiment, &args.out)
+                        other.command(mark.shard, &args.experiment, beside(&folder))
                     ));
                 }
             }
@@ -112,9 +112,10 @@ impl<'a> Shards<'a> {
         if let Some(&first) = missing.first() {
             let names: Vec<String> = missing.iter().map(Shard::to_string).collect();
             return Err(bad_request!(
-                "missing: shard {}\nhelp: fit it with `{}`, or copy its folder beside the others",
+                "missing: shard {}\nhelp: fit it with `{}`, or say where the folders are: `routelab merge {} FOLDER…`",
                 names.join(", "),
-                mark.command(first, &args.experiment, &args.out)
+                mark.command(first, &args.experiment, &args.out),
+                args.experiment.display()
             ));
         }
         Ok(Self {
@@ -145,7 +146,7 @@ impl<'a> Shards<'a> {
             };
             let command = self
                 .mark
-                .command(shard, &self.args.experiment, &self.args.out);
+                .command(shard, &self.args.experiment, beside(folder));
             let run = folder.join(inside);
             let text = fs::read_to_string(run.join(MANIFEST)).map_err(|_| {
                 bad_request!(
@@ -208,8 +209,16 @@ impl<'a> Shards<'a> {
     }
 }
 
+/// The folder that a shard's folder lies in.
+fn beside(folder: &Path) -> &Path {
+    match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// The folders of shards in that of the runs.
-fn beside(args: &MergeArgs) -> Outcome<Vec<PathBuf>> {
+fn discover(args: &MergeArgs) -> Outcome<Vec<PathBuf>> {
     let name = Runs::read(&args.experiment, None, None)?.name;
     let prefix = format!("{name}.shard-");
     let entries = fs::read_dir(&args.out).into_iter().flatten().flatten();
