@@ -352,6 +352,12 @@ fn a_killed_shard_and_a_killed_merge_end_as_if_nothing_had_happened() {
     success(&["run", arg(&file), "--shard", "2/2", "--out", arg(&rough)]);
 
     let shards = [1, 2].map(|number| rough.join(format!("small.shard-{number}-of-2")));
+    // As many shards as seeds: every split belongs to one.
+    for (shard, seed) in shards.iter().zip(["42", "43"]) {
+        let seeds = fs::read_dir(shard.join("small/units")).unwrap();
+        let seeds: Vec<_> = seeds.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(seeds, [seed]);
+    }
     let (one, two) = (arg(&shards[0]), arg(&shards[1]));
     let seconds = timed(&["merge", arg(&file), two, one, "--out", arg(&calm)]);
     let merge = ["merge", arg(&file), "--out", arg(&rough)];

@@ -122,7 +122,7 @@ pub struct RunArgs {
 pub struct MergeArgs {
     /// The experiment file, or the folder of them, that was run in shards.
     pub experiment: PathBuf,
-    /// The folders of all shards; by default OUT/NAME.shard-I-of-N.
+    /// The folders of all shards; by default OUT/NAME.shard-I-of-N. Those of `routelab tune` are named: OUT/NAME-tuned.shard-*.
     #[arg(value_name = "FOLDER")]
     pub shards: Vec<PathBuf>,
     /// Folder of the runs; the run gets a folder of its own in it, named after the experiment.
