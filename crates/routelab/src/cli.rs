@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use routelab_eval::{Infeasible, Ties};
 
+use crate::run::Shard;
+
 /// Experiments on LLM routers: train them, show where they collapse, make the figures and tables of a paper.
 #[derive(Parser)]
 #[command(version, propagate_version = true, arg_required_else_help = true)]
@@ -26,8 +28,22 @@ pub struct Cli {
 pub enum Command {
     /// Run an experiment: fit every router on every seed, evaluate, write figures, tables and a report.
     #[command(after_help = "Examples:\n  routelab run experiments/collapse.toml\n  \
-                            routelab run experiments/collapse.toml --seeds 2 --out /tmp/runs")]
+                            routelab run experiments/collapse.toml --seeds 2 --out /tmp/runs\n\n\
+                            On two machines with a shared folder, one command each, and then on one of them `routelab merge`:\n  \
+                            routelab run experiments/collapse.toml --shard 1/2\n  \
+                            routelab run experiments/collapse.toml --shard 2/2")]
     Run(RunArgs),
+    /// Put the shards of an experiment together: check that all are there, evaluate, write figures, tables and a report.
+    ///
+    /// The result is that of one `routelab run` without shards, to the byte.
+    #[command(
+        after_help = "Example:\n  routelab run experiments/collapse.toml --shard 1/2\n  \
+                      routelab run experiments/collapse.toml --shard 2/2\n  \
+                      routelab merge experiments/collapse.toml\n\n\
+                      With folders that were copied from other machines:\n  \
+                      routelab merge experiments/collapse.toml copied/collapse.shard-*-of-2"
+    )]
+    Merge(MergeArgs),
     /// Run an experiment with a random search for the settings of every router, on validation rows inside its training rows.
     ///
     /// Every router gets the same number of trials. Writes trials.csv, a figure of the search and tuned.toml beside what `run`
@@ -73,7 +89,7 @@ pub enum Command {
 }
 
 /// Arguments of `run`.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct RunArgs {
     /// The experiment file.
     pub experiment: PathBuf,
@@ -96,6 +112,25 @@ pub struct RunArgs {
     /// Only read the experiment and its data, say how many fits there would be, and stop.
     #[arg(long)]
     pub check: bool,
+    /// Fit only share I of N, into OUT/NAME.shard-I-of-N, for `routelab merge`: an experiment on several machines.
+    #[arg(long, value_name = "I/N", conflicts_with = "check")]
+    pub shard: Option<Shard>,
+}
+
+/// Arguments of `merge`.
+#[derive(Args)]
+pub struct MergeArgs {
+    /// The experiment file, or the folder of them, that was run in shards.
+    pub experiment: PathBuf,
+    /// The folders of all shards; by default OUT/NAME.shard-I-of-N. Those of `routelab tune` are named: OUT/NAME-tuned.shard-*.
+    #[arg(value_name = "FOLDER")]
+    pub shards: Vec<PathBuf>,
+    /// Folder of the runs; the run gets a folder of its own in it, named after the experiment.
+    #[arg(long, default_value = "runs")]
+    pub out: PathBuf,
+    /// Throw away what an earlier run left in the folder.
+    #[arg(long)]
+    pub overwrite: bool,
 }
 
 /// Arguments of `tune`.

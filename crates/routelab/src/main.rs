@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let output = output::Output::new(cli.quiet, cli.json);
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &output),
+        Command::Merge(args) => run::merge(args, &output),
         Command::Tune(args) => run::tune(args, &output),
         Command::Report(args) => report::run(args, &output),
         Command::Compare(args) => compare::run(args, &output),

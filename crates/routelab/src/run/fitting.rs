@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
 use indicatif::ProgressBar;
@@ -13,7 +14,7 @@ use routelab_eval::{Decision, Truth, oracle};
 use routelab_heads::Backend;
 use routelab_routers::{Context, FittedRouter, RouterError, SharedCost, TrainingSet, registry};
 
-use super::inputs::{Inputs, SplitEmbeddings};
+use super::inputs::{ENCODER, Inputs, SplitEmbeddings};
 use super::store::{Seconds, Store, Unit, UnitOutcome};
 use super::tuning::{self, Search};
 use crate::experiment::{Entry, Experiment, Plan};
@@ -27,9 +28,6 @@ const STEPS: u64 = 1000;
 pub type Units = Vec<Vec<Unit>>;
 
 /// Fits what an earlier run has not fitted yet.
-///
-/// The routers of a seed are fitted side by side, one per core: a fit keeps a single core busy most of the time, and
-/// what it does on several cores it hands to the one thread pool of the process. Results do not depend on it.
 pub fn fit_all(
     experiment: &Experiment,
     inputs: &Inputs,
@@ -37,41 +35,75 @@ pub fn fit_all(
     store: &Store,
     output: &Output,
 ) -> Outcome<Units> {
-    let count = (experiment.seeds.len() * experiment.routers.len()) as u64;
-    let bar = output.bar(count * STEPS);
-    let mut units = Vec::new();
+    let units = fit(experiment, inputs, backend, store, output, &|_, _| true)?;
+    let whole = |row: Vec<Option<Unit>>| row.into_iter().collect::<Option<Vec<Unit>>>();
+    let units: Option<Units> = units.into_iter().map(whole).collect();
+    Ok(units.expect("every open unit was fitted"))
+}
+
+/// Fits those units that are `wanted`, by the number of their seed and of their router, and that an earlier run has not fitted
+/// yet. The others are `None`.
+///
+/// They are fitted side by side, one per core: a fit keeps a single core busy most of the time, and what it does on
+/// several cores it hands to the one thread pool of the process. Results do not depend on it.
+pub fn fit(
+    experiment: &Experiment,
+    inputs: &Inputs,
+    backend: &Backend,
+    store: &Store,
+    output: &Output,
+    wanted: &dyn Fn(usize, usize) -> bool,
+) -> Outcome<Vec<Vec<Option<Unit>>>> {
+    let mut units = vec![vec![None; experiment.routers.len()]; experiment.seeds.len()];
+    let (mut open, mut done) = (Vec::new(), 0);
     for (index, &seed) in experiment.seeds.iter().enumerate() {
-        let mut row: Vec<Option<Unit>> = experiment
-            .routers
-            .iter()
-            .map(|entry| store.unit(seed, entry))
-            .collect();
-        let open: Vec<usize> = (0..row.len())
-            .filter(|&router| row[router].is_none())
-            .collect();
-        bar.inc((row.len() - open.len()) as u64 * STEPS);
-        if !open.is_empty() {
-            let seed_fit = SeedFit::new(experiment, inputs, backend, store, index)?;
-            let report = Report {
-                store,
-                output,
-                bar: &bar,
-            };
-            for (router, unit) in side_by_side(&seed_fit, experiment, &open, &report)? {
-                row[router] = Some(unit);
+        for (router, entry) in experiment.routers.iter().enumerate() {
+            if wanted(index, router) {
+                units[index][router] = store.unit(seed, entry);
+                match units[index][router] {
+                    Some(_) => done += 1,
+                    None => open.push((index, router)),
+                }
             }
         }
-        units.push(
-            row.into_iter()
-                .map(|unit| unit.expect("every open unit was fitted"))
-                .collect(),
-        );
+    }
+    let bar = output.bar((done + open.len()) as u64 * STEPS);
+    bar.inc(done as u64 * STEPS);
+    let report = Report {
+        store,
+        output,
+        bar: &bar,
+    };
+    let seeds = SeedFits {
+        new: &|index| SeedFit::new(experiment, inputs, backend, store, index),
+        fits: Mutex::new(vec![Weak::new(); experiment.seeds.len()]),
+    };
+    for ((index, router), unit) in side_by_side(&seeds, experiment, &open, &report)? {
+        units[index][router] = Some(unit);
     }
     bar.finish_and_clear();
     Ok(units)
 }
 
-/// Where the fits of a seed say how far they are.
+/// What the fits of every seed share: made when the first of them begins, and dropped after the last one.
+struct SeedFits<'a> {
+    new: &'a (dyn Fn(usize) -> Outcome<SeedFit<'a>> + Sync),
+    fits: Mutex<Vec<Weak<SeedFit<'a>>>>,
+}
+
+impl<'a> SeedFits<'a> {
+    fn get(&self, index: usize) -> Outcome<Arc<SeedFit<'a>>> {
+        let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fit) = fits[index].upgrade() {
+            return Ok(fit);
+        }
+        let fit = Arc::new((self.new)(index)?);
+        fits[index] = Arc::downgrade(&fit);
+        Ok(fit)
+    }
+}
+
+/// Where fits say how far they are.
 struct Report<'a> {
     store: &'a Store,
     output: &'a Output,
@@ -97,18 +129,21 @@ impl Report<'_> {
     }
 }
 
-/// Fits the routers numbered `open`; every core takes the next one when it is done.
-fn side_by_side(
-    seed_fit: &SeedFit,
+/// Fits the `open` units, given by the numbers of their seed and router; every core takes the next one when it is done.
+fn side_by_side<'a>(
+    seeds: &SeedFits<'a>,
     experiment: &Experiment,
-    open: &[usize],
+    open: &[(usize, usize)],
     report: &Report,
-) -> Outcome<Vec<(usize, Unit)>> {
+) -> Outcome<Vec<((usize, usize), Unit)>> {
     let next = AtomicUsize::new(0);
-    let worker = || -> Outcome<Vec<(usize, Unit)>> {
+    let worker = || -> Outcome<Vec<((usize, usize), Unit)>> {
         let mut done = Vec::new();
-        while let Some(&router) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+        // Held until the next one is there, so that what a seed's fits share outlives the time between two of them.
+        let mut held: Option<Arc<SeedFit>> = None;
+        while let Some(&(index, router)) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
             let entry = &experiment.routers[router];
+            let seed_fit = &*held.insert(seeds.get(index)?);
             report
                 .bar
                 .set_message(format!("seed {}: {}", seed_fit.seed, entry.label));
@@ -120,7 +155,7 @@ fn side_by_side(
             })?;
             report.bar.inc(STEPS - steps.into_inner().min(STEPS));
             report.finished(seed_fit.seed, entry, &unit)?;
-            done.push((router, unit));
+            done.push(((index, router), unit));
         }
         Ok(done)
     };
@@ -165,7 +200,7 @@ impl<'a> SeedFit<'a> {
         let split = &inputs.splits[index];
         let embeddings = inputs.split_embeddings(index)?;
         if let (0, Some(encoder)) = (index, &embeddings.encoder) {
-            let path = store.folder().join("encoder.safetensors");
+            let path = store.folder().join(ENCODER);
             encoder.save(&path).map_err(Failure::failed)?;
         }
         let seed = experiment.seeds[index];

@@ -13,6 +13,9 @@ use crate::experiment::{EncoderSpec, Experiment, Part};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
+/// The encoder of the first seed, in the folder of a run that fits one.
+pub const ENCODER: &str = "encoder.safetensors";
+
 /// Everything that a run reads.
 pub struct Inputs {
     /// What every model scored and cost.

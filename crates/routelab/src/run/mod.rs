@@ -5,8 +5,10 @@ pub mod figures;
 mod fitting;
 mod inputs;
 mod manifest;
+mod merge;
 mod queries;
 pub mod results;
+mod shard;
 pub mod store;
 mod study;
 mod tables;
@@ -28,7 +30,10 @@ use crate::output::Output;
 use crate::report::{self, IndexEntry};
 
 pub use figures::short_names;
+use inputs::Inputs;
+pub use merge::merge;
 use results::Results;
+pub use shard::Shard;
 use store::Store;
 pub use study::MARK as STUDY_MARK;
 
@@ -52,49 +57,119 @@ pub fn tune(args: &TuneArgs, output: &Output) -> Outcome {
 
 fn execute(args: &RunArgs, tuning: Option<&Tuning>, output: &Output) -> Outcome {
     let backend = Backend::from_name(&args.backend).map_err(Failure::request)?;
-    let (files, out) = experiment_files(args)?;
-    // All of them are read before the first one starts: a mistake in the last one shows at once.
-    let mut requests = files
-        .iter()
-        .map(|file| Request::read(file, args.seeds))
-        .collect::<Outcome<Vec<Request>>>()?;
-    if let Some(tuning) = tuning {
-        requests.iter_mut().for_each(|request| request.tune(tuning));
+    let runs = Runs::read(&args.experiment, args.seeds, tuning)?;
+    let job = Job {
+        args,
+        backend: &backend,
+        output,
+        shards: &[],
+    };
+    match args.shard {
+        _ if args.check => check(&job, &runs),
+        Some(shard) => shard::run(&job, &runs, tuning, shard),
+        None => finish(&job, &runs),
     }
-    let mut names = BTreeSet::new();
-    if let Some(twice) = requests
-        .iter()
-        .find(|request| !names.insert(request.name()))
-    {
-        return Err(bad_request!(
-            "two of the experiments are called {:?}\nhelp: give one of them another `name`",
-            twice.name()
-        ));
+}
+
+/// How experiments are run.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    args: &'a RunArgs,
+    backend: &'a Backend,
+    output: &'a Output,
+    /// The folders of shards whose units are taken; none but for `merge`.
+    shards: &'a [PathBuf],
+}
+
+/// What is run: an experiment file, or all of a folder.
+struct Runs {
+    /// The name of the only experiment, or of the folder.
+    name: String,
+    requests: Vec<Request>,
+    /// Where the requests have their folders, in that of the runs.
+    place: PathBuf,
+}
+
+impl Runs {
+    /// Reads all files. `seeds` replaces the number of seeds in them.
+    fn read(path: &Path, seeds: Option<usize>, tuning: Option<&Tuning>) -> Outcome<Self> {
+        // All of them are read before the first one starts: a mistake in the last one shows at once.
+        let mut requests = experiment_files(path)?
+            .iter()
+            .map(|file| Request::read(file, seeds))
+            .collect::<Outcome<Vec<Request>>>()?;
+        if let Some(tuning) = tuning {
+            requests.iter_mut().for_each(|request| request.tune(tuning));
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = requests
+            .iter()
+            .find(|request| !names.insert(request.name()))
+        {
+            return Err(bad_request!(
+                "two of the experiments are called {:?}\nhelp: give one of them another `name`",
+                twice.name()
+            ));
+        }
+        if !path.is_dir() {
+            return Ok(Self {
+                name: requests[0].name().to_owned(),
+                requests,
+                place: PathBuf::new(),
+            });
+        }
+        let place = path.canonicalize().ok();
+        let place = place
+            .as_deref()
+            .and_then(Path::file_name)
+            .unwrap_or_default();
+        Ok(Self {
+            name: place.to_string_lossy().into_owned(),
+            requests,
+            place: place.into(),
+        })
     }
-    if args.check {
-        return check(&requests, &backend, output);
+
+    /// Every experiment, and where its run has its folder, in that of the runs.
+    fn experiments(&self) -> Vec<(PathBuf, &Experiment)> {
+        let place = |request: &Request| match request {
+            Request::Single(_) => self.place.clone(),
+            Request::Study(study) => self.place.join(&study.name),
+        };
+        self.requests
+            .iter()
+            .flat_map(|request| {
+                let experiments = request.experiments().into_iter();
+                experiments.map(move |experiment| (place(request), experiment))
+            })
+            .collect()
     }
+}
+
+/// Runs all experiments to their end.
+fn finish(job: &Job, runs: &Runs) -> Outcome {
+    let out = job.args.out.join(&runs.place);
     let mut finished = Vec::new();
-    for request in &requests {
+    for request in &runs.requests {
         finished.push(match request {
             Request::Single(experiment) => {
-                let run = run_one(experiment, &out, args, &backend, output)?;
-                output.say(tables::for_terminal(&run.results));
-                output.say(format!("report: {}", run.report.display()));
+                let run = run_one(job, experiment, &out)?;
+                job.output.say(tables::for_terminal(&run.results));
+                job.output.say(format!("report: {}", run.report.display()));
                 json!({
                     "run": run.folder,
                     "report": run.report,
                     "metrics": run.results.summary_json(),
                 })
             }
-            Request::Study(study) => study::run(study, &out, args, &backend, output)?,
+            Request::Study(study) => study::run(job, study, &out)?,
         });
     }
-    if args.experiment.is_dir() {
-        let page = write_index(&out, &requests)?;
-        output.say(format!("all reports: {}", page.display()));
+    if job.args.experiment.is_dir() {
+        let page = write_index(&out, &runs.requests)?;
+        job.output.say(format!("all reports: {}", page.display()));
     }
-    output.result(&match args.experiment.is_dir() {
+    job.output.result(&match job.args.experiment.is_dir() {
         true => finished.into(),
         false => finished.remove(0),
     });
@@ -128,12 +203,12 @@ fn write_index(out: &Path, requests: &[Request]) -> Outcome<PathBuf> {
 }
 
 /// Reads the data of every experiment and counts its fits.
-fn check(requests: &[Request], backend: &Backend, output: &Output) -> Outcome {
+fn check(job: &Job, runs: &Runs) -> Outcome {
     let mut found = Vec::new();
-    for experiment in requests.iter().flat_map(Request::experiments) {
-        let inputs = inputs::load(experiment, backend, output)?;
+    for (_, experiment) in runs.experiments() {
+        let inputs = inputs::load(experiment, job.backend, job.output)?;
         let fits = experiment.seeds.len() * experiment.routers.len();
-        output.say(format!(
+        job.output.say(format!(
             "{}: {} queries × {} models, {} routers × {} seeds = {fits} fits",
             experiment.title,
             inputs.table.len(),
@@ -148,15 +223,14 @@ fn check(requests: &[Request], backend: &Backend, output: &Output) -> Outcome {
             "fits": fits,
         }));
     }
-    output.result(&found.into());
+    job.output.result(&found.into());
     Ok(())
 }
 
-/// The files to run and the folder of their runs.
-fn experiment_files(args: &RunArgs) -> Outcome<(Vec<PathBuf>, PathBuf)> {
-    let path = &args.experiment;
+/// The files to run.
+fn experiment_files(path: &Path) -> Outcome<Vec<PathBuf>> {
     if !path.is_dir() {
-        return Ok((vec![path.clone()], args.out.clone()));
+        return Ok(vec![path.to_owned()]);
     }
     let mut files: Vec<PathBuf> = std::fs::read_dir(path)
         .map_err(|error| bad_request!("cannot list {}: {error}", path.display()))?
@@ -170,12 +244,7 @@ fn experiment_files(args: &RunArgs) -> Outcome<(Vec<PathBuf>, PathBuf)> {
             path.display()
         ));
     }
-    let name = path.canonicalize().ok();
-    let name = name
-        .as_deref()
-        .and_then(Path::file_name)
-        .unwrap_or_default();
-    Ok((files, args.out.join(name)))
+    Ok(files)
 }
 
 /// A finished run.
@@ -185,36 +254,40 @@ struct Finished {
     results: Results,
 }
 
-/// Runs one experiment in a folder of its own inside `out`.
-fn run_one(
-    experiment: &Experiment,
-    out: &Path,
-    args: &RunArgs,
-    backend: &Backend,
-    output: &Output,
-) -> Outcome<Finished> {
+/// Reads what an experiment needs, and opens the run's folder inside `out`.
+fn open(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<(Inputs, Store)> {
     let start = Instant::now();
-    output.note(format!(
+    job.output.note(format!(
         "{}: {} routers, {} seeds, backend {}",
         experiment.title,
         experiment.routers.len(),
         experiment.seeds.len(),
-        backend.name()
+        job.backend.name()
     ));
 
-    let inputs = inputs::load(experiment, backend, output)?;
-    let manifest = manifest::manifest(experiment, &inputs, backend);
-    let store = Store::open(out, args, experiment, &manifest)?;
+    let inputs = inputs::load(experiment, job.backend, job.output)?;
+    let manifest = manifest::manifest(experiment, &inputs, job.backend);
+    merge::check_here(job, &out.join(&experiment.name), &manifest)?;
+    let store = Store::open(out, job.args, experiment, &manifest)?;
     store.log(format!(
         "read data and embeddings: {:.1} s",
         start.elapsed().as_secs_f64()
     ))?;
+    Ok((inputs, store))
+}
 
+/// Runs one experiment in a folder of its own inside `out`.
+fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> {
+    let start = Instant::now();
+    let (inputs, store) = open(job, experiment, out)?;
+    if !job.shards.is_empty() {
+        merge::take(job, experiment, &store)?;
+    }
     let truth = truth::bytes(&inputs.table, &experiment.seeds, &inputs.splits);
     store.write(truth::FILE, &truth)?;
-    let fitted = fitting::fit_all(experiment, &inputs, backend, &store, output)?;
+    let fitted = fitting::fit_all(experiment, &inputs, job.backend, &store, job.output)?;
     let stage = Instant::now();
-    output.note("evaluating");
+    job.output.note("evaluating");
     let results = results::evaluate(experiment, &inputs, &fitted)?;
     store.log(format!("evaluated: {:.1} s", stage.elapsed().as_secs_f64()))?;
 

@@ -26,6 +26,9 @@ use crate::failure::{Failure, Outcome, bad_request};
 /// What a run depends on; by it a folder is known as a run's.
 pub const MANIFEST: &str = "manifest.json";
 
+/// The files of a unit, in the order in which they are written: without the last one the unit is not finished.
+pub const UNIT_FILES: [&str; 3] = ["scores.safetensors", "seconds.txt", "unit.json"];
+
 /// One router on one seed, as stored.
 #[derive(Clone, Debug)]
 pub struct Unit {
@@ -290,7 +293,7 @@ fn remove_run(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Which parts of two manifests differ, for the user.
-fn differences(earlier: &str, manifest: &Value) -> String {
+pub fn differences(earlier: &str, manifest: &Value) -> String {
     let earlier: Value = serde_json::from_str(earlier).unwrap_or_default();
     let mut names: Vec<String> = Vec::new();
     for (key, value) in manifest.as_object().into_iter().flatten() {

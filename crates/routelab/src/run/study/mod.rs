@@ -7,28 +7,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use routelab_data::write_atomically;
-use routelab_heads::Backend;
 use serde_json::{Value, json};
 
 use super::results::{Csv, RouterResult, optional};
-use super::{Finished, run_one, store};
-use crate::cli::RunArgs;
+use super::{Finished, Job, run_one, store};
 use crate::experiment::Study;
 use crate::failure::{Failure, Outcome, bad_request};
-use crate::output::Output;
 use crate::report;
 
 /// The file that marks the folder of a study.
 pub const MARK: &str = "study.json";
 
 /// Runs every variant and writes the overview.
-pub fn run(
-    study: &Study,
-    out: &Path,
-    args: &RunArgs,
-    backend: &Backend,
-    output: &Output,
-) -> Outcome<Value> {
+pub fn run(job: &Job, study: &Study, out: &Path) -> Outcome<Value> {
     let folder = out.join(&study.name);
     let used = store::is_used(&folder);
     if used && !folder.join(MARK).exists() {
@@ -37,7 +28,7 @@ pub fn run(
             folder.display()
         ));
     }
-    if args.resume && !used {
+    if job.args.resume && !used {
         return Err(bad_request!(
             "there is no run to resume in {}\nhelp: leave out `--resume` to start one",
             folder.display()
@@ -71,7 +62,7 @@ pub fn run(
     overview.write(MARK, format!("{mark:#}\n").as_bytes())?;
     let mut overview = overview;
     for variant in &study.variants {
-        let finished = run_one(&variant.experiment, &folder, args, backend, output)?;
+        let finished = run_one(job, &variant.experiment, &folder)?;
         overview.runs.push(finished);
     }
     overview.write("overview.csv", &overview.csv()?)?;
@@ -87,8 +78,8 @@ pub fn run(
         "report.html",
         report::overview(&overview.page(tables)?).as_bytes(),
     )?;
-    output.say(markdown);
-    output.say(format!("report: {}", report.display()));
+    job.output.say(markdown);
+    job.output.say(format!("report: {}", report.display()));
     Ok(json!({
         "run": folder,
         "report": report,
