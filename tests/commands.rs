@@ -168,7 +168,10 @@ fn the_experiments_on_data_that_are_not_shipped_can_be_read_where_the_data_are()
     ] {
         let file = repository().join(format!("experiments/full/{name}.toml"));
         let text = fs::read_to_string(file).unwrap();
-        let text = text.replace("../../models", weights.to_str().unwrap());
+        // The fixture has three queries.
+        let text = text
+            .replace("../../models", weights.to_str().unwrap())
+            .replace("train = 0.2", "train = 0.5");
         fs::write(folder.join(format!("{name}.toml")), text).unwrap();
         let data = place.path().join("data").join(name);
         fs::create_dir_all(&data).unwrap();
@@ -180,5 +183,6 @@ fn the_experiments_on_data_that_are_not_shipped_can_be_read_where_the_data_are()
     let found: Value =
         serde_json::from_str(&success(&["run", arg(&folder), "--check", "--json"])).unwrap();
     assert_eq!(found.as_array().unwrap().len(), 2, "{found}");
+    assert_eq!(found[0]["models"].as_array().unwrap().len(), 10, "{found}");
     assert_eq!(found[1]["models"].as_array().unwrap().len(), 11, "{found}");
 }

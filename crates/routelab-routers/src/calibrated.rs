@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(curve.predicted, [0.1, 0.2, 0.3, 0.5]);
         assert_eq!(curve.quality, [0.0, 0.4, 0.4, 0.75]);
         assert_eq!(
-            [0.0, 0.15, 0.25, 9.0].map(|x| curve.at(x)),
+            [0.0, 0.125, 0.25, 9.0].map(|x| curve.at(x)),
             [0.0, 0.2, 0.4, 0.75]
         );
     }
