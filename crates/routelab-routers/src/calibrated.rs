@@ -247,16 +247,14 @@ mod tests {
 
     #[test]
     fn isotonic_regression_pools_what_is_in_the_wrong_order() {
-        // By hand: the means of (0.2, 0.3) and of the two rows with prediction 0.5.
-        let predicted = array![0.5, 0.1, 0.3, 0.2, 0.5];
-        let real = array![1.0, 0.0, 0.2, 0.6, 0.5];
+        // By hand: the means of (0.5, 0.25) and of the two rows with prediction 1.
+        let predicted = array![1.0, 0.0, 0.5, 0.25, 1.0];
+        let real = array![1.0, 0.0, 0.25, 0.5, 0.5];
         let curve = Curve::fit(predicted.view(), real.view());
-        assert_eq!(curve.predicted, [0.1, 0.2, 0.3, 0.5]);
-        assert_eq!(curve.quality, [0.0, 0.4, 0.4, 0.75]);
-        assert_eq!(
-            [0.0, 0.125, 0.25, 9.0].map(|x| curve.at(x)),
-            [0.0, 0.2, 0.4, 0.75]
-        );
+        assert_eq!(curve.predicted, [0.0, 0.25, 0.5, 1.0]);
+        assert_eq!(curve.quality, [0.0, 0.375, 0.375, 0.75]);
+        let found = [-1.0, 0.125, 0.375, 0.75, 9.0].map(|x| curve.at(x));
+        assert_eq!(found, [0.0, 0.1875, 0.375, 0.5625, 0.75]);
     }
 
     #[test]
