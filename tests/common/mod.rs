@@ -20,6 +20,8 @@ pub fn routelab(args: &[&str]) -> Output {
     Command::cargo_bin("routelab")
         .unwrap()
         .current_dir(repository())
+        // Without it the library of Wayland, which OpenGL's driver asks, writes an error of its own.
+        .env("XDG_RUNTIME_DIR", std::env::temp_dir())
         .args(args)
         .output()
         .unwrap()

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, ArrayView2};
 
+use crate::backend::{self, Precision};
 use crate::batch::{self, Batch};
 use crate::train::{self, Fit, History, TrainConfig};
 use crate::{Backend, HeadError, WeightsError, matrix, weights};
@@ -39,6 +40,7 @@ pub struct Fitted<A: Architecture> {
     dimension: usize,
     models: usize,
     device: Device,
+    precision: Precision,
     history: History,
 }
 
@@ -79,20 +81,24 @@ impl<A: Architecture> Fitted<A> {
             dimension,
             models,
             device: backend.device().clone(),
+            precision: backend.precision(),
             history,
         }
     }
 
-    /// Predicts `[queries, models]` from embeddings `[queries, dimension]`.
+    /// Predicts `[queries, models]` from embeddings `[queries, dimension]`, in the backend's precision.
     ///
     /// # Errors
     ///
     /// An embedding dimension other than the one the network was fitted on.
     pub fn predict(&self, x: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
         crate::check_dimension(self.dimension, x.ncols())?;
-        let predictor = self.network.predictor();
+        let reduced = (self.precision != Precision::F32)
+            .then(|| backend::cast(self.network.clone(), self.precision));
+        let predictor = reduced.as_ref().unwrap_or(&self.network).predictor();
         let predict = |rows: ArrayView2<f32>| {
-            matrix::to_array(predictor(matrix::to_tensor(rows, &self.device)))
+            let rows = matrix::to_tensor(rows, &self.device).cast(self.precision.dtype());
+            matrix::to_array(predictor(rows))
         };
         Ok(crate::in_chunks(
             x,

@@ -20,7 +20,7 @@ pub mod scalar;
 pub mod train;
 mod weights;
 
-pub use backend::{Backend, BackendError, BackendInfo};
+pub use backend::{Backend, BackendError, BackendInfo, Precision};
 pub use fitted::{Architecture, Fitted};
 pub use train::{Fit, History, TrainConfig};
 pub use weights::WeightsError;

@@ -18,12 +18,12 @@ pub(crate) fn binary_cross_entropy(logits: Tensor<2>, target: Tensor<2>) -> Tens
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::{assert_close, check_loss, cpu_backends, reference, tensor, values};
+    use crate::reference::{assert_close, backends, check_loss, reference, tensor, values};
 
     #[test]
     fn binary_cross_entropy_matches_the_reference() {
         let case = reference().binary_cross_entropy;
-        for backend in cpu_backends() {
+        for backend in backends() {
             let device = backend.device().clone().autodiff();
             let target = tensor(&case.target, &device);
             let expected = (case.loss, &case.gradient);
@@ -38,7 +38,7 @@ mod tests {
     fn the_activations_in_use_have_exact_derivatives() {
         let points: Vec<f32> = (-40..=40).map(|step| step as f32 / 4.0).collect();
         let sigmoid = |x: f32| 1.0 / (1.0 + (-x).exp());
-        for backend in cpu_backends() {
+        for backend in backends() {
             let device = backend.device().clone().autodiff();
             let check = |what: &str, f: fn(Tensor<2>) -> Tensor<2>, df: &dyn Fn(f32) -> f32| {
                 let x = tensor(std::slice::from_ref(&points), &device).require_grad();

@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::Deserialize;
 
-use crate::Backend;
+use crate::backend::{BACKENDS, Backend, BackendInfo, Place};
 use crate::equirouter::ListwiseLoss;
 
 pub(crate) type Matrix = Vec<Vec<f32>>;
@@ -88,13 +88,33 @@ pub(crate) fn reference() -> Reference {
     serde_json::from_str(include_str!("../tests/fixtures/reference.json")).unwrap()
 }
 
+/// The backends of this build that compute in this place.
+fn backends_at(place: Place) -> impl Iterator<Item = &'static str> {
+    let there = move |info: &&BackendInfo| info.built && info.place == place;
+    BACKENDS.iter().filter(there).map(|info| info.name)
+}
+
 /// The CPU backends of this build.
 pub(crate) fn cpu_backends() -> Vec<Backend> {
-    crate::backend::BACKENDS
-        .iter()
-        .filter(|info| info.built && info.description.starts_with("CPU"))
-        .map(|info| Backend::from_name(info.name).unwrap())
+    backends_at(Place::Processor)
+        .map(|name| Backend::from_name(name).unwrap())
         .collect()
+}
+
+/// The CPU backends of this build and its graphics backends, on the adapter that they prefer. Where there is none the test
+/// says so; with `ROUTELAB_GPU_TESTS=1` it fails.
+pub(crate) fn backends() -> Vec<Backend> {
+    let mut backends = cpu_backends();
+    for name in backends_at(Place::Adapter) {
+        match Backend::from_name(name) {
+            Ok(backend) => backends.push(backend),
+            Err(error) => {
+                assert!(std::env::var_os("ROUTELAB_GPU_TESTS").is_none(), "{error}");
+                eprintln!("skipped on `{name}`: {error}");
+            }
+        }
+    }
+    backends
 }
 
 pub(crate) fn tensor(rows: &[Vec<f32>], device: &Device) -> Tensor<2> {

@@ -95,7 +95,8 @@ pub(crate) fn train_with<M: Module>(
     rng.set_stream(1);
     let mut order: Vec<usize> = (0..rows).collect();
     let mut history = History::default();
-    let steps = rows.div_ceil(config.batch_size) * config.epochs;
+    let steps_of_an_epoch = rows.div_ceil(config.batch_size);
+    let steps = steps_of_an_epoch * config.epochs;
     let mut done = 0;
 
     for epoch in 1..=config.epochs {
@@ -111,7 +112,10 @@ pub(crate) fn train_with<M: Module>(
                 None => value,
             });
             done += 1;
-            (fit.progress)(done as f64 / steps as f64);
+            // The last step of an epoch is done when its loss has been read: before, a GPU may still be busy.
+            if done < epoch * steps_of_an_epoch {
+                (fit.progress)(done as f64 / steps as f64);
+            }
         }
         let mean = total.map_or(0.0, |sum| sum.into_scalar::<f32>()) / rows as f32;
         if !mean.is_finite() {
@@ -122,6 +126,7 @@ pub(crate) fn train_with<M: Module>(
             });
         }
         history.losses.push(mean);
+        (fit.progress)(done as f64 / steps as f64);
     }
     Ok((model.valid(), history))
 }

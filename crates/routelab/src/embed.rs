@@ -1,9 +1,9 @@
 //! `routelab embed`: the embeddings of a data set, stored beside it.
 
 use routelab_data::{DataSpec, Precision};
-use routelab_heads::Backend;
 use serde_json::json;
 
+use crate::backends;
 use crate::cli::EmbedArgs;
 use crate::encoders;
 use crate::experiment::EncoderSpec;
@@ -12,7 +12,13 @@ use crate::output::Output;
 
 /// Embeds every query of a data set.
 pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {
-    let backend = Backend::from_name(&args.backend).map_err(Failure::request)?;
+    let backend = backends::open(&args.backend, output)?;
+    if backend.precision() != routelab_heads::Precision::F32 {
+        return Err(bad_request!(
+            "encoders compute in single precision\nhelp: leave out `@{}`",
+            backend.precision()
+        ));
+    }
     let mut spec = DataSpec::read(&args.dataset).map_err(Failure::request)?;
     if args.sample.is_some() {
         spec.sample = args.sample;

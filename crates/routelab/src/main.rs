@@ -34,7 +34,8 @@ fn main() -> ExitCode {
         Command::Route(args) => route::run(args, &output),
         Command::Embed(args) => embed::run(args, &output),
         Command::Data(args) => data::run(args, &output),
-        Command::Backends => backends::run(&output),
+        Command::Backends(args) => backends::run(args, &output),
+        Command::Serve(args) => backends::serve(args, &output),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

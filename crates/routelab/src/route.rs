@@ -5,11 +5,11 @@ use std::path::Path;
 use routelab_data::Embeddings;
 use routelab_encode::{EncodeError, Query};
 use routelab_eval::{Rule, choose};
-use routelab_heads::Backend;
 use routelab_routers::{Archive, registry};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::backends;
 use crate::cli::RouteArgs;
 use crate::encoders::{self, Weights};
 use crate::failure::{Failure, Outcome, bad_request};
@@ -35,7 +35,7 @@ struct EmbeddingsInfo {
 
 /// Chooses a model and prints it with all predictions.
 pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
-    let backend = Backend::from_name(&args.backend).map_err(Failure::request)?;
+    let backend = backends::open(&args.backend, output)?;
     let archive = Archive::read(&args.model).map_err(|error| {
         bad_request!("{error}\nhelp: `--model` takes a folder `models/ROUTER` of a run")
     })?;

@@ -119,13 +119,13 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::reference::{check_loss, cpu_backends, reference, tensor, values};
+    use crate::reference::{backends, check_loss, reference, tensor, values};
 
     #[test]
     fn losses_and_gradients_match_the_reference() {
         let reference = reference().listwise;
         assert_eq!(reference.cases.len(), 6);
-        for backend in cpu_backends() {
+        for backend in backends() {
             let device = backend.device().clone().autodiff();
             let quality = tensor(&reference.quality, &device);
             let cost = tensor(&reference.cost, &device);

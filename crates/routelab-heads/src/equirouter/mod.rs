@@ -8,7 +8,7 @@ mod model;
 mod objective;
 mod pairwise;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use ndarray::ArrayView2;
 
 pub use listwise::{ListwiseKind, ListwiseLoss};
@@ -37,8 +37,9 @@ impl Architecture for EquiRouterConfig {
 
 impl Network for EquiRouter {
     fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        // The fused pass has terms of its own, which cost little beside a chunk of queries.
-        let fused = kernels::apply_to(&self.model_embeddings.val().device());
+        // The fused pass has terms of its own, which cost little beside a chunk of queries. It is in single precision.
+        let weights = self.model_embeddings.val();
+        let fused = kernels::apply_to(&weights.device()) && weights.dtype() == DType::F32;
         let terms = (!fused).then(|| self.model_terms());
         move |x| match &terms {
             Some(terms) => self.score(x, terms),

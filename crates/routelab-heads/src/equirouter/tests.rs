@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::*;
 use crate::Backend;
 use crate::loss::mean_squared_error;
-use crate::reference::{assert_close, cpu_backends, tensor};
+use crate::reference::{assert_close, backends, cpu_backends, tensor};
 
 /// The golden files that parse as `T`; a file of this kind is tested by being there.
 ///
@@ -193,7 +193,7 @@ fn number(tensor: Tensor<1>) -> f32 {
 
 #[test]
 fn scores_losses_and_gradients_match_the_reference() {
-    for backend in cpu_backends() {
+    for backend in backends() {
         for (file, case) in golden::<NetworkCase>() {
             let file = format!("{file} on {}", backend.name());
             check_case(&file, &case, &backend.device().clone().autodiff());
@@ -400,35 +400,37 @@ struct PairsCase {
 
 #[test]
 fn the_ranking_loss_of_a_batch_matches_the_reference() {
-    for (file, case) in golden::<PairsCase>() {
-        let device = Device::flex().autodiff();
-        let scores = tensor(&case.scores, &device).require_grad();
-        let labels = tensor(&case.labels, &device);
-        for normalisation in [Normalisation::PerPair, Normalisation::PerQuery] {
-            let ranking = RankingLoss {
-                tie_order: TieOrder::None,
-                normalisation,
-            };
-            let loss = ranking.forward(scores.clone(), labels.clone(), labels.zeros_like());
-            if normalisation == Normalisation::PerPair || case.pairwise_rank_per_pair == 0.0 {
-                assert_close(
-                    &file,
-                    &[number(loss.clone())],
-                    &[case.pairwise_rank_per_pair],
+    for backend in backends() {
+        let device = backend.device().clone().autodiff();
+        for (file, case) in golden::<PairsCase>() {
+            let scores = tensor(&case.scores, &device).require_grad();
+            let labels = tensor(&case.labels, &device);
+            for normalisation in [Normalisation::PerPair, Normalisation::PerQuery] {
+                let ranking = RankingLoss {
+                    tie_order: TieOrder::None,
+                    normalisation,
+                };
+                let loss = ranking.forward(scores.clone(), labels.clone(), labels.zeros_like());
+                if normalisation == Normalisation::PerPair || case.pairwise_rank_per_pair == 0.0 {
+                    assert_close(
+                        &format!("{file} on {backend}"),
+                        &[number(loss.clone())],
+                        &[case.pairwise_rank_per_pair],
+                    );
+                }
+                let gradient = scores
+                    .grad(&loss.backward())
+                    .expect("gradients are defined");
+                let values = gradient
+                    .into_data()
+                    .convert::<f32>()
+                    .try_into_vec::<f32>()
+                    .unwrap();
+                assert!(
+                    values.iter().all(|value| value.is_finite()),
+                    "{file}: {values:?}"
                 );
             }
-            let gradient = scores
-                .grad(&loss.backward())
-                .expect("gradients are defined");
-            let values = gradient
-                .into_data()
-                .convert::<f32>()
-                .try_into_vec::<f32>()
-                .unwrap();
-            assert!(
-                values.iter().all(|value| value.is_finite()),
-                "{file}: {values:?}"
-            );
         }
     }
 }
@@ -591,6 +593,18 @@ fn a_seed_repeats_exactly_and_weights_survive_storage() {
     assert_eq!(scores, stored.predict(x.view()).unwrap());
     assert!(FittedEquiRouter::from_bytes(&bytes, &small(), 5, 3, &backend).is_err());
     assert!(FittedEquiRouter::from_bytes(&bytes[..40], &small(), 4, 3, &backend).is_err());
+}
+
+#[test]
+fn initial_weights_of_a_seed_are_the_same_on_every_backend() {
+    let bytes = |backend: &Backend| {
+        let network = small().init(4, 3, 7, backend.device());
+        crate::weights::to_bytes(&network).unwrap()
+    };
+    let first = bytes(&Backend::default());
+    for backend in backends() {
+        assert_eq!(bytes(&backend), first, "{backend}");
+    }
 }
 
 #[test]

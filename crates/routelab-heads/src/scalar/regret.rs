@@ -1,7 +1,7 @@
 //! End-to-end regret minimisation (Tsiourvas, Sun & Perakis 2025, arXiv 2505.16037): a policy for every price of cost.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, FloatDType, Tensor, activation};
 use ndarray::{Array2, ArrayView2};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
@@ -143,6 +143,7 @@ impl Regret {
             .map(|step| {
                 let u = vec![step as f64 / steps as f64; batch];
                 let condition = matrix::to_tensor(self.condition(&u).view(), &device);
+                let condition = condition.cast(FloatDType::from(x.dtype()));
                 self.forward(x.clone(), condition)
             })
             .collect();
@@ -231,12 +232,12 @@ fn expected_regret(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::{check_loss, cpu_backends, reference, tensor};
+    use crate::reference::{backends, check_loss, reference, tensor};
 
     #[test]
     fn the_expected_regret_matches_the_reference() {
         let case = reference().expected_regret;
-        for backend in cpu_backends() {
+        for backend in backends() {
             let device = backend.device().clone().autodiff();
             let [quality, cost, prices] =
                 [&case.quality, &case.cost, &case.prices].map(|rows| tensor(rows, &device));

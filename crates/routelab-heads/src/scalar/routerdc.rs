@@ -234,12 +234,12 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::reference::{check_loss, cpu_backends, reference, tensor};
+    use crate::reference::{backends, check_loss, reference, tensor};
 
     #[test]
     fn the_contrastive_loss_matches_the_reference() {
         let case = reference().contrastive;
-        for backend in cpu_backends() {
+        for backend in backends() {
             let device = backend.device().clone().autodiff();
             let positives = tensor(&case.positives, &device);
             let negatives = tensor(&case.negatives, &device);

@@ -11,7 +11,7 @@ use super::routerdc::RouterDcConfig;
 use crate::Architecture;
 use crate::fitted::Network;
 use crate::reference::{
-    Reference, assert_close, cpu_backends, plain_name, reference, tensor, values, with_weights,
+    Reference, assert_close, backends, plain_name, reference, tensor, values, with_weights,
 };
 
 /// Compares the predictions of a network of four inputs and three models.
@@ -37,7 +37,7 @@ fn check<A: Architecture>(
 #[test]
 fn predictions_match_the_reference() {
     let reference = reference();
-    for backend in cpu_backends() {
+    for backend in backends() {
         let device = backend.device();
         let embedllm = EmbedLlmConfig { width: 5 };
         check("embedllm", &embedllm, plain_name, &reference, device);
@@ -91,7 +91,7 @@ fn two_rounds_of_messages_match_the_reference() {
         }
         path => path.join("."),
     };
-    for backend in cpu_backends() {
+    for backend in backends() {
         let device = backend.device();
         let network = with_weights(config.network([4, 3], 0, device), case, name, device);
         let graph = super::graph::Graph {

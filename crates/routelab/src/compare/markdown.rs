@@ -215,7 +215,7 @@ fn percent(share: f64) -> String {
 }
 
 /// A Markdown table whose columns line up in plain text, too.
-fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let cell = |text: &str| text.replace('|', r"\|");
     let rows: Vec<Vec<String>> = std::iter::once(header.iter().map(|text| cell(text)).collect())
         .chain(

@@ -3,7 +3,7 @@
 mod files;
 mod flips;
 mod folder;
-mod markdown;
+pub mod markdown;
 mod metrics;
 mod settings;
 

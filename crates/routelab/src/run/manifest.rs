@@ -19,7 +19,7 @@ pub fn manifest(experiment: &Experiment, inputs: &Inputs, backend: &Backend) -> 
     json!({
         "routelab": env!("CARGO_PKG_VERSION"),
         "burn": routelab_heads::BURN_VERSION,
-        "backend": backend.name(),
+        "backend": backend.identity(),
         "experiment": experiment.resolved,
         "data": {
             "name": inputs.table.name(),

@@ -3,7 +3,7 @@
 mod analysis;
 pub mod figures;
 mod fitting;
-mod inputs;
+pub mod inputs;
 mod manifest;
 mod merge;
 mod queries;
@@ -13,7 +13,7 @@ pub mod store;
 mod study;
 mod tables;
 pub mod truth;
-mod tuning;
+pub mod tuning;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,7 @@ use routelab_data::write_atomically;
 use routelab_heads::Backend;
 use serde_json::json;
 
+use crate::backends;
 use crate::cli::{RunArgs, TuneArgs};
 use crate::experiment::{Experiment, Request, Tuning};
 use crate::failure::{Failure, Outcome, bad_request};
@@ -56,7 +57,7 @@ pub fn tune(args: &TuneArgs, output: &Output) -> Outcome {
 }
 
 fn execute(args: &RunArgs, tuning: Option<&Tuning>, output: &Output) -> Outcome {
-    let backend = Backend::from_name(&args.backend).map_err(Failure::request)?;
+    let backend = backends::open(&args.backend, output)?;
     let runs = Runs::read(&args.experiment, args.seeds, tuning)?;
     let job = Job {
         args,
@@ -262,7 +263,7 @@ fn open(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<(Inputs, Stor
         experiment.title,
         experiment.routers.len(),
         experiment.seeds.len(),
-        job.backend.name()
+        job.backend
     ));
 
     let inputs = inputs::load(experiment, job.backend, job.output)?;

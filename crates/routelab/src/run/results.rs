@@ -1,5 +1,6 @@
 //! Metrics of every router on every seed, summarised and compared.
 
+use routelab_data::RoutingTable;
 use routelab_eval::bootstrap::{Paired, Population, Replicates, seeds_interval};
 use routelab_eval::{
     CurvePoint, Decomposition, DecompositionOptions, Evaluation, Metric, Point, Truth, decompose,
@@ -11,7 +12,7 @@ use super::fitting::Units;
 use super::inputs::Inputs;
 use super::store::{Seconds, Store, UnitOutcome};
 use super::tuning::Trial;
-use crate::experiment::{Experiment, Grid, Plan};
+use crate::experiment::{self, Experiment, Grid, Plan};
 use crate::failure::{Failure, Outcome};
 
 /// Seed of the bootstrap: the same resamples for every router and every seed of the experiment.
@@ -227,15 +228,12 @@ fn mean_rows<'a>(rows: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
         .collect()
 }
 
-/// Evaluates every unit.
-pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outcome<Results> {
-    let table = &inputs.table;
-    let grid = match &experiment.evaluation.grid {
+/// The budgets that all routers share: those of the file, or some over the costs of the training queries.
+pub fn grid(evaluation: &experiment::Evaluation, train: &RoutingTable) -> Vec<f64> {
+    match &evaluation.grid {
         Grid::List(list) => list.clone(),
         Grid::Count(count) => {
-            // Of training rows only, like everything that is fitted.
-            let costs = table.select(&inputs.splits[0].train);
-            let costs = costs.cost();
+            let costs = train.cost();
             let high = costs.iter().copied().fold(0.0, f64::max);
             let low = costs
                 .iter()
@@ -244,7 +242,17 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
                 .fold(high, f64::min);
             spaced_grid(low, high, *count)
         }
-    };
+    }
+}
+
+/// Evaluates every unit.
+pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outcome<Results> {
+    let table = &inputs.table;
+    // Of training rows only, like everything that is fitted.
+    let grid = grid(
+        &experiment.evaluation,
+        &table.select(&inputs.splits[0].train),
+    );
     let mut routers: Vec<RouterResult> = experiment
         .routers
         .iter()

@@ -1,0 +1,79 @@
+//! The graphics adapters of this machine.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{BackendError, Precision, info};
+
+/// A graphics adapter, real or in software.
+#[derive(Clone, Debug, Serialize)]
+pub struct Adapter {
+    /// Its number after the backend's name: `wgpu:0` is the first.
+    pub index: usize,
+    /// The name that its driver gives it.
+    pub name: String,
+    /// What it is.
+    pub kind: AdapterKind,
+    /// The graphics API that reaches it.
+    pub api: String,
+    /// The driver and its version, as the driver puts it.
+    pub driver: String,
+    /// The largest buffer in bytes that a shader can read: a limit of the API, not the size of the memory, which it does
+    /// not tell.
+    pub largest_buffer: u64,
+    /// The precisions in which it computes; empty where it does not work.
+    pub precisions: Vec<Precision>,
+    /// Why it does not work, if it does not.
+    pub problem: Option<String>,
+}
+
+/// What an adapter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AdapterKind {
+    /// A card with memory of its own.
+    Discrete,
+    /// A part of the processor's chip.
+    Integrated,
+    /// A part of another machine's GPU.
+    Virtual,
+    /// The processor, pretending.
+    Software,
+    /// The driver does not say.
+    Other,
+}
+
+impl AdapterKind {
+    /// Whether there is a GPU behind it, as far as the driver says.
+    pub fn is_hardware(self) -> bool {
+        self != Self::Software
+    }
+}
+
+impl fmt::Display for AdapterKind {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Discrete => "discrete GPU",
+            Self::Integrated => "integrated GPU",
+            Self::Virtual => "virtual GPU",
+            Self::Software => "software",
+            Self::Other => "other",
+        })
+    }
+}
+
+/// The adapters of a graphics backend, in the order of their numbers. Each is opened, to see whether it works.
+///
+/// # Errors
+///
+/// No such backend, or not in this build. A machine without adapters is no error.
+pub fn adapters(backend: &str) -> Result<Vec<Adapter>, BackendError> {
+    let info = info(backend)?;
+    info.check_built()?;
+    #[cfg(feature = "wgpu")]
+    if info.place == super::Place::Adapter {
+        return Ok(super::graphics::adapters(info.name));
+    }
+    Ok(Vec::new())
+}

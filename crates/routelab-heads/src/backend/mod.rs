@@ -1,0 +1,433 @@
+//! The backend, chosen by name at run time.
+
+mod adapter;
+#[cfg(feature = "wgpu")]
+mod graphics;
+mod precision;
+mod processor;
+#[cfg(feature = "remote")]
+mod remote;
+
+use std::fmt;
+
+use burn::tensor::Device;
+use serde::Serialize;
+
+pub use adapter::{Adapter, AdapterKind, adapters};
+pub use precision::Precision;
+pub(crate) use precision::cast;
+pub use processor::Processor;
+#[cfg(feature = "remote")]
+pub use remote::{ServeError, serve};
+
+/// The CPU backend used when none is named.
+pub const DEFAULT: &str = "flex";
+
+/// The name that stands for the best backend that there is.
+pub const AUTO: &str = "auto";
+
+/// A device on which networks run.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    name: &'static str,
+    /// The adapter or the address, where a backend has several.
+    place: Option<String>,
+    device: Device,
+    precision: Precision,
+}
+
+/// One backend that RouteLab knows, and whether this build has it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct BackendInfo {
+    /// The name to give on the command line.
+    pub name: &'static str,
+    /// What it is.
+    pub description: &'static str,
+    /// The Cargo feature that it needs; empty if it is always there.
+    pub feature: &'static str,
+    /// Whether this build has it.
+    pub built: bool,
+    /// Where it computes.
+    pub place: Place,
+}
+
+/// Where a backend computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// On this machine's processor.
+    Processor,
+    /// On one of this machine's graphics adapters.
+    Adapter,
+    /// In another process, on this machine or another.
+    Network,
+}
+
+/// A backend that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// No backend has this name.
+    #[error("unknown backend `{name}`: expected one of {known}")]
+    Unknown {
+        /// The name that was given.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+    /// The backend exists, but not in this build.
+    #[error(
+        "backend `{name}` is not in this build: build with `cargo build --release --features {feature}`, or use \
+         `--backend {DEFAULT}`"
+    )]
+    NotBuilt {
+        /// The backend.
+        name: &'static str,
+        /// The Cargo feature that brings it.
+        feature: &'static str,
+    },
+    /// The backend is in this build, but the machine offers no device for it.
+    #[error(
+        "backend `{name}` found no graphics adapter on this machine: install a driver (on Linux without a GPU, Mesa's \
+         software Vulkan: `apt-get install mesa-vulkan-drivers libvulkan1`), or use `--backend {DEFAULT}`"
+    )]
+    NoAdapter {
+        /// The backend.
+        name: &'static str,
+    },
+    /// The name or number after the colon is that of no adapter, or of several.
+    #[error(
+        "backend `{name}` has {found} adapter `{wanted}`; give the number of one of these, or a part of its name:\n{adapters}"
+    )]
+    Adapter {
+        /// The backend.
+        name: &'static str,
+        /// What was asked for.
+        wanted: String,
+        /// `no` or `more than one`.
+        found: &'static str,
+        /// The adapters, one a line.
+        adapters: String,
+    },
+    /// The adapter is there, but does not work.
+    #[error(
+        "backend `{name}` cannot use {adapter}: {reason}\nhelp: choose another of `routelab backends`, or use `--backend {DEFAULT}`"
+    )]
+    Broken {
+        /// The backend.
+        name: &'static str,
+        /// The adapter.
+        adapter: String,
+        /// Why.
+        reason: String,
+    },
+    /// Something stands after the colon where there is nothing to choose.
+    #[error(
+        "backend `{name}` runs on the processor and has no devices to choose from: leave out `:{place}`"
+    )]
+    NoChoice {
+        /// The backend.
+        name: &'static str,
+        /// What was given.
+        place: String,
+    },
+    /// No usable address of a remote server.
+    #[error(
+        "backend `remote` needs the address of a `routelab serve`, for example `--backend remote:ws://127.0.0.1:3000`{given}"
+    )]
+    NoAddress {
+        /// `, not …`, or nothing.
+        given: String,
+    },
+    /// The remote server does not answer as it should.
+    #[error(
+        "backend `remote` cannot use {address}: {reason}\nhelp: start `routelab serve --port PORT` there, with the same version of RouteLab"
+    )]
+    Unreachable {
+        /// The address.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// No precision has this name.
+    #[error("unknown precision `{name}`: {expected}")]
+    UnknownPrecision {
+        /// The name that was given.
+        name: String,
+        /// The names that exist.
+        expected: String,
+    },
+    /// The device does not compute in this precision.
+    #[error("backend `{backend}` does not compute in {precision}: its device offers {offered}")]
+    Precision {
+        /// The backend.
+        backend: String,
+        /// What was asked for.
+        precision: Precision,
+        /// What there is.
+        offered: String,
+    },
+}
+
+/// Every backend that RouteLab knows.
+pub const BACKENDS: [BackendInfo; 5] = [
+    BackendInfo {
+        name: "flex",
+        description: "CPU, Burn's portable backend with vectorised matrix products; the default",
+        feature: "",
+        built: true,
+        place: Place::Processor,
+    },
+    BackendInfo {
+        name: "ndarray",
+        description: "CPU, Burn's older backend on the ndarray crate",
+        feature: "ndarray",
+        built: cfg!(feature = "ndarray"),
+        place: Place::Processor,
+    },
+    BackendInfo {
+        name: "wgpu",
+        description: "GPU through Vulkan, Metal, DirectX 12 or OpenGL, whichever the machine offers",
+        feature: "wgpu",
+        built: cfg!(feature = "wgpu"),
+        place: Place::Adapter,
+    },
+    BackendInfo {
+        name: "vulkan",
+        description: "GPU through Vulkan with SPIR-V kernels",
+        feature: "vulkan",
+        built: cfg!(feature = "vulkan"),
+        place: Place::Adapter,
+    },
+    BackendInfo {
+        name: "remote",
+        description: "the device of a `routelab serve`, in another process or on another machine",
+        feature: "remote",
+        built: cfg!(feature = "remote"),
+        place: Place::Network,
+    },
+];
+
+/// The backend of this name.
+fn info(name: &str) -> Result<&'static BackendInfo, BackendError> {
+    let info = BACKENDS.iter().find(|info| info.name == name);
+    info.ok_or_else(|| {
+        let mut known = BACKENDS.map(|info| info.name).to_vec();
+        known.push(AUTO);
+        BackendError::Unknown {
+            name: name.to_owned(),
+            known: known.join(", "),
+        }
+    })
+}
+
+impl BackendInfo {
+    /// Refuses a backend that this build does not have.
+    fn check_built(&self) -> Result<(), BackendError> {
+        match self.built {
+            true => Ok(()),
+            false => Err(BackendError::NotBuilt {
+                name: self.name,
+                feature: self.feature,
+            }),
+        }
+    }
+}
+
+impl Backend {
+    /// Chooses a backend, its device and the precision of predictions: `NAME`, `NAME:DEVICE` or either with `@PRECISION`.
+    ///
+    /// `NAME` is one of [`BACKENDS`]. `wgpu:1` and `wgpu:llvmpipe` choose an [`Adapter`] by its number or a part of its name,
+    /// in capitals or not; `remote:ws://HOST:PORT` names a server. [`AUTO`] is the first adapter that is a GPU, and
+    /// [`DEFAULT`] where there is none; nothing else falls back to another backend. `flex@f16`: see [`Precision`].
+    ///
+    /// # Errors
+    ///
+    /// An unknown name, a backend that this build lacks, a machine without the device, or a device without the precision.
+    pub fn from_name(name: &str) -> Result<Self, BackendError> {
+        let (name, precision) = match name.rsplit_once('@') {
+            Some((rest, precision)) => match precision.parse() {
+                Ok(precision) => (rest, precision),
+                // A part of an adapter's name or of an address.
+                Err(_) if rest.contains(':') => (name, Precision::F32),
+                Err(expected) => {
+                    return Err(BackendError::UnknownPrecision {
+                        name: precision.to_owned(),
+                        expected,
+                    });
+                }
+            },
+            None => (name, Precision::F32),
+        };
+        match name {
+            AUTO => Self::auto(precision),
+            name => Self::open(name, precision),
+        }
+    }
+
+    fn open(name: &str, precision: Precision) -> Result<Self, BackendError> {
+        let (name, place) = match name.split_once(':') {
+            Some((name, place)) => (name, Some(place)),
+            None => (name, None),
+        };
+        let info = info(name)?;
+        info.check_built()?;
+        if let (Place::Processor, Some(place)) = (info.place, place) {
+            return Err(BackendError::NoChoice {
+                name: info.name,
+                place: place.to_owned(),
+            });
+        }
+        let (device, place) = match info.name {
+            #[cfg(feature = "ndarray")]
+            "ndarray" => {
+                // Deprecated upstream in favour of flex, and kept so that the two can be compared.
+                #[allow(deprecated)]
+                let device = Device::ndarray();
+                (device, None)
+            }
+            #[cfg(feature = "wgpu")]
+            "wgpu" | "vulkan" => {
+                let (device, adapter) = graphics::open(info.name, place)?;
+                (device, Some(adapter))
+            }
+            #[cfg(feature = "remote")]
+            "remote" => {
+                let (device, address) = remote::connect(place)?;
+                (device, Some(address))
+            }
+            _ => (Device::flex(), None),
+        };
+        let backend = Self {
+            name: info.name,
+            place,
+            device,
+            precision,
+        };
+        let offered = backend.precisions();
+        match offered.contains(&precision) {
+            true => Ok(backend),
+            false => Err(BackendError::Precision {
+                backend: backend.name.to_owned(),
+                precision,
+                offered: offered
+                    .iter()
+                    .map(Precision::name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }),
+        }
+    }
+
+    /// The first adapter that is a GPU and has the precision, else the default.
+    fn auto(precision: Precision) -> Result<Self, BackendError> {
+        let graphics = BACKENDS
+            .iter()
+            .filter(|info| info.place == Place::Adapter && info.built);
+        for info in graphics {
+            for adapter in adapters(info.name)? {
+                if adapter.kind.is_hardware() && adapter.precisions.contains(&precision) {
+                    return Self::open(&format!("{}:{}", info.name, adapter.index), precision);
+                }
+            }
+        }
+        Self::open(DEFAULT, precision)
+    }
+
+    /// The backend's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What a result depends on: the name, the adapter or address where there are several, the precision where it is not
+    /// single.
+    pub fn identity(&self) -> String {
+        let mut identity = self.name.to_owned();
+        if let Some(place) = &self.place {
+            identity += &format!(":{place}");
+        }
+        if self.precision != Precision::F32 {
+            identity += &format!("@{}", self.precision);
+        }
+        identity
+    }
+
+    /// The device itself, for encoders, which are Burn networks too.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The precision in which fitted networks predict. They are trained in single precision always: Adam's second moment
+    /// and its `ε` vanish in half precision.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// The precisions in which the device computes.
+    pub fn precisions(&self) -> Vec<Precision> {
+        Precision::of(&self.device)
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(&self.identity())
+    }
+}
+
+impl Default for Backend {
+    /// The default CPU backend, which every build has.
+    fn default() -> Self {
+        Self {
+            name: DEFAULT,
+            place: None,
+            device: Device::flex(),
+            precision: Precision::F32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_cpu_backend_opens_by_name() {
+        for info in BACKENDS
+            .iter()
+            .filter(|info| info.built && info.place == Place::Processor)
+        {
+            assert_eq!(Backend::from_name(info.name).unwrap().name(), info.name);
+            let refused = Backend::from_name(&format!("{}:0", info.name)).unwrap_err();
+            assert!(refused.to_string().contains("leave out `:0`"), "{refused}");
+        }
+        assert_eq!(Backend::default().name(), DEFAULT);
+    }
+
+    #[test]
+    fn an_unknown_backend_is_refused_with_the_known_names() {
+        for name in ["cuda9", "cuda9:1", "", ":", "Flex"] {
+            let error = Backend::from_name(name).unwrap_err().to_string();
+            let named = name.split(':').next().unwrap();
+            assert!(
+                error.contains(&format!("`{named}`")) && error.contains("flex"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_precision_that_a_backend_lacks_is_refused_with_those_it_has() {
+        let half = Backend::from_name("flex@f16").unwrap();
+        assert_eq!(half.precision(), Precision::F16);
+        assert_eq!(half.identity(), "flex@f16");
+        let error = Backend::from_name("flex@f8").unwrap_err().to_string();
+        assert!(error.contains("`f8`") && error.contains("bf16"), "{error}");
+        if cfg!(feature = "ndarray") {
+            let error = Backend::from_name("ndarray@bf16").unwrap_err().to_string();
+            assert!(
+                error.contains("bf16") && error.contains("offers f32"),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,559 @@
+//! Where networks run: listing, choosing, comparing and serving backends.
+//!
+//! Tests of graphics backends are in builds with `--features wgpu`, on whatever adapter the machine prefers. Without one they
+//! say that they were skipped; with `ROUTELAB_GPU_TESTS=1` that is a failure.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+
+use common::{arg, experiment, refused, says, success, table, workplace};
+use serde_json::Value;
+
+/// Every kind of network, small.
+const NETWORKS: &str = r#"
+[[router]]
+kind = "mlp"
+epochs = 4
+hidden = [16]
+
+[[router]]
+kind = "equirouter"
+trunk_hidden = [16]
+width = 8
+model_embedding = 4
+head_hidden = [8]
+epochs = 3
+
+[[router]]
+kind = "embedllm"
+epochs = 2
+
+[[router]]
+kind = "mirt"
+epochs = 2
+
+[[router]]
+kind = "nirt"
+epochs = 2
+
+[[router]]
+kind = "routellm-mf"
+epochs = 2
+
+[[router]]
+kind = "routerdc"
+epochs = 2
+
+[[router]]
+kind = "graphrouter"
+epochs = 2
+
+[[router]]
+kind = "rm-softmax"
+epochs = 2
+
+[[router]]
+kind = "rm-interval"
+epochs = 2
+"#;
+
+/// What `routelab backends --json` says about one.
+fn listed(name: &str) -> Value {
+    let backends: Value = serde_json::from_str(&success(&["backends", "--json"])).unwrap();
+    let found = backends
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|backend| backend["name"] == name);
+    found
+        .unwrap_or_else(|| panic!("{name} in {backends}"))
+        .clone()
+}
+
+/// `compare` as JSON, one object per backend.
+fn compare(experiment: &Path, out: &Path, more: &[&str]) -> Vec<Value> {
+    let mut args = vec![
+        "backends",
+        "compare",
+        arg(experiment),
+        "--out",
+        arg(out),
+        "--json",
+    ];
+    args.extend(more);
+    serde_json::from_str(&success(&args)).unwrap()
+}
+
+/// Asserts that every router has, on a backend, the results of the first one: predictions within `tolerance` of a standard
+/// deviation, and nearly all decisions.
+#[track_caller]
+fn agrees(backend: &Value, tolerance: f64, decisions: f64) {
+    assert!(backend["problem"].is_null(), "{backend:#}");
+    for router in backend["routers"].as_array().unwrap() {
+        let what = format!(
+            "{} on {}: {:#}",
+            router["router"], backend["identity"], router["agreement"]
+        );
+        let number = |name: &str| router["agreement"][name].as_f64().unwrap();
+        assert!(number("quality_relative") <= tolerance, "{what}");
+        assert!(number("loss") <= tolerance, "{what}");
+        assert!(number("decisions") >= decisions, "{what}");
+        let epochs = router["epochs"].as_array().unwrap();
+        assert_eq!(
+            epochs.len(),
+            router["losses"].as_array().unwrap().len(),
+            "{what}"
+        );
+        assert!(
+            epochs.iter().all(|seconds| seconds.as_f64().unwrap() > 0.0),
+            "{what}"
+        );
+        assert!(router["first_step"].as_f64().unwrap() > 0.0, "{what}");
+    }
+}
+
+#[test]
+fn backends_are_compared_on_the_same_fits() {
+    let place = workplace(&table(200), &experiment(NETWORKS));
+    let out = place.path().join("runs");
+    let found = compare(
+        &place.path().join("small.toml"),
+        &out,
+        &["--backends", "flex,ndarray,cuda9,flex@f16,flex@bf16"],
+    );
+    let routers = found[0]["routers"].as_array().unwrap();
+    assert_eq!(routers.len(), 10);
+    assert_eq!(routers[0]["train"], 60);
+    assert_eq!(routers[0]["test"], 140);
+    for router in routers {
+        assert_eq!(router["agreement"]["quality"], 0.0);
+        assert_eq!(router["agreement"]["decisions"], 1.0);
+    }
+    // Adam enlarges rounding where a gradient is nearly 0.
+    agrees(&found[1], 1e-2, 0.98);
+    says(found[2]["problem"].as_str().unwrap(), &["cuda9", "flex"]);
+    // The same training, so the same losses; predictions in fewer digits, which move some decisions among close scores.
+    for (half, digits) in [(&found[3], 2f64.powi(-11)), (&found[4], 2f64.powi(-8))] {
+        for (router, full) in half["routers"].as_array().unwrap().iter().zip(routers) {
+            assert_eq!(router["losses"], full["losses"]);
+            let agreement = &router["agreement"];
+            let difference = agreement["quality"].as_f64().unwrap();
+            assert!(
+                difference > digits / 100.0,
+                "as if in single precision: {router:#}"
+            );
+            // Rank-based predictions move by a whole step of prices where favourites are close.
+            if !router["router"].as_str().unwrap().starts_with("rm-") {
+                assert!(difference < 30.0 * digits, "{router:#}");
+            }
+        }
+    }
+
+    let folder = out.join("backends/small");
+    let text = fs::read_to_string(folder.join("backends.md")).unwrap();
+    says(
+        &text,
+        &[
+            "## equirouter",
+            "flex@bf16",
+            "equal decisions",
+            "cuda9: left out",
+        ],
+    );
+    let svg = fs::read_to_string(folder.join("backends.svg")).unwrap();
+    says(&svg, &["Seconds per epoch", "ndarray", "rm-softmax"]);
+}
+
+#[test]
+fn a_comparison_takes_the_routers_epochs_and_rows_that_are_asked_for() {
+    let place = workplace(&table(120), &experiment(NETWORKS));
+    let file = place.path().join("small.toml");
+    let out = place.path().join("runs");
+    let more = [
+        "--router",
+        "equirouter",
+        "--epochs",
+        "2",
+        "--rows",
+        "20",
+        "--backends",
+        "flex",
+    ];
+    let found = compare(&file, &out, &more);
+    assert_eq!(found.len(), 1);
+    let routers = found[0]["routers"].as_array().unwrap();
+    assert_eq!(routers.len(), 1);
+    assert_eq!(routers[0]["train"], 20);
+    assert_eq!(routers[0]["test"], 20);
+    assert_eq!(routers[0]["losses"].as_array().unwrap().len(), 2);
+
+    let refused_with = |more: &[&str]| {
+        let mut args = vec!["backends", "compare", arg(&file), "--out", arg(&out)];
+        args.extend(more);
+        refused(2, &args)
+    };
+    says(
+        &refused_with(&["--router", "none"]),
+        &["\"none\"", "equirouter"],
+    );
+    let none = refused_with(&["--backends", "cuda9,ndarray@f16", "--router", "mlp"]);
+    says(
+        &none,
+        &["none of the backends", "cuda9", "ndarray@f16", "offers f32"],
+    );
+}
+
+#[test]
+fn what_there_is_none_of_is_refused_and_says_what_there_is() {
+    let run = |backend: &str| {
+        refused(
+            2,
+            &[
+                "run",
+                "experiments/collapse.toml",
+                "--check",
+                "--backend",
+                backend,
+            ],
+        )
+    };
+    says(&run("cuda9"), &["`cuda9`", "flex", "wgpu", "auto"]);
+    says(&run("flex:1"), &["leave out `:1`"]);
+    says(&run("flex@f64"), &["`f64`", "`bf16`"]);
+    says(&run("ndarray@f16"), &["`ndarray`", "f16", "offers f32"]);
+    for (backend, feature) in [
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("vulkan", cfg!(feature = "vulkan")),
+        ("remote", cfg!(feature = "remote")),
+    ] {
+        if !feature {
+            says(
+                &run(backend),
+                &[
+                    "not in this build",
+                    &format!("--features {backend}"),
+                    "--backend flex",
+                ],
+            );
+            assert_eq!(listed(backend)["ready"], false);
+        }
+    }
+    if !cfg!(feature = "remote") {
+        says(
+            &refused(2, &["serve"]),
+            &["not in this build", "--features remote"],
+        );
+    }
+    let embed = [
+        "embed",
+        "datasets/routerbench-slice",
+        "--backend",
+        "flex@f16",
+    ];
+    says(&refused(2, &embed), &["single precision"]);
+}
+
+#[test]
+fn the_processor_is_described() {
+    let flex = listed("flex");
+    assert_eq!(
+        flex["precisions"],
+        serde_json::json!(["f32", "f16", "bf16"])
+    );
+    assert!(flex["processor"]["threads"].as_u64().unwrap() >= 1);
+    assert_eq!(flex["processor"]["architecture"], std::env::consts::ARCH);
+    if cfg!(target_os = "linux") {
+        assert!(flex["processor"]["memory"].as_u64().unwrap() > 1 << 28);
+    }
+    assert_eq!(listed("ndarray")["precisions"], serde_json::json!(["f32"]));
+    let said = success(&[
+        "run",
+        "experiments/collapse.toml",
+        "--check",
+        "--backend",
+        "auto@bf16",
+        "--json",
+    ]);
+    assert!(serde_json::from_str::<Value>(&said).is_ok(), "{said}");
+}
+
+/// The adapters of a backend; none where the machine has none, which is a failure where there must be one.
+#[cfg(feature = "wgpu")]
+fn some_adapters(backend: &str) -> Vec<Value> {
+    let listed = listed(backend);
+    let adapters = listed["adapters"].as_array().unwrap().clone();
+    if adapters.is_empty() {
+        let problem = listed["problem"].as_str().unwrap();
+        assert!(
+            std::env::var_os("ROUTELAB_GPU_TESTS").is_none(),
+            "{problem}"
+        );
+        eprintln!("skipped on `{backend}`: {problem}");
+    }
+    adapters
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn adapters_are_listed_and_chosen_by_number_or_name() {
+    let adapters = some_adapters("wgpu");
+    let Some(adapter) = adapters.first() else {
+        return;
+    };
+    assert!(adapter["problem"].is_null(), "{adapter:#}");
+    assert!(
+        adapter["precisions"]
+            .as_array()
+            .unwrap()
+            .contains(&"f32".into()),
+        "{adapter:#}"
+    );
+    assert!(
+        adapter["largest_buffer"].as_u64().unwrap() >= 1 << 20,
+        "{adapter:#}"
+    );
+    let name = adapter["name"].as_str().unwrap();
+    says(&success(&["backends"]), &[name, "wgpu:0"]);
+
+    let check = |backend: &str| {
+        let args = [
+            "run",
+            "experiments/collapse.toml",
+            "--check",
+            "--quiet",
+            "--backend",
+            backend,
+        ];
+        success(&args);
+    };
+    for chosen in [
+        "wgpu".to_owned(),
+        "wgpu:0".to_owned(),
+        format!("wgpu:{}", name.to_uppercase()),
+    ] {
+        check(&chosen);
+    }
+    let run = |backend: &str| {
+        refused(
+            2,
+            &[
+                "run",
+                "experiments/collapse.toml",
+                "--check",
+                "--backend",
+                backend,
+            ],
+        )
+    };
+    for wrong in ["99", "", "no such adapter", "-1"] {
+        says(
+            &run(&format!("wgpu:{wrong}")),
+            &["no adapter", &format!("`{wrong}`"), "wgpu:0", name],
+        );
+    }
+    let offered = adapter["precisions"].as_array().unwrap();
+    for precision in ["f16", "bf16"] {
+        let chosen = format!("wgpu:0@{precision}");
+        match offered.contains(&precision.into()) {
+            true => check(&chosen),
+            false => says(&run(&chosen), &[precision, "offers f32"]),
+        }
+    }
+    if adapters.len() > 1 {
+        // A letter that all names share.
+        let common = ('a'..='z').find(|letter| {
+            let has = |adapter: &Value| {
+                adapter["name"]
+                    .as_str()
+                    .unwrap()
+                    .to_lowercase()
+                    .contains(*letter)
+            };
+            adapters.iter().all(has)
+        });
+        if let Some(letter) = common {
+            says(
+                &run(&format!("wgpu:{letter}")),
+                &["more than one adapter", "wgpu:1"],
+            );
+        }
+    }
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn without_an_adapter_there_is_a_message_and_no_panic() {
+    let hidden = |args: &[&str]| {
+        let mut command = assert_cmd::Command::cargo_bin("routelab").unwrap();
+        command.current_dir(common::repository()).args(args);
+        // No Vulkan driver, and no EGL vendor, through which OpenGL finds one.
+        let nothing = [
+            "VK_ICD_FILENAMES",
+            "VK_DRIVER_FILES",
+            "__EGL_VENDOR_LIBRARY_FILENAMES",
+        ];
+        command.envs(nothing.map(|name| (name, "/nonexistent.json")));
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(!err.contains("panicked"), "{args:?}\n{err}");
+        (output.status.code(), out, err)
+    };
+    let (code, listed, _) = hidden(&["backends", "--json"]);
+    assert_eq!(code, Some(0));
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let wgpu = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|backend| backend["name"] == "wgpu")
+        .unwrap();
+    if !wgpu["adapters"].as_array().unwrap().is_empty() {
+        // A driver that these variables do not hide, as on macOS and Windows.
+        assert!(!cfg!(target_os = "linux"), "{wgpu:#}");
+        return;
+    }
+    assert_eq!(wgpu["ready"], false);
+    for backend in ["wgpu", "wgpu:0", "wgpu:llvmpipe"] {
+        let (code, _, err) = hidden(&[
+            "run",
+            "experiments/collapse.toml",
+            "--check",
+            "--backend",
+            backend,
+        ]);
+        assert_eq!(code, Some(2), "{err}");
+        says(
+            &err,
+            &[
+                "no graphics adapter",
+                "mesa-vulkan-drivers",
+                "--backend flex",
+            ],
+        );
+    }
+    let (code, _, err) = hidden(&[
+        "run",
+        "experiments/collapse.toml",
+        "--check",
+        "--backend",
+        "auto",
+    ]);
+    assert_eq!(code, Some(0), "{err}");
+    says(&err, &["backend auto: flex"]);
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn an_adapter_has_the_results_of_the_processor() {
+    let Some(adapter) = some_adapters("wgpu").into_iter().next() else {
+        return;
+    };
+    // Two networks: software takes half a minute to compile the kernels of each. The golden numbers are of all.
+    let end = NETWORKS.match_indices("[[router]]").nth(2).unwrap().0;
+    let place = workplace(&table(200), &experiment(&NETWORKS[..end]));
+    let backends = match adapter["precisions"]
+        .as_array()
+        .unwrap()
+        .contains(&"f16".into())
+    {
+        true => "flex,wgpu:0,wgpu:0@f16",
+        false => "flex,wgpu:0",
+    };
+    let file = place.path().join("small.toml");
+    let found = compare(&file, &place.path().join("runs"), &["--backends", backends]);
+    agrees(&found[1], 1e-2, 0.98);
+    if let Some(half) = found.get(2) {
+        agrees_in_half(half);
+    }
+}
+
+#[cfg(feature = "wgpu")]
+fn agrees_in_half(half: &Value) {
+    assert!(half["problem"].is_null(), "{half:#}");
+    for router in half["routers"].as_array().unwrap() {
+        let difference = router["agreement"]["quality_relative"].as_f64().unwrap();
+        assert!(difference > 1e-6, "as if in single precision: {router:#}");
+        assert!(
+            router["agreement"]["decisions"].as_f64().unwrap() > 0.8,
+            "{router:#}"
+        );
+    }
+}
+
+/// A `routelab serve` that ends with the test.
+#[cfg(feature = "remote")]
+struct Server(std::process::Child);
+
+#[cfg(feature = "remote")]
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself, which the test has noticed by then.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[cfg(feature = "remote")]
+#[test]
+fn a_remote_device_has_the_results_of_the_local_one() {
+    use std::io::{BufRead, BufReader};
+
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("routelab"))
+        .args(["serve", "--backend", "flex", "--port", "0"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let _server = Server(child);
+    let mut line = String::new();
+    let mut stdout = BufReader::new(stdout);
+    stdout.read_line(&mut line).unwrap();
+    let address = line.trim().rsplit(' ').next().unwrap();
+    assert!(address.starts_with("ws://127.0.0.1:"), "{line}");
+    // Its log goes on; nobody else empties the pipe.
+    std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+
+    let place = workplace(&table(200), &experiment(NETWORKS));
+    let file = place.path().join("small.toml");
+    let backends = format!("flex,remote:{address}");
+    let found = compare(
+        &file,
+        &place.path().join("runs"),
+        &["--backends", &backends],
+    );
+    assert_eq!(found[1]["identity"], format!("remote:{address}"));
+    agrees(&found[1], 1e-2, 0.98);
+}
+
+#[cfg(feature = "remote")]
+#[test]
+fn a_server_that_is_not_there_is_an_error() {
+    let run = |backend: &str| {
+        refused(
+            2,
+            &[
+                "run",
+                "experiments/collapse.toml",
+                "--check",
+                "--backend",
+                backend,
+            ],
+        )
+    };
+    says(&run("remote"), &["needs the address", "remote:ws://"]);
+    says(
+        &run("remote:example.org"),
+        &["needs the address", "`example.org`"],
+    );
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    says(
+        &run(&format!("remote:ws://{free}")),
+        &["cannot use", "routelab serve"],
+    );
+}
