@@ -210,7 +210,9 @@ fn read_vary(vary: Value) -> Result<(String, Vec<Draft>), String> {
             .collect(),
     };
     let number = |value: &Value| value.as_float().or(value.as_integer().map(|n| n as f64));
-    let numbers: Option<Vec<f64>> = vary.values.iter().map(number).collect();
+    // Where the values are no numbers, their labels may be: sizes of lists of models, for example.
+    let numbers: Option<Vec<f64>> = (vary.values.iter().map(number).collect::<Option<_>>())
+        .or_else(|| labels.iter().map(|label| label.parse().ok()).collect());
     let drafts = labels
         .into_iter()
         .zip(vary.values)

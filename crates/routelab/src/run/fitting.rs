@@ -76,7 +76,7 @@ pub fn fit(
     };
     let seeds = SeedFits {
         new: &|index| SeedFit::new(experiment, inputs, backend, store, index),
-        fits: Mutex::new(vec![Weak::new(); experiment.seeds.len()]),
+        fits: Mutex::new(experiment.seeds.iter().map(|_| Weak::new()).collect()),
     };
     for ((index, router), unit) in side_by_side(&seeds, experiment, &open, &report)? {
         units[index][router] = Some(unit);
