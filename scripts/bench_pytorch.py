@@ -1,108 +1,203 @@
-"""EquiRouter in plain PyTorch, timed: the twin of `crates/routelab-heads/examples/bench_equirouter.rs`.
+"""The stages of `routelab bench` as Python users write them, timed: PyTorch, scikit-learn, NumPy, sentence-transformers.
 
-The same network (default sizes), loss and optimizer as RouteLab's, written as PyTorch users write it: the head reads the
-concatenation [z_m ; p_m ; z_m * p_m ; |z_m - p_m|] of every model. Random data. Prints one line of JSON.
+    pip install torch scikit-learn numpy sentence-transformers
+    python3 scripts/bench_pytorch.py --stages equirouter,knn,knn-sklearn,sweep,minilm --threads 2
 
-    python3 scripts/bench_pytorch.py [rows] [models] [dimension] [batch] [steps] [threads]
+Same sizes, defaults and random data (other numbers) as `routelab bench`; making the data and importing is not timed. EquiRouter's
+head reads the concatenation [z_m ; p_m ; z_m * p_m ; |z_m - p_m|] of every model. Prints JSON of the same form.
+`scripts/bench_compare.py` runs both and compares.
 """
 
+import argparse
 import json
-import resource
-import sys
+import os
 import time
 
-import torch
-from torch import nn
-from torch.nn import functional as F
 
-D, K, TRUNK, HEAD = 512, 128, [1024, 512], [512]
-RANK_WEIGHT = 50.0
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs):
-        super().__init__()
-        self.linear, self.norm = nn.Linear(inputs, outputs), nn.LayerNorm(outputs)
-
-    def forward(self, x):
-        return self.norm(F.gelu(self.linear(x)))
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stages", default="equirouter,knn,knn-sklearn,sweep,minilm")
+    for name, default in dict(queries=36497, models=11, dimension=384, epochs=5, prompts=512, threads=2).items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--train", type=float, default=0.2)
+    parser.add_argument("--weights", default="models/all-MiniLM-L6-v2")
+    return parser.parse_args()
 
 
-class EquiRouter(nn.Module):
-    def __init__(self, dimension, models):
-        super().__init__()
-        trunk, head = [dimension, *TRUNK, D], [4 * D, *HEAD]
-        self.trunk = nn.Sequential(*(Block(i, o) for i, o in zip(trunk, trunk[1:])))
-        self.model_embeddings = nn.Parameter(0.02 * torch.randn(models, K))
-        self.film, self.projection = nn.Linear(K, 2 * D), nn.Linear(K, D)
-        self.head = nn.Sequential(*(Block(i, o) for i, o in zip(head, head[1:])), nn.Linear(head[-1], 1))
+args = arguments()
+# Read by the libraries when they are imported.
+for library in ["OMP", "MKL", "OPENBLAS"]:
+    os.environ[f"{library}_NUM_THREADS"] = str(args.threads)
 
-    def forward(self, x):
-        z = self.trunk(x)[:, None]  # [batch, 1, d]
-        scale, shift = self.film(self.model_embeddings).chunk(2, dim=-1)
-        p = self.projection(self.model_embeddings)
-        z = z * scale + shift  # [batch, models, d]
-        p = p.expand_as(z)
-        return self.head(torch.cat([z, p, z * p, (z - p).abs()], dim=-1))[..., 0]
+import numpy as np  # noqa: E402
+
+TRAIN = int(args.train * args.queries)
+TEST = args.queries - TRAIN
+K, EPSILON, BUDGETS, BATCH, CHUNK = 300, 1e-8, 100, 128, 1024
 
 
-def ranking_loss(scores, quality, cost):
-    def gaps(values):
-        return values[:, :, None] - values[:, None, :]
+def measured(stage, rows, work, steps=None):
+    """Runs `work` once: seconds of wall clock and of all threads' processor time, and the largest resident memory meanwhile."""
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+        resettable = True
+    except OSError:
+        resettable = False
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = work()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = None
+    if resettable:
+        with open("/proc/self/status") as file:
+            peak = next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
+    stages.append(dict(stage=stage, seconds=wall, cpu_seconds=cpu, rows=rows, steps=steps, peak_mib=peak))
+    return result
 
-    better = (gaps(quality) > 0) | ((gaps(quality) == 0) & (gaps(cost) < 0))
-    return F.softplus(-gaps(scores))[better].sum() / better.sum().clamp(min=1)
 
+def equirouter():
+    import torch
+    from torch import nn
+    from torch.nn import functional as F
 
-def usage():
-    """Seconds of wall clock and of processor time, of all threads."""
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    return time.perf_counter(), spent.ru_utime + spent.ru_stime
-
-
-def peak_mib():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def main():
-    given = [int(value) for value in sys.argv[1:]]
-    rows, models, dimension, batch, steps, threads = given + [2048, 11, 384, 128, 32, 2][len(given) :]
+    width, embedding, trunk, head, rank_weight = 512, 128, [1024, 512], [512], 50.0
     torch.manual_seed(0)
-    torch.set_num_threads(threads)
-    x, quality, cost = torch.randn(rows, dimension), torch.rand(rows, models), torch.rand(rows, models)
-    network = EquiRouter(dimension, models)
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-    start_mib = peak_mib()
+    torch.set_num_threads(args.threads)
 
-    begin = usage()
-    order = torch.randperm(rows)
-    for step in range(steps):
-        if step * batch % rows + batch > rows:
-            order = torch.randperm(rows)
-        picked = order[step * batch % rows :][:batch]
-        scores = network(x[picked])
-        loss = F.mse_loss(scores, quality[picked]) + RANK_WEIGHT * ranking_loss(scores, quality[picked], cost[picked])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    fitted, fit_mib = usage(), peak_mib()
+    class Block(nn.Module):
+        def __init__(self, inputs, outputs):
+            super().__init__()
+            self.linear, self.norm = nn.Linear(inputs, outputs), nn.LayerNorm(outputs)
+
+        def forward(self, x):
+            return self.norm(F.gelu(self.linear(x)))
+
+    class EquiRouter(nn.Module):
+        def __init__(self, dimension, models):
+            super().__init__()
+            first, second = [dimension, *trunk, width], [4 * width, *head]
+            self.trunk = nn.Sequential(*(Block(i, o) for i, o in zip(first, first[1:])))
+            self.model_embeddings = nn.Parameter(0.02 * torch.randn(models, embedding))
+            self.film, self.projection = nn.Linear(embedding, 2 * width), nn.Linear(embedding, width)
+            self.head = nn.Sequential(*(Block(i, o) for i, o in zip(second, second[1:])), nn.Linear(head[-1], 1))
+
+        def forward(self, x):
+            z = self.trunk(x)[:, None]  # [batch, 1, d]
+            scale, shift = self.film(self.model_embeddings).chunk(2, dim=-1)
+            p = self.projection(self.model_embeddings)
+            z = z * scale + shift  # [batch, models, d]
+            p = p.expand_as(z)
+            return self.head(torch.cat([z, p, z * p, (z - p).abs()], dim=-1))[..., 0]
+
+    def ranking_loss(scores, quality, cost):
+        def gaps(values):
+            return values[:, :, None] - values[:, None, :]
+
+        better = (gaps(quality) > 0) | ((gaps(quality) == 0) & (gaps(cost) < 0))
+        return F.softplus(-gaps(scores))[better].sum() / better.sum().clamp(min=1)
+
+    def fit():
+        network = EquiRouter(args.dimension, args.models)
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
+        for _ in range(args.epochs):
+            for picked in torch.randperm(TRAIN).split(BATCH):
+                scores = network(x[picked])
+                loss = F.mse_loss(scores, quality[picked])
+                loss = loss + rank_weight * ranking_loss(scores, quality[picked], cost[picked])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+        return network
+
+    def predict():
+        with torch.no_grad():
+            return torch.cat([network(part) for part in new.split(CHUNK)])
+
+    x, new = torch.rand(TRAIN, args.dimension) - 0.5, torch.rand(TEST, args.dimension) - 0.5
+    quality, cost = (torch.rand(TRAIN, args.models) < 0.6).float(), torch.rand(TRAIN, args.models)
+    network = measured("equirouter fit", args.epochs * TRAIN, fit, args.epochs * -(-TRAIN // BATCH))
+    measured("equirouter predict", TEST, predict)
+
+
+def numbers():
+    rng = np.random.default_rng(0)
+    x, new = (rng.random((rows, args.dimension), np.float32) - 0.5 for rows in (TRAIN, TEST))
+    return x, new, rng.random((TRAIN, 2 * args.models))
+
+
+def knn():
+    """Products and `topk`; `torch.cdist` computes the same products."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    x, new, targets = (torch.from_numpy(values) for values in numbers())
+
+    def predict():
+        squares = (x * x).sum(1)
+        parts = []
+        for part in new.split(CHUNK):
+            distances = (part * part).sum(1, keepdim=True) + squares - 2 * part @ x.T
+            nearest, index = distances.topk(min(K, TRAIN), largest=False)
+            weights = 1 / (nearest.clamp(min=0).sqrt().double() + EPSILON)
+            weights = weights / weights.sum(1, keepdim=True)
+            parts.append(torch.einsum("qk,qkm->qm", weights, targets[index]))
+        return torch.cat(parts)
+
     with torch.no_grad():
-        torch.cat([network(part) for part in x.split(1024)])
-    predicted = usage()
-    print(
-        json.dumps(
-            {
-                "fit_s": round(fitted[0] - begin[0], 4),
-                "fit_cpu_s": round(fitted[1] - begin[1], 4),
-                "predict_s": round(predicted[0] - fitted[0], 4),
-                "predict_cpu_s": round(predicted[1] - fitted[1], 4),
-                "start_mib": round(start_mib, 1),
-                "fit_mib": round(fit_mib, 1),
-                "peak_mib": round(peak_mib(), 1),
-            }
-        )
+        measured("knn predict", TEST, predict)
+
+
+def knn_sklearn():
+    from sklearn.neighbors import KNeighborsRegressor
+
+    x, new, targets = numbers()
+    router = KNeighborsRegressor(
+        min(K, TRAIN), weights=lambda d: 1 / (d + EPSILON), algorithm="brute", n_jobs=args.threads
     )
+    router.fit(x, targets)
+    measured("knn-sklearn predict", TEST, lambda: router.predict(new))
 
 
-if __name__ == "__main__":
-    main()
+def sweep():
+    """One pass over all predictions per budget."""
+    rng = np.random.default_rng(0)
+    shape = (TEST, args.models)
+    price = 1e-4 * 100 ** (np.arange(args.models) / args.models)
+    quality, cost = (rng.random(shape) < 0.6).astype(float), price * rng.uniform(0.5, 1.5, shape)
+    predicted_quality, predicted_cost = 0.5 * quality + rng.random(shape), cost * rng.uniform(0.9, 1.1, shape)
+
+    def points():
+        found, rows = [], np.arange(TEST)
+        for budget in np.quantile(np.unique(predicted_cost), np.linspace(0, 1, BUDGETS)):
+            feasible = predicted_cost <= budget
+            chosen = np.where(feasible, predicted_quality, -np.inf).argmax(1)
+            chosen = np.where(feasible.any(1), chosen, predicted_cost.argmin(1))
+            calls = np.bincount(chosen, minlength=args.models) / TEST
+            found.append((budget, cost[rows, chosen].mean(), quality[rows, chosen].mean(), calls))
+        return found
+
+    measured("sweep", TEST, points)
+
+
+def minilm():
+    import torch
+    from sentence_transformers import SentenceTransformer, models
+
+    torch.set_num_threads(args.threads)
+    words = "the model answers a question about which price of water in seven cities is largest ?".split()
+
+    def prompt(row):
+        return " ".join(words[(row * 7 + at * at) % len(words)] for at in range(8 + row * 37 % 200))
+
+    transformer = models.Transformer(args.weights, max_seq_length=256)
+    pooling = models.Pooling(transformer.get_word_embedding_dimension(), pooling_mode="mean")
+    encoder = SentenceTransformer(modules=[transformer, pooling, models.Normalize()], device="cpu")
+    prompts = [prompt(row) for row in range(args.prompts)]
+    encoder.encode(prompts[:2])
+    measured("minilm encode", args.prompts, lambda: encoder.encode(prompts, batch_size=32, show_progress_bar=False))
+
+
+stages = []
+for name in args.stages.split(","):
+    {"equirouter": equirouter, "knn": knn, "knn-sklearn": knn_sklearn, "sweep": sweep, "minilm": minilm}[name]()
+print(json.dumps(dict(threads=args.threads, stages=stages)))

@@ -83,6 +83,13 @@ pub enum Command {
     /// List the formats and data sets, look at one, or convert it to Parquet.
     #[command(after_help = "Example:\n  routelab data inspect datasets/routerbench-slice")]
     Data(DataArgs),
+    /// Measure whole stages on random data: seconds, rows per second, arithmetic, memory.
+    ///
+    /// Nothing is extrapolated: every stage runs once, whole. Making the data is not measured.
+    #[command(after_help = "Examples:\n  routelab bench\n  \
+                            routelab bench --stages equirouter,knn --threads 1 --json\n  \
+                            routelab bench --scaling docs/figures")]
+    Bench(BenchArgs),
     /// List where networks can run: the backends of this build and the devices of this machine; or compare them.
     #[command(
         after_help = "Examples:\n  routelab backends\n  routelab backends compare experiments/collapse.toml --router \
@@ -362,6 +369,86 @@ pub struct EmbedArgs {
     /// Where the encoder runs.
     #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
     pub backend: String,
+}
+
+/// Arguments of `bench`. The default sizes are those of RouterBench.
+#[derive(Args)]
+pub struct BenchArgs {
+    /// Queries.
+    #[arg(long, default_value_t = 36_497)]
+    pub queries: usize,
+    /// Candidate models.
+    #[arg(long, default_value_t = 11)]
+    pub models: usize,
+    /// Dimension of the embeddings.
+    #[arg(long, default_value_t = 384)]
+    pub dimension: usize,
+    /// Share of the queries that routers are fitted on; the others are predicted.
+    #[arg(long, default_value_t = 0.2)]
+    pub train: f64,
+    /// Epochs of EquiRouter.
+    #[arg(long, default_value_t = 5)]
+    pub epochs: usize,
+    /// Threads; all cores by default.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// What to measure.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = BenchStage::ALL)]
+    pub stages: Vec<BenchStage>,
+    /// Prompts that MiniLM encodes.
+    #[arg(long, default_value_t = 512)]
+    pub prompts: usize,
+    /// Folder of MiniLM's weights.
+    #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
+    pub weights: PathBuf,
+    /// A file for the result as JSON.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Draw time against the number of queries and of models instead, as scaling-queries and scaling-models (CSV, SVG, PDF, PNG)
+    /// in this folder. `--queries`, `--models`, `--stages` and `--epochs` do not apply.
+    #[arg(long, value_name = "FOLDER")]
+    pub scaling: Option<PathBuf>,
+    /// Numbers of predicted queries of `--scaling`, ascending, of 11 models.
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 30_000, 100_000, 300_000, 1_000_000])]
+    pub scaling_queries: Vec<usize>,
+    /// Numbers of models of `--scaling`, ascending.
+    #[arg(long, value_delimiter = ',', default_values_t = [3, 10, 30, 100, 300])]
+    pub scaling_models: Vec<usize>,
+}
+
+/// A part of `bench`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchStage {
+    /// EquiRouter: fit and prediction.
+    Equirouter,
+    /// The cost network: fit.
+    Cost,
+    /// kNN: fit and prediction.
+    Knn,
+    /// The sweep over budgets, and all metrics.
+    Evaluation,
+    /// A table written to Parquet and loaded.
+    Table,
+    /// Encoding prompts with MiniLM, if its weights are there.
+    Minilm,
+}
+
+impl BenchStage {
+    const ALL: [Self; 6] = [
+        Self::Equirouter,
+        Self::Cost,
+        Self::Knn,
+        Self::Evaluation,
+        Self::Table,
+        Self::Minilm,
+    ];
+}
+
+impl std::fmt::Display for BenchStage {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let value = self.to_possible_value().expect("no stage is hidden");
+        f.write_str(value.get_name())
+    }
 }
 
 /// Arguments of `data`.

@@ -1,6 +1,7 @@
 //! RouteLab: experiments on LLM routers, from a TOML file to figures, tables and a report.
 
 mod backends;
+mod bench;
 mod cli;
 mod compare;
 mod data;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         Command::Route(args) => route::run(args, &output),
         Command::Embed(args) => embed::run(args, &output),
         Command::Data(args) => data::run(args, &output),
+        Command::Bench(args) => bench::run(args, &output),
         Command::Backends(args) => backends::run(args, &output),
         Command::Serve(args) => backends::serve(args, &output),
     };

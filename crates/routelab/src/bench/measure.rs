@@ -1,0 +1,102 @@
+//! Time, arithmetic and memory of a piece of work.
+
+use std::fs;
+use std::hint::black_box;
+use std::time::Instant;
+
+use ndarray::Array2;
+use rayon::prelude::*;
+use serde::Serialize;
+
+/// What one stage took.
+#[derive(Serialize)]
+pub struct Measured {
+    /// Name of the stage.
+    pub stage: &'static str,
+    /// Wall clock, seconds.
+    pub seconds: f64,
+    /// Processor time of all threads, seconds; `None` where the system does not say.
+    pub cpu_seconds: Option<f64>,
+    /// Rows (queries, prompts) that went through it; an epoch counts each once.
+    pub rows: usize,
+    /// `rows / seconds`.
+    pub rows_per_second: f64,
+    /// Gradient steps, for fits of networks.
+    pub steps: Option<usize>,
+    /// Counted multiplications and additions of its matrix products per second, 1e9; `None` if they are not what it does.
+    pub gflops: Option<f64>,
+    /// `gflops` as a share of the peak of the machine's matrix products.
+    pub share_of_peak: Option<f64>,
+    /// Largest resident memory of the process while it ran, MiB; `None` where the system does not say.
+    pub peak_mib: Option<f64>,
+}
+
+/// The amount of work in a stage.
+#[derive(Default)]
+pub struct Work {
+    /// Rows that go through it.
+    pub rows: usize,
+    /// Gradient steps.
+    pub steps: Option<usize>,
+    /// Multiplications and additions of its matrix products.
+    pub operations: Option<f64>,
+}
+
+/// Runs `f` once and measures it; `peak` is that of [`peak_gflops`].
+pub fn measure<R>(
+    stage: &'static str,
+    work: Work,
+    peak: f64,
+    f: impl FnOnce() -> R,
+) -> (R, Measured) {
+    let resettable = fs::write("/proc/self/clear_refs", "5").is_ok();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
+    let result = f();
+    let seconds = start.elapsed().as_secs_f64();
+    let cpu_seconds = cpu.zip(cpu_seconds()).map(|(before, after)| after - before);
+    let gflops = work.operations.map(|operations| operations / seconds / 1e9);
+    let measured = Measured {
+        stage,
+        seconds,
+        cpu_seconds,
+        rows: work.rows,
+        rows_per_second: work.rows as f64 / seconds,
+        steps: work.steps,
+        gflops,
+        share_of_peak: gflops.map(|gflops| gflops / peak),
+        peak_mib: if resettable { peak_mib() } else { None },
+    };
+    (result, measured)
+}
+
+/// The most that matrix products of single precision reach on all threads of this machine, in 1e9 multiplications and additions
+/// per second: the best of several products `[512, 512] x [512, 512]`, one per thread (ndarray's `dot`).
+pub fn peak_gflops() -> f64 {
+    let width = 512;
+    let values = Array2::from_shape_fn((width, width), |(i, j)| ((i + j) % 13) as f32 / 6.0 - 1.0);
+    let tasks = 4 * rayon::current_num_threads();
+    let once = || {
+        let start = Instant::now();
+        (0..tasks).into_par_iter().for_each(|_| {
+            black_box(values.dot(&values));
+        });
+        (2 * tasks * width.pow(3)) as f64 / start.elapsed().as_secs_f64() / 1e9
+    };
+    (0..20).map(|_| once()).fold(0.0, f64::max)
+}
+
+/// The processor time of all threads so far (Linux; a hundredth of a second is its unit there).
+fn cpu_seconds() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat[stat.rfind(')')? + 2..].split(' ').collect();
+    let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+/// The largest resident memory since it was last reset, MiB (Linux).
+fn peak_mib() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1024.0)
+}

@@ -1,0 +1,290 @@
+//! The stages that are measured, on random data of given sizes.
+
+use ndarray::Array2;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use routelab_data::{CostUnit, Embeddings, RoutingTable, RoutingTableParts};
+use routelab_encode::{Encoder, MiniLm, Query};
+use routelab_eval::{Budgets, EvaluationOptions, Rule, Scores, Truth, evaluate, sweep};
+use routelab_heads::equirouter::{
+    EquiRouterConfig, FittedEquiRouter, Objective, Ranking, RankingLoss,
+};
+use routelab_heads::{Backend, Fit, TrainConfig};
+use routelab_routers::knn::Knn;
+use routelab_routers::{Context, CostConfig, FittedRouter, Router, SharedCost, TrainingSet};
+
+use super::measure::{Measured, Work, measure};
+use crate::failure::{Failure, Outcome};
+
+/// Sizes of the random data.
+#[derive(Clone, Copy)]
+pub struct Sizes {
+    pub queries: usize,
+    pub models: usize,
+    pub dimension: usize,
+    /// Queries that are trained on; the others are predicted.
+    pub train: usize,
+}
+
+/// Random data: embeddings, binary qualities, costs over two orders of magnitude, and predictions with noise.
+pub struct Data {
+    sizes: Sizes,
+    /// Of the queries that are trained on, and of the others.
+    train: (Embeddings, RoutingTable),
+    test: (Embeddings, RoutingTable),
+    /// Made-up predictions for the others, so that the evaluation does not need a fitted router.
+    scores: Scores,
+}
+
+/// Random embeddings, `[rows, dimension]`.
+fn embeddings(rows: usize, dimension: usize, rng: &mut ChaCha8Rng) -> Embeddings {
+    let x = Array2::from_shape_simple_fn((rows, dimension), || rng.random::<f32>() - 0.5);
+    Embeddings::new(x, "random").expect("random numbers are finite")
+}
+
+fn table(rows: usize, models: usize, rng: &mut ChaCha8Rng) -> RoutingTable {
+    let price = |model: usize| 100.0_f64.powf(model as f64 / models as f64) * 1e-4;
+    RoutingTable::new(RoutingTableParts {
+        name: "random".into(),
+        models: (0..models).map(|model| format!("model-{model}")).collect(),
+        ids: (0..rows).map(|row| format!("query-{row}")).collect(),
+        prompts: (0..rows).map(|row| prompt(row % 32)).collect(),
+        tasks: (0..rows).map(|row| format!("task-{}", row % 8)).collect(),
+        images: Vec::new(),
+        groups: None,
+        quality: Array2::from_shape_fn((rows, models), |(_, model)| {
+            f64::from(rng.random_bool(0.3 + 0.6 * model as f64 / models as f64))
+        }),
+        cost: Array2::from_shape_fn((rows, models), |(_, model)| {
+            price(model) * rng.random_range(0.5..1.5)
+        }),
+        cost_unit: CostUnit::recorded("USD"),
+    })
+    .expect("the parts belong together")
+}
+
+/// A made-up prompt of 8 to 207 words; `scripts/bench_compare.py` makes the same.
+fn prompt(row: usize) -> String {
+    const WORDS: [&str; 16] = [
+        "the", "model", "answers", "a", "question", "about", "which", "price", "of", "water", "in",
+        "seven", "cities", "is", "largest", "?",
+    ];
+    let words: Vec<&str> = (0..8 + row * 37 % 200)
+        .map(|at| WORDS[(row * 7 + at * at) % WORDS.len()])
+        .collect();
+    words.join(" ")
+}
+
+impl Data {
+    pub fn new(sizes: Sizes) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let mut part = |rows| {
+            let embeddings = embeddings(rows, sizes.dimension, &mut rng);
+            (embeddings, table(rows, sizes.models, &mut rng))
+        };
+        let (train, test) = (part(sizes.train), part(sizes.queries - sizes.train));
+        let quality = test
+            .1
+            .quality()
+            .mapv(|q| 0.5 * q + rng.random_range(0.0..1.0));
+        let cost = test.1.cost().mapv(|c| c * rng.random_range(0.9..1.1));
+        let scores = Scores::new(quality, cost).expect("random numbers are finite");
+        Self {
+            sizes,
+            train,
+            test,
+            scores,
+        }
+    }
+
+    /// EquiRouter with its defaults: fit, then prediction.
+    ///
+    /// Counted per query, forwards: every layer of the trunk, and for every model two blocks of the head's first layer and the last
+    /// layer. Backwards: twice that, without the gradient of the embeddings.
+    pub fn equirouter(
+        &self,
+        epochs: usize,
+        backend: &Backend,
+        peak: f64,
+    ) -> Outcome<Vec<Measured>> {
+        let (sizes, config) = (self.sizes, EquiRouterConfig::default());
+        let layers = |widths: &[usize]| -> usize { widths.windows(2).map(|w| w[0] * w[1]).sum() };
+        let trunk = [
+            &[sizes.dimension],
+            &config.trunk_hidden[..],
+            &[config.width],
+        ]
+        .concat();
+        let head = [&[2 * config.width], &config.head_hidden[..], &[1]].concat();
+        let forwards = layers(&trunk) + sizes.models * layers(&head);
+        let both = 3 * forwards - trunk[0] * trunk[1];
+        let training = TrainConfig {
+            epochs,
+            batch_size: 128,
+            learning_rate: 1e-4,
+        };
+        let objective = Objective {
+            error_weight: 1.0,
+            rank_weight: 50.0,
+            ranking: Ranking::Pairwise(RankingLoss::default()),
+        };
+        let fit = Fit {
+            backend,
+            seed: 0,
+            progress: &|_| {},
+        };
+        let (quality, cost) = (self.train.1.quality(), self.train.1.cost());
+        let (quality, cost) = (quality.mapv(|q| q as f32), cost.mapv(|c| c as f32));
+        let rows = epochs * sizes.train;
+        let work = Work {
+            rows,
+            steps: Some(epochs * sizes.train.div_ceil(training.batch_size)),
+            operations: Some(2.0 * both as f64 * rows as f64),
+        };
+        let (fitted, fit) = measure("equirouter fit", work, peak, || {
+            let x = self.train.0.values();
+            FittedEquiRouter::fit(
+                x,
+                quality.view(),
+                cost.view(),
+                &config,
+                &objective,
+                &training,
+                &fit,
+            )
+        });
+        let fitted = fitted.map_err(Failure::failed)?;
+        let rows = self.test.0.len();
+        let work = Work {
+            rows,
+            operations: Some(2.0 * forwards as f64 * rows as f64),
+            ..Work::default()
+        };
+        let (predicted, predict) = measure("equirouter predict", work, peak, || {
+            fitted.predict(self.test.0.values())
+        });
+        predicted.map_err(Failure::failed)?;
+        Ok(vec![fit, predict])
+    }
+
+    /// The cost network with its defaults: fit.
+    ///
+    /// Counted per query: every layer forwards, and twice that backwards.
+    pub fn cost(&self, backend: &Backend, peak: f64) -> Outcome<Vec<Measured>> {
+        let config = CostConfig::default();
+        let widths = [
+            &[self.sizes.dimension, config.rank],
+            &config.hidden[..],
+            &[self.sizes.models],
+        ]
+        .concat();
+        let forwards: usize = widths.windows(2).map(|w| w[0] * w[1]).sum();
+        let rows = config.epochs * self.sizes.train;
+        let work = Work {
+            rows,
+            steps: Some(config.epochs * self.sizes.train.div_ceil(config.batch_size)),
+            operations: Some(2.0 * (3 * forwards - widths[0] * widths[1]) as f64 * rows as f64),
+        };
+        let shared = SharedCost::new(config);
+        let context = context(backend, &shared);
+        let (fitted, measured) = measure("cost network fit", work, peak, || {
+            shared.get(&self.training()?, &context)
+        });
+        fitted.map_err(Failure::failed)?;
+        Ok(vec![measured])
+    }
+
+    /// kNN with its defaults: fit, which stores the training queries, then prediction.
+    ///
+    /// Counted: the products of all queries with all training queries.
+    pub fn knn(&self, backend: &Backend, peak: f64) -> Outcome<Vec<Measured>> {
+        let shared = SharedCost::new(CostConfig::default());
+        let context = context(backend, &shared);
+        let work = Work {
+            rows: self.sizes.train,
+            ..Work::default()
+        };
+        let (fitted, fit) = measure("knn fit", work, peak, || {
+            Knn::default().fit(&self.training()?, &context)
+        });
+        let fitted: Box<dyn FittedRouter> = fitted.map_err(Failure::failed)?;
+        let rows = self.test.0.len();
+        let work = Work {
+            rows,
+            operations: Some(2.0 * (rows * self.sizes.train * self.sizes.dimension) as f64),
+            ..Work::default()
+        };
+        let (predicted, predict) =
+            measure("knn predict", work, peak, || fitted.predict(&self.test.0));
+        predicted.map_err(Failure::failed)?;
+        Ok(vec![fit, predict])
+    }
+
+    /// The sweep over 100 budgets, and all metrics, which include one.
+    pub fn evaluation(&self, peak: f64) -> Outcome<Vec<Measured>> {
+        let table = &self.test.1;
+        let truth = Truth::new(table.quality(), table.cost()).map_err(Failure::failed)?;
+        let work = || Work {
+            rows: table.len(),
+            ..Work::default()
+        };
+        let (points, swept) = measure("sweep", work(), peak, || {
+            let budgets = Budgets::default().resolve(self.scores.cost.view());
+            sweep(&truth, &self.scores, &budgets, &Rule::default())
+        });
+        points.map_err(Failure::failed)?;
+        let (metrics, evaluated) = measure("metrics", work(), peak, || {
+            evaluate(&truth, &self.scores, &EvaluationOptions::default())
+        });
+        metrics.map_err(Failure::failed)?;
+        Ok(vec![swept, evaluated])
+    }
+
+    /// The table of the queries that are predicted, written to a Parquet file and loaded again.
+    pub fn table(&self, peak: f64) -> Outcome<Vec<Measured>> {
+        let folder = tempfile::tempdir().map_err(Failure::failed)?;
+        let path = folder.path().join("table.parquet");
+        let table = &self.test.1;
+        let work = || Work {
+            rows: table.len(),
+            ..Work::default()
+        };
+        let (written, write) = measure("table write", work(), peak, || {
+            routelab_data::write_parquet(table, &path)
+        });
+        written.map_err(Failure::failed)?;
+        let spec = routelab_data::DataSpec::new("routelab", &path);
+        let (loaded, load) = measure("table load", work(), peak, || routelab_data::load(&spec));
+        loaded.map_err(Failure::failed)?;
+        Ok(vec![write, load])
+    }
+
+    fn training(&self) -> Result<TrainingSet<'_>, routelab_routers::RouterError> {
+        TrainingSet::new(&self.train.0, &self.train.1)
+    }
+}
+
+/// `prompts` made-up prompts embedded with all-MiniLM-L6-v2, after a few to warm up.
+pub fn minilm(encoder: &MiniLm, prompts: usize, peak: f64) -> Outcome<Vec<Measured>> {
+    let prompts: Vec<String> = (0..prompts).map(prompt).collect();
+    let queries: Vec<Query> = prompts.iter().map(|text| Query::text(text)).collect();
+    encoder
+        .encode(&queries[..queries.len().min(2)])
+        .map_err(Failure::failed)?;
+    let work = Work {
+        rows: prompts.len(),
+        ..Work::default()
+    };
+    let (encoded, measured) = measure("minilm encode", work, peak, || encoder.encode(&queries));
+    encoded.map_err(Failure::failed)?;
+    Ok(vec![measured])
+}
+
+fn context<'a>(backend: &'a Backend, cost: &'a SharedCost) -> Context<'a> {
+    Context {
+        seed: 0,
+        backend,
+        cost,
+        progress: &|_| {},
+    }
+}

@@ -1,0 +1,142 @@
+//! `routelab bench` on tiny sizes.
+
+mod common;
+
+use common::{arg, refused, says, success};
+use serde_json::Value;
+
+const SMALL: [&str; 9] = [
+    "bench",
+    "--queries",
+    "300",
+    "--models",
+    "3",
+    "--dimension",
+    "16",
+    "--epochs",
+    "2",
+];
+
+fn number(value: &Value) -> f64 {
+    value
+        .as_f64()
+        .unwrap_or_else(|| panic!("{value} is not a number"))
+}
+
+#[test]
+fn every_stage_is_measured_once_and_missing_weights_are_named() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("bench.json");
+    let absent = place.path().join("absent");
+    let rest = [
+        "--threads",
+        "1",
+        "--weights",
+        arg(&absent),
+        "--out",
+        arg(&out),
+        "--json",
+    ];
+    let printed = success(&[&SMALL[..], &rest].concat());
+    let result: Value = serde_json::from_str(&printed).unwrap();
+    let written: Value = serde_json::from_slice(&std::fs::read(&out).unwrap()).unwrap();
+    assert_eq!(result, written);
+    assert_eq!(
+        (&result["train"], &result["threads"]),
+        (&60.into(), &1.into())
+    );
+    assert!(number(&result["peak_gflops"]) > 0.0);
+
+    let stages = result["stages"].as_array().unwrap();
+    let names: Vec<&str> = stages
+        .iter()
+        .map(|s| s["stage"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "equirouter fit",
+        "equirouter predict",
+        "cost network fit",
+        "knn fit",
+        "knn predict",
+        "sweep",
+        "metrics",
+        "table write",
+        "table load",
+    ];
+    assert_eq!(names, expected);
+    for stage in stages {
+        assert!(number(&stage["seconds"]) > 0.0, "{stage}");
+        assert!(number(&stage["rows_per_second"]) > 0.0, "{stage}");
+        if !stage["gflops"].is_null() {
+            let share = number(&stage["gflops"]) / number(&result["peak_gflops"]);
+            assert!(
+                (share - number(&stage["share_of_peak"])).abs() < 1e-9,
+                "{stage}"
+            );
+        }
+        if cfg!(target_os = "linux") && !stage["peak_mib"].is_null() {
+            assert!(number(&stage["peak_mib"]) > 0.0, "{stage}");
+        }
+    }
+    // Two epochs of 60 queries in batches of 128; the other 240 queries are predicted.
+    assert_eq!(
+        (&stages[0]["rows"], &stages[0]["steps"]),
+        (&120.into(), &2.into())
+    );
+    assert_eq!(stages[1]["rows"], 240);
+    assert_eq!(result["skipped"][0]["stage"], "minilm encode");
+    says(
+        result["skipped"][0]["reason"].as_str().unwrap(),
+        &["absent"],
+    );
+}
+
+#[test]
+fn the_table_of_some_stages_has_no_others() {
+    let text = success(&[&SMALL[..], &["--stages", "knn,evaluation"]].concat());
+    says(
+        &text,
+        &[
+            "300 queries, 60 of them trained on",
+            "knn predict",
+            "metrics",
+            "peak MiB",
+        ],
+    );
+    assert!(!text.contains("equirouter"), "{text}");
+}
+
+#[test]
+fn curves_are_drawn_with_one_point_per_size() {
+    let place = tempfile::tempdir().unwrap();
+    let curves = [
+        "--scaling",
+        arg(place.path()),
+        "--scaling-queries",
+        "50,100",
+        "--scaling-models",
+        "2,4",
+        "--json",
+    ];
+    let result: Value = serde_json::from_str(&success(&[&SMALL[..], &curves].concat())).unwrap();
+    assert_eq!(result["by_queries"][1]["queries"], 100);
+    assert_eq!(result["by_models"][1]["models"], 4);
+    for stem in ["scaling-queries", "scaling-models"] {
+        assert!(place.path().join(format!("{stem}.svg")).exists());
+    }
+    let csv = std::fs::read_to_string(place.path().join("scaling-queries.csv")).unwrap();
+    assert_eq!(
+        csv.lines()
+            .filter(|line| line.contains("knn predict"))
+            .count(),
+        2,
+        "{csv}"
+    );
+}
+
+#[test]
+fn impossible_sizes_are_refused() {
+    says(&refused(2, &["bench", "--train", "1.5"]), &["--train 1.5"]);
+    says(&refused(2, &["bench", "--models", "0"]), &["at least 1"]);
+    says(&refused(2, &["bench", "--threads", "0"]), &["--threads"]);
+}
