@@ -7,6 +7,8 @@ use std::fs;
 use common::{
     QUICK_ROUTERS, arg, experiment, files, refused, repository, says, success, table, workplace,
 };
+use ndarray::Array2;
+use routelab_data::{DataSpec, Embeddings, Precision, load};
 use serde_json::Value;
 
 /// What another run repeats to the byte.
@@ -264,4 +266,50 @@ fn a_folder_of_experiments_gets_a_page_that_leads_to_every_report() {
     };
     assert!(place_of("first") < place_of("second"));
     assert_eq!(page.matches("<svg").count(), 2);
+}
+
+#[test]
+fn a_fit_that_runs_of_a_folder_have_in_common_is_made_once_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("table.csv");
+    fs::write(&csv, table(120)).unwrap();
+    // Embeddings that all splits share.
+    let rows = load(&DataSpec::new("routerbench", &csv)).unwrap().table;
+    let values = Array2::from_shape_fn((rows.len(), 2), |(i, j)| ((i * 7 + j * 3) % 11) as f32);
+    let embeddings = Embeddings::new(values, "constructed").unwrap();
+    let path = folder.path().join("embeddings.safetensors");
+    embeddings.write(&path, rows.ids(), Precision::F32).unwrap();
+    let mlp = |label: &str, epochs: usize| {
+        format!(
+            "\n[[router]]\nkind = \"mlp\"\nlabel = {label:?}\nhidden = [8]\nepochs = {epochs}\n"
+        )
+    };
+    let write = |name: &str, routers: &str| {
+        let encoder = "encoder = \"hashed-ngrams\"\nsettings = { dim = 64 }";
+        let text = experiment(routers)
+            .replace(encoder, "file = \"embeddings.safetensors\"")
+            .replace("\"small\"", &format!("{name:?}"));
+        let file = folder.path().join(format!("{name}.toml"));
+        fs::write(&file, text).unwrap();
+        file
+    };
+    write("first", &(mlp("a", 3) + &mlp("b", 4)));
+    let second = write("second", &(mlp("c", 4) + &mlp("d", 5)));
+    let out = tempfile::tempdir().unwrap();
+    success(&[
+        "run",
+        arg(folder.path()),
+        "--out",
+        arg(out.path()),
+        "--quiet",
+    ]);
+    let name = folder.path().file_name().unwrap();
+    let with = out.path().join(name).join("second");
+    let log = fs::read_to_string(with.join("run.log")).unwrap();
+    assert_eq!(log.matches(": c: as fitted in").count(), 2, "{log}");
+    assert_eq!(log.matches(": d: fit").count(), 2, "{log}");
+
+    success(&["run", arg(&second), "--out", arg(out.path()), "--quiet"]);
+    let without = out.path().join("second");
+    assert!(files(&with, &REPEATED) == files(&without, &REPEATED));
 }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::inputs::ENCODER;
 use super::shard::{self, Mark, Shard};
-use super::store::{MANIFEST, Store, UNIT_FILES, UnitOutcome, differences, read_unit, unit_name};
-use super::{Job, Runs, finish};
+use super::store::{MANIFEST, Store, UnitOutcome, differences, read_unit, unit_name};
+use super::{Fits, Job, Runs, finish};
 use crate::cli::{MergeArgs, RunArgs};
 use crate::experiment::{EncoderSpec, Experiment, Part, Plan};
 use crate::failure::{Failure, Outcome, bad_request};
@@ -46,6 +46,7 @@ pub fn merge(args: &MergeArgs, output: &Output) -> Outcome {
         backend: &backend,
         output,
         shards: &shards.folders,
+        fits: &Fits::default(),
     };
     finish(&job, &runs)
 }
@@ -298,16 +299,13 @@ fn inside<'a>(job: &Job, folder: &'a Path) -> &'a Path {
 pub fn take(job: &Job, experiment: &Experiment, store: &Store) -> Outcome {
     let inside = inside(job, store.folder());
     let runs: Vec<PathBuf> = job.shards.iter().map(|shard| shard.join(inside)).collect();
-    let copy = |from: &Path, name: &str| -> Outcome {
-        let path = from.join(name);
+    // First the encoder: where a unit is whole, it is there.
+    if let Some(run) = runs.iter().find(|run| run.join(ENCODER).exists()) {
+        let path = run.join(ENCODER);
         let bytes = fs::read(&path).map_err(|error| {
             Failure::failed(anyhow::anyhow!("cannot read {}: {error}", path.display()))
         })?;
-        store.write(name, &bytes)
-    };
-    // In the order in which a fit writes them: where a unit is whole, its model and its encoder are there.
-    if let Some(run) = runs.iter().find(|run| run.join(ENCODER).exists()) {
-        copy(run, ENCODER)?;
+        store.write(ENCODER, &bytes)?;
     }
     for (index, &seed) in experiment.seeds.iter().enumerate() {
         for entry in &experiment.routers {
@@ -315,19 +313,8 @@ pub fn take(job: &Job, experiment: &Experiment, store: &Store) -> Outcome {
             let shard = runs
                 .iter()
                 .find(|run| read_unit(&run.join(&unit)).is_some());
-            let (Some(run), None) = (shard, store.unit(seed, entry)) else {
-                continue;
-            };
-            let model = run.join("models").join(&entry.slug);
-            if index == 0 && model.exists() {
-                let archive = Archive::read(&model).map_err(Failure::failed)?;
-                store.save_model(entry, &archive)?;
-            }
-            for file in UNIT_FILES {
-                // A fit that failed has no scores.
-                if run.join(&unit).join(file).exists() {
-                    copy(run, &format!("{unit}/{file}"))?;
-                }
+            if let (Some(run), None) = (shard, store.unit(seed, entry)) {
+                store.take_unit(run, &entry.slug, seed, entry, index == 0)?;
             }
         }
     }

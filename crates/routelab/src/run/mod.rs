@@ -8,6 +8,7 @@ mod manifest;
 mod merge;
 mod queries;
 pub mod results;
+mod reuse;
 mod shard;
 pub mod store;
 mod study;
@@ -21,7 +22,7 @@ use std::time::Instant;
 
 use routelab_data::write_atomically;
 use routelab_heads::Backend;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::backends;
 use crate::cli::{RunArgs, TuneArgs};
@@ -34,6 +35,7 @@ pub use figures::short_names;
 use inputs::Inputs;
 pub use merge::merge;
 use results::Results;
+use reuse::Fits;
 pub use shard::Shard;
 use store::Store;
 pub use study::MARK as STUDY_MARK;
@@ -64,6 +66,7 @@ fn execute(args: &RunArgs, tuning: Option<&Tuning>, output: &Output) -> Outcome 
         backend: &backend,
         output,
         shards: &[],
+        fits: &Fits::default(),
     };
     match args.shard {
         _ if args.check => check(&job, &runs),
@@ -80,6 +83,8 @@ struct Job<'a> {
     output: &'a Output,
     /// The folders of shards whose units are taken; none but for `merge`.
     shards: &'a [PathBuf],
+    /// What earlier runs of this call fitted.
+    fits: &'a Fits,
 }
 
 /// What is run: an experiment file, or all of a folder.
@@ -255,8 +260,8 @@ struct Finished {
     results: Results,
 }
 
-/// Reads what an experiment needs, and opens the run's folder inside `out`.
-fn open(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<(Inputs, Store)> {
+/// Reads what an experiment needs, and opens the run's folder inside `out`, which gets the manifest.
+fn open(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<(Inputs, Value, Store)> {
     let start = Instant::now();
     job.output.note(format!(
         "{}: {} routers, {} seeds, backend {}",
@@ -274,19 +279,21 @@ fn open(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<(Inputs, Stor
         "read data and embeddings: {:.1} s",
         start.elapsed().as_secs_f64()
     ))?;
-    Ok((inputs, store))
+    Ok((inputs, manifest, store))
 }
 
 /// Runs one experiment in a folder of its own inside `out`.
 fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> {
     let start = Instant::now();
-    let (inputs, store) = open(job, experiment, out)?;
+    let (inputs, manifest, store) = open(job, experiment, out)?;
     if !job.shards.is_empty() {
         merge::take(job, experiment, &store)?;
     }
+    job.fits.take(experiment, &manifest, &store)?;
     let truth = truth::bytes(&inputs.table, &experiment.seeds, &inputs.splits);
     store.write(truth::FILE, &truth)?;
     let fitted = fitting::fit_all(experiment, &inputs, job.backend, &store, job.output)?;
+    job.fits.add(experiment, &manifest, &store);
     let stage = Instant::now();
     job.output.note("evaluating");
     let results = results::evaluate(experiment, &inputs, &fitted)?;

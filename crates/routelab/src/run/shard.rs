@@ -173,7 +173,7 @@ pub fn run(job: &Job, runs: &Runs, tuning: Option<&Tuning>, shard: Shard) -> Out
         if own().next().is_none() {
             continue;
         }
-        let (inputs, store) = open(&job, experiment, &folder.join(place))?;
+        let (inputs, _, store) = open(&job, experiment, &folder.join(place))?;
         share += own().count();
         earlier += own()
             .filter(|((seed, router), _)| {

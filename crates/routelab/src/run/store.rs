@@ -182,6 +182,37 @@ impl Store {
             .map_err(Failure::failed)
     }
 
+    /// Takes a unit that another run fitted, there under the name `slug`, and if asked for its fitted router.
+    pub fn take_unit(
+        &self,
+        run: &Path,
+        slug: &str,
+        seed: u64,
+        entry: &Entry,
+        model: bool,
+    ) -> Outcome {
+        // In the order in which a fit writes them: where a unit is whole, its model is there.
+        let archive = run.join("models").join(slug);
+        if model && archive.exists() {
+            self.save_model(entry, &Archive::read(&archive).map_err(Failure::failed)?)?;
+        }
+        let (from, to) = (
+            run.join(unit_name(seed, slug)),
+            unit_name(seed, &entry.slug),
+        );
+        for file in UNIT_FILES {
+            let path = from.join(file);
+            // A fit that failed has no scores.
+            if path.exists() {
+                let bytes = fs::read(&path).map_err(|error| {
+                    Failure::failed(anyhow::anyhow!("cannot read {}: {error}", path.display()))
+                })?;
+                self.write(&format!("{to}/{file}"), &bytes)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A unit that an earlier run finished.
     pub fn unit(&self, seed: u64, entry: &Entry) -> Option<Unit> {
         read_unit(&self.folder.join(unit_name(seed, &entry.slug)))
