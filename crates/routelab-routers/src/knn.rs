@@ -1,6 +1,6 @@
 //! k nearest neighbours.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array2, Axis, concatenate};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
@@ -11,7 +11,7 @@ use crate::nearest::{Points, nearest};
 use crate::space::space;
 use crate::{
     Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, stack, to_f32, to_f64,
+    check_dimension, to_f32, to_f64,
 };
 
 /// Predicts the mean quality and cost of the `k` nearest training queries (Euclidean distance), each weighted by
@@ -69,21 +69,28 @@ impl FittedRouter for FittedKnn {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
         check_dimension(self.points.x().ncols(), queries)?;
         let models = self.quality.ncols();
+        // Side by side, so that a neighbour is one row to add.
+        let targets = concatenate![Axis(1), self.quality, self.cost];
+        let targets = targets.as_standard_layout();
+        let targets = targets.as_slice().expect("it is in the standard layout");
         let rows = self.points.map(queries.values(), |squared| {
-            let neighbours = nearest(squared, self.config.k);
-            let weight = |row: usize| 1.0 / (f64::from(squared[row]).sqrt() + self.config.epsilon);
-            let total: f64 = neighbours.iter().map(|&row| weight(row)).sum();
-            let mut quality = Array1::zeros(models);
-            let mut cost = Array1::zeros(models);
-            for row in neighbours {
-                let share = weight(row) / total;
-                quality.scaled_add(share, &self.quality.row(row));
-                cost.scaled_add(share, &self.cost.row(row));
+            let mut weighted = vec![0.0; 2 * models];
+            let mut total = 0.0;
+            for row in nearest(squared, self.config.k) {
+                let weight = 1.0 / (f64::from(squared[row]).sqrt() + self.config.epsilon);
+                total += weight;
+                let target = &targets[row * weighted.len()..][..weighted.len()];
+                for (sum, target) in weighted.iter_mut().zip(target) {
+                    *sum += weight * target;
+                }
             }
-            (quality, cost)
+            weighted.iter_mut().for_each(|sum| *sum /= total);
+            weighted
         });
-        let (quality, cost): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
-        Ok(Scores::new(stack(&quality, models), stack(&cost, models))?)
+        let shape = (rows.len(), 2 * models);
+        let predicted = Array2::from_shape_vec(shape, rows.concat()).expect("rows of one length");
+        let (quality, cost) = predicted.view().split_at(Axis(1), models);
+        Ok(Scores::new(quality.to_owned(), cost.to_owned())?)
     }
 
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {

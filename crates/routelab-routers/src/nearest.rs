@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 
 /// Queries whose distances are computed as one matrix product.
-const BLOCK: usize = 128;
+const BLOCK: usize = 512;
 
 /// Below this share of the two squared norms a squared distance is computed again by differences: the matrix product
 /// loses its digits to cancellation there, and an exact match must be exactly zero.
@@ -56,32 +56,36 @@ impl Points {
         let norm = query.dot(&query);
         let query = query.to_vec();
         let stored = self.x.as_slice().expect("points are stored row by row");
-        (products.iter().zip(&self.norms).enumerate())
-            .map(|(point, (product, other))| {
-                let distance = norm + other - 2.0 * product;
-                if distance < CANCELLATION * (norm + other) {
-                    by_differences(&query, &stored[point * query.len()..][..query.len()])
-                } else {
-                    distance
-                }
-            })
-            .collect()
+        let norms = self.norms.as_slice().expect("norms are a list");
+        let products = products.to_slice().expect("products are a row");
+        let mut distances: Vec<f32> = (products.iter().zip(norms))
+            .map(|(product, other)| norm + other - 2.0 * product)
+            .collect();
+        for (point, (distance, other)) in distances.iter_mut().zip(norms).enumerate() {
+            if *distance < CANCELLATION * (norm + other) {
+                *distance = by_differences(&query, &stored[point * query.len()..][..query.len()]);
+            }
+        }
+        distances
     }
 }
 
 /// The `k` nearest points, or all if there are fewer, in ascending order of distance; equal distances go to the earlier
 /// point.
 pub(crate) fn nearest(squared_distances: &[f32], k: usize) -> Vec<usize> {
-    let order = |&a: &usize, &b: &usize| {
-        (squared_distances[a].total_cmp(&squared_distances[b])).then(a.cmp(&b))
-    };
-    let mut points: Vec<usize> = (0..squared_distances.len()).collect();
-    if k < points.len() {
-        points.select_nth_unstable_by(k, order);
-        points.truncate(k);
+    // The bits of numbers of at least 0 are in the order of the numbers; below them stands the point. Comparing such keys takes no
+    // branch, which makes the selection several times as fast.
+    let mut keys: Vec<u64> = (squared_distances.iter().enumerate())
+        .map(|(point, distance)| (u64::from(distance.to_bits()) << 32) | point as u64)
+        .collect();
+    if k < keys.len() {
+        keys.select_nth_unstable(k);
+        keys.truncate(k);
     }
-    points.sort_unstable_by(order);
-    points
+    keys.sort_unstable();
+    keys.iter()
+        .map(|key| (key & 0xffff_ffff) as usize)
+        .collect()
 }
 
 /// The squared distance of two points. Several sums side by side, since the order of a single one
