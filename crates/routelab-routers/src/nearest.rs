@@ -39,6 +39,8 @@ impl Points {
             .par_iter()
             .map(|block| {
                 let products = block.dot(&self.x.t()); // [block, points]
+                // Small products may come column by column.
+                let products = products.as_standard_layout();
                 (block.outer_iter().zip(products.outer_iter()))
                     .map(|(query, products)| f(&self.squared(query, products)))
                     .collect()
