@@ -315,9 +315,14 @@ async function full(report, screenshots) {
     assert.ok(figures >= 5);
     assert.equal(links.length, 2 * figures);
     for (const link of links) {
-      const waiting = page.waitForEvent("download");
-      await link.click();
-      const download = await waiting;
+      // Of many downloads in a row Chromium drops one now and then; then a reader clicks again.
+      let download;
+      for (let clicks = 0; !download; clicks += 1) {
+        assert.ok(clicks < 5, `${await link.getAttribute("download")} never comes`);
+        const waiting = page.waitForEvent("download", { timeout: 30_000 }).catch(() => undefined);
+        await link.click();
+        download = await waiting;
+      }
       const saved = readFileSync(await download.path(), "utf8");
       assert.ok(saved === file(`figures/${download.suggestedFilename()}`), download.suggestedFilename());
     }

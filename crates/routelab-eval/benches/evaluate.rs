@@ -1,4 +1,4 @@
-//! Sweep, evaluation and bootstrap at three sizes: `cargo bench -p routelab-eval`.
+//! Sweep, evaluation and bootstrap at three sizes: `cargo bench --bench evaluate`.
 
 use std::hint::black_box;
 
