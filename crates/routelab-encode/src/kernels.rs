@@ -7,6 +7,7 @@
 use burn::nn::Linear;
 use burn::tensor::activation;
 use burn::tensor::{Tensor, TensorData};
+use routelab_kernels::{exp, fold, normal, vectorised};
 
 use crate::device::is_processor;
 
@@ -65,16 +66,6 @@ fn in_place<const D: usize>(x: Tensor<D>, change: impl FnOnce(&mut [f32])) -> Te
     Tensor::from_data(data, &device)
 }
 
-/// Runs `work` compiled for the vectors of this processor. Elsewhere than on x86 every processor has them.
-#[inline(always)]
-fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(simd, work);
-    }
-    work()
-}
-
 /// Applies `f` to every value.
 fn map(values: &mut [f32], f: impl Fn(f32) -> f32) {
     vectorised(
@@ -87,73 +78,19 @@ fn softmax_row(row: &mut [f32], scale: f32) {
     vectorised(
         #[inline(always)]
         || {
-            let largest = lanes(row, f32::NEG_INFINITY, f32::max);
+            let largest = fold(row, f32::NEG_INFINITY, f32::max, f32::max);
             row.iter_mut()
                 .for_each(|value| *value = exp(scale * (*value - largest)));
-            let sum = lanes(row, 0.0, |a, b| a + b);
+            let sum = fold(row, 0.0, |a, b| a + b, |a, b| a + b);
             row.iter_mut().for_each(|value| *value /= sum);
         },
     );
 }
 
-/// Folds a row in sixteen independent lanes, which the compiler keeps in vectors; the order is the same on every machine.
-#[inline(always)]
-fn lanes(row: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [start; 16];
-    let (chunks, rest) = row.as_chunks::<16>();
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane = fold(*lane, *value);
-        }
-    }
-    for (lane, value) in lanes.iter_mut().zip(rest) {
-        *lane = fold(*lane, *value);
-    }
-    lanes.into_iter().fold(start, &fold)
-}
-
-/// The exponential, relative error below 2e-7; arguments are clamped to ±87, where single precision ends.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 · 2²³ rounds to an integer, which is then in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    let x = x.clamp(-87.0, 87.0);
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = x - n * LN2_HIGH - n * LN2_LOW;
-    // Taylor's series of e^r; the first term left out is below 1e-8.
-    let p = 1.0 / 5040.0;
-    let p = p * r + 1.0 / 720.0;
-    let p = p * r + 1.0 / 120.0;
-    let p = p * r + 1.0 / 24.0;
-    let p = p * r + 1.0 / 6.0;
-    let p = p * r + 0.5;
-    let p = p * r + 1.0;
-    let p = p * r + 1.0;
-    let power = (shifted.to_bits().wrapping_sub(ROUND.to_bits()) << 23).wrapping_add(0x3f80_0000);
-    p * f32::from_bits(power)
-}
-
-/// `x Φ(x) = x (1 + erf(x / √2)) / 2`, with the error function by Abramowitz and Stegun 7.1.26 (absolute error 1.5e-7).
+/// `x Φ(x)`
 #[inline(always)]
 fn gelu_1(x: f32) -> f32 {
-    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
-    let t = 1.0 / (1.0 + 0.327_591_1 * z);
-    let p = 1.061_405_4;
-    let p = p * t - 1.453_152;
-    let p = p * t + 1.421_413_8;
-    let p = p * t - 0.284_496_74;
-    let p = p * t + 0.254_829_6;
-    // 1 - erf(z), from which both signs of x follow without cancellation.
-    let tail = p * t * exp(-z * z);
-    let phi = if x > 0.0 {
-        1.0 - 0.5 * tail
-    } else {
-        0.5 * tail
-    };
-    x * phi
+    x * normal(x).0
 }
 
 #[cfg(test)]
@@ -177,17 +114,6 @@ mod tests {
             })
             .sum();
         0.5 + sum * h / 3.0
-    }
-
-    #[test]
-    fn the_exponential_is_accurate_over_its_range() {
-        for i in -8700..=8700 {
-            let x = i as f32 / 100.0;
-            let exact = f64::from(x).exp();
-            let error = (f64::from(exp(x)) - exact).abs() / exact;
-            assert!(error < 2e-7, "exp({x}): relative error {error}");
-        }
-        assert_eq!(exp(-1e30), exp(-87.0));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The budgets of a sweep.
 
 use ndarray::ArrayView2;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
-use crate::rule::ascending;
+use crate::rule::{from_order_key, order_key};
 
 /// Which budgets a sweep visits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,9 +47,9 @@ impl Budgets {
     /// would make the model that costs just that much unaffordable.
     pub fn resolve(&self, predicted_cost: ArrayView2<f64>) -> Vec<f64> {
         match self {
-            Budgets::Grid(grid) => sorted_distinct(grid.clone()),
+            Budgets::Grid(grid) => sorted_distinct(grid),
             Budgets::Quantiles(levels) => {
-                let values = sorted_distinct(predicted_cost.iter().copied().collect());
+                let values = sorted_distinct(predicted_cost);
                 if values.len() <= *levels || *levels < 2 {
                     return values;
                 }
@@ -96,8 +97,11 @@ pub(crate) fn check_grid(grid: &[f64]) -> Result<(), EvalError> {
     Ok(())
 }
 
-pub(crate) fn sorted_distinct(mut values: Vec<f64>) -> Vec<f64> {
-    values.sort_unstable_by(|&a, &b| ascending(a, b));
-    values.dedup();
-    values
+/// `values` in ascending order, each once.
+pub(crate) fn sorted_distinct<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<f64> {
+    // Integers are sorted several times as fast as numbers with a comparison of our own.
+    let mut keys: Vec<i64> = values.into_iter().map(|&value| order_key(value)).collect();
+    keys.par_sort_unstable();
+    keys.dedup();
+    keys.into_iter().map(from_order_key).collect()
 }

@@ -24,7 +24,7 @@ pub fn strongest(truth: &Truth) -> Vec<usize> {
 }
 
 pub(crate) fn strongest_of(truth: &ExactTruth) -> Vec<usize> {
-    let totals: Vec<i128> = truth.cost.columns().into_iter().map(|c| c.sum()).collect();
+    let totals = truth.total_costs();
     let largest = totals.iter().max();
     (0..totals.len())
         .filter(|&model| Some(&totals[model]) == largest)

@@ -183,7 +183,7 @@ pub fn evaluate(
     let grid_points = match &options.shared_grid {
         None => Vec::new(),
         Some(grid) => {
-            let grid = sorted_distinct(grid.clone());
+            let grid = sorted_distinct(grid);
             exact.points(&Paths::new(scores, &grid, &options.rule), &grid)
         }
     };
@@ -293,16 +293,11 @@ impl Extremes {
 }
 
 fn best_single_of(exact: &ExactTruth) -> (usize, CurvePoint) {
-    let totals: Vec<i128> = exact
-        .quality
-        .columns()
-        .into_iter()
-        .map(|c| c.sum())
-        .collect();
+    let totals = exact.total_qualities();
     let model = first_largest(&totals);
     let mean = |scale: FixedPoint, sum| scale.mean(sum, exact.queries());
     let best = CurvePoint {
-        cost: mean(exact.cost_scale, exact.cost.column(model).sum()),
+        cost: mean(exact.cost_scale, exact.total_costs()[model]),
         quality: mean(exact.quality_scale, totals[model]),
     };
     (model, best)

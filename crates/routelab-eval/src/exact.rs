@@ -6,12 +6,13 @@
 //! small enough to lose nothing that matters: sums are then independent of order, of threads and of how a sweep
 //! gets to its points.
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::ArrayView2;
 
 /// A common scale for a set of values: integers in units of `2^-shift`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FixedPoint {
-    shift: i32,
+    /// `2^shift`
+    factor: f64,
 }
 
 impl FixedPoint {
@@ -22,25 +23,21 @@ impl FixedPoint {
             .filter(|value| value.is_finite())
             .fold(0.0_f64, |largest, value| largest.max(value.abs()));
         if largest == 0.0 {
-            return Self { shift: 0 };
+            return Self { factor: 1.0 };
         }
         let bits = largest.log2().ceil() as i32 + (terms.max(1) as f64).log2().ceil() as i32;
         // 2^1000 is close to the largest power of two that is a number.
         Self {
-            shift: (120 - bits).clamp(-1000, 1000),
+            factor: 2.0_f64.powi((120 - bits).clamp(-1000, 1000)),
         }
     }
 
     pub fn encode(self, value: f64) -> i128 {
-        (value * 2.0_f64.powi(self.shift)) as i128
-    }
-
-    pub fn encode_all(self, values: ArrayView2<f64>) -> Array2<i128> {
-        values.mapv(|value| self.encode(value))
+        (value * self.factor) as i128
     }
 
     /// The mean of `terms` values whose integers add up to `sum`.
     pub fn mean(self, sum: i128, terms: usize) -> f64 {
-        sum as f64 / 2.0_f64.powi(self.shift) / terms as f64
+        sum as f64 / self.factor / terms as f64
     }
 }

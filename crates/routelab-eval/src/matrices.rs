@@ -130,8 +130,13 @@ fn check_values(
     matrix: ArrayView2<f64>,
     smallest: f64,
 ) -> Result<(), EvalError> {
+    let wrong = |value: f64| !value.is_finite() || value < smallest;
+    // Nearly always nothing is wrong, and to see that is faster without positions.
+    if !matrix.iter().fold(false, |any, &value| any | wrong(value)) {
+        return Ok(());
+    }
     for ((row, model), &value) in matrix.indexed_iter() {
-        if !value.is_finite() || value < smallest {
+        if wrong(value) {
             return Err(EvalError::Value {
                 what,
                 row,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rayon::prelude::*;
+use routelab_kernels::{Threads, product};
 
 use crate::EvalError;
 
@@ -72,7 +73,8 @@ impl Neighbours {
         let found: Vec<Vec<(f64, usize)>> = (starts.into_par_iter())
             .flat_map_iter(|start| {
                 let block = x.slice(ndarray::s![start..queries.min(start + BLOCK), ..]);
-                let products = block.dot(&x.t()); // [block, N]
+                let mut products = Array2::zeros((block.nrows(), queries)); // [block, N]
+                product(block, x.t(), products.view_mut(), Threads::One);
                 let rows: Vec<Vec<(f64, usize)>> = (products.rows().into_iter())
                     .zip(start..)
                     .map(|(products, row)| nearest(row, products))

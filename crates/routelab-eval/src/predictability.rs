@@ -143,12 +143,7 @@ pub fn predictability(
     let queries = truth.queries();
     let exact = ExactTruth::new(truth);
     let labels = labels(truth);
-    let totals: Vec<i128> = exact
-        .quality
-        .columns()
-        .into_iter()
-        .map(|c| c.sum())
-        .collect();
+    let totals = exact.total_qualities();
     let best_single_model = first_largest(&totals);
     let (oracle_cost, oracle_quality) = exact.mean_of(labels.iter().copied());
     let (best_single_cost, best_single_quality) =

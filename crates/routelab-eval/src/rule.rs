@@ -112,35 +112,55 @@ pub fn prices(scores: &Scores, budgets: &[f64]) -> Vec<Option<f64>> {
     Paths::new(scores, budgets, &rule).prices
 }
 
-/// Total order of numbers in which both zeros are equal; not-a-number comes last instead of breaking a sort.
+/// Integers in the order of numbers: both zeros are equal, not-a-number comes last instead of breaking a sort.
+pub(crate) fn order_key(number: f64) -> i64 {
+    // As in `f64::total_cmp`: the bits of negative numbers are in falling order.
+    let bits = (number + 0.0).to_bits() as i64;
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
+/// The number of an [`order_key`].
+pub(crate) fn from_order_key(key: i64) -> f64 {
+    f64::from_bits((key ^ (((key >> 63) as u64) >> 1) as i64) as u64)
+}
+
+/// Compares by [`order_key`].
 pub(crate) fn ascending(a: f64, b: f64) -> Ordering {
-    (a + 0.0).total_cmp(&(b + 0.0))
+    order_key(a).cmp(&order_key(b))
+}
+
+/// What is predicted about a model for one query.
+#[derive(Clone, Copy)]
+pub(crate) struct Candidate {
+    pub model: usize,
+    pub quality: f64,
+    pub cost: f64,
 }
 
 /// The models of a query in ascending order of `ĉ`; of equal ones the larger `q̂` first, then the smaller index.
-pub(crate) fn order_by_cost(scores: &Scores, row: usize, order: &mut Vec<usize>) {
+pub(crate) fn order_by_cost(scores: &Scores, row: usize, order: &mut Vec<Candidate>) {
     order.clear();
-    order.extend(0..scores.models());
-    order.sort_unstable_by(|&a, &b| {
-        ascending(scores.cost[[row, a]], scores.cost[[row, b]])
-            .then_with(|| ascending(scores.quality[[row, b]], scores.quality[[row, a]]))
-            .then(a.cmp(&b))
+    let predicted = scores.quality.row(row).into_iter().zip(scores.cost.row(row));
+    order.extend((predicted.enumerate()).map(|(model, (&quality, &cost))| Candidate {
+        model,
+        quality,
+        cost,
+    }));
+    order.sort_unstable_by(|a, b| {
+        ascending(a.cost, b.cost)
+            .then_with(|| ascending(b.quality, a.quality))
+            .then(a.model.cmp(&b.model))
     });
 }
 
 /// The choice of a query while nothing is affordable; `order` from [`order_by_cost`].
-pub(crate) fn fallback(scores: &Scores, row: usize, rule: &Rule, order: &[usize]) -> usize {
+pub(crate) fn fallback(rule: &Rule, order: &[Candidate]) -> usize {
     match rule.infeasible {
         Infeasible::First => 0,
         Infeasible::Cheapest => {
-            let cost = |m: usize| scores.cost[[row, m]];
-            let cheapest = cost(order[0]);
-            order
-                .iter()
-                .copied()
-                .take_while(|&m| ascending(cost(m), cheapest).is_eq())
-                .min()
-                .unwrap_or(0)
+            let cheapest = order_key(order[0].cost);
+            let equal = (order.iter()).take_while(|model| order_key(model.cost) == cheapest);
+            equal.map(|model| model.model).min().unwrap_or(0)
         }
     }
 }
@@ -149,11 +169,9 @@ pub(crate) fn fallback(scores: &Scores, row: usize, rule: &Rule, order: &[usize]
 /// once for every distinct `ĉ` of the row, in `O(M log M)` altogether: the best `q̂` so far only grows, so the
 /// first model (in order of cost) that is within the margin of it only moves to the right.
 pub(crate) struct RowPath<'a> {
-    scores: &'a Scores,
-    row: usize,
     rule: &'a Rule,
     margin: f64,
-    order: &'a [usize],
+    order: &'a [Candidate],
     /// How many models of `order` are affordable by now.
     seen: usize,
     /// Position in `order` of the cheapest model within the margin of the best.
@@ -164,18 +182,9 @@ pub(crate) struct RowPath<'a> {
 }
 
 impl<'a> RowPath<'a> {
-    /// `order` is scratch space, so that a sweep does not allocate once per query.
-    pub fn new(
-        scores: &'a Scores,
-        row: usize,
-        rule: &'a Rule,
-        margin: f64,
-        order: &'a mut Vec<usize>,
-    ) -> Self {
-        order_by_cost(scores, row, order);
+    /// `order` from [`order_by_cost`].
+    pub fn new(rule: &'a Rule, margin: f64, order: &'a [Candidate]) -> Self {
         Self {
-            scores,
-            row,
             rule,
             margin,
             order,
@@ -185,38 +194,36 @@ impl<'a> RowPath<'a> {
             first_best: usize::MAX,
         }
     }
+}
 
-    /// The choice while nothing is affordable.
-    pub fn fallback(&self) -> usize {
-        fallback(self.scores, self.row, self.rule, self.order)
-    }
+impl Iterator for RowPath<'_> {
+    type Item = (f64, usize);
 
     /// The next budget at which something becomes affordable, and the choice from there on.
-    pub fn next(&mut self) -> Option<(f64, usize)> {
-        let quality = |m: usize| self.scores.quality[[self.row, m]];
-        let threshold = self.scores.cost[[self.row, *self.order.get(self.seen)?]];
+    fn next(&mut self) -> Option<(f64, usize)> {
+        let threshold = self.order.get(self.seen)?.cost;
         // Models of equal cost become affordable together: a choice between them is made once all are in.
-        while let Some(&model) = self.order.get(self.seen) {
-            if ascending(self.scores.cost[[self.row, model]], threshold).is_gt() {
+        while let Some(candidate) = self.order.get(self.seen) {
+            if ascending(candidate.cost, threshold).is_gt() {
                 break;
             }
             self.seen += 1;
             // The second condition takes a model even if no prediction of the row is a number.
-            if quality(model) > self.best || self.first_best == usize::MAX {
-                self.best = quality(model);
-                self.first_best = model;
-            } else if quality(model) == self.best {
-                self.first_best = self.first_best.min(model);
+            if candidate.quality > self.best || self.first_best == usize::MAX {
+                self.best = candidate.quality;
+                self.first_best = candidate.model;
+            } else if candidate.quality == self.best {
+                self.first_best = self.first_best.min(candidate.model);
             }
         }
         let bar = self.best - self.margin;
-        while self.qualifying + 1 < self.seen && quality(self.order[self.qualifying]) < bar {
+        while self.qualifying + 1 < self.seen && self.order[self.qualifying].quality < bar {
             self.qualifying += 1;
         }
         let choice = if self.margin == 0.0 && self.rule.ties == Ties::First {
             self.first_best
         } else {
-            self.order[self.qualifying]
+            self.order[self.qualifying].model
         };
         Some((threshold, choice))
     }

@@ -1,13 +1,13 @@
 //! What a router does as its budget grows: cost, quality and call rates at every budget.
 
-use ndarray::Array2;
+use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{check_grid, sorted_distinct};
 use crate::exact::FixedPoint;
 use crate::matrices::check_pair;
-use crate::rule::{Decision, RowPath, ascending};
+use crate::rule::{Decision, RowPath, ascending, fallback, order_by_cost};
 use crate::{EvalError, Rule, Scores, Truth, trade_off};
 
 /// One operating point of a router.
@@ -40,7 +40,7 @@ pub fn sweep(
     check_pair(truth, scores)?;
     rule.validate()?;
     check_grid(budgets)?;
-    let budgets = sorted_distinct(budgets.to_vec());
+    let budgets = sorted_distinct(budgets);
     let paths = Paths::new(scores, &budgets, rule);
     Ok(ExactTruth::new(truth).points(&paths, &budgets))
 }
@@ -113,14 +113,18 @@ impl Paths {
             .into_par_iter()
             .with_min_len(256)
             .map_init(Vec::new, |order, row| {
-                let mut choices = RowPath::new(scores, row, rule, margin, order);
-                let mut path = Path::starting_with(choices.fallback());
-                while let Some((threshold, model)) = choices.next() {
-                    let at = budgets.partition_point(|&b| ascending(b, threshold).is_lt());
-                    if at == budgets.len() {
+                order_by_cost(scores, row, order);
+                let mut path = Path::starting_with(fallback(rule, order));
+                let mut from = 0;
+                for (threshold, model) in RowPath::new(rule, margin, order) {
+                    if model == path.last() {
+                        continue;
+                    }
+                    from += budgets[from..].partition_point(|&b| ascending(b, threshold).is_lt());
+                    if from == budgets.len() {
                         break;
                     }
-                    path.push(at, model);
+                    path.push(from, model);
                 }
                 path
             })
@@ -131,39 +135,53 @@ impl Paths {
 }
 
 /// Real costs and qualities in fixed point; see [`FixedPoint`].
-pub(crate) struct ExactTruth {
-    pub cost: Array2<i128>,
-    pub quality: Array2<i128>,
+pub(crate) struct ExactTruth<'a> {
+    truth: Truth<'a>,
     pub cost_scale: FixedPoint,
     pub quality_scale: FixedPoint,
 }
 
-impl ExactTruth {
-    pub fn new(truth: &Truth) -> Self {
-        let cost_scale = FixedPoint::for_sum_of(truth.queries(), truth.cost);
-        let quality_scale = FixedPoint::for_sum_of(truth.queries(), truth.quality);
+impl<'a> ExactTruth<'a> {
+    pub fn new(truth: &Truth<'a>) -> Self {
         Self {
-            cost: cost_scale.encode_all(truth.cost),
-            quality: quality_scale.encode_all(truth.quality),
-            cost_scale,
-            quality_scale,
+            truth: *truth,
+            cost_scale: FixedPoint::for_sum_of(truth.queries(), truth.cost),
+            quality_scale: FixedPoint::for_sum_of(truth.queries(), truth.quality),
         }
     }
 
     pub fn queries(&self) -> usize {
-        self.cost.nrows()
+        self.truth.queries()
     }
 
     pub fn models(&self) -> usize {
-        self.cost.ncols()
+        self.truth.models()
+    }
+
+    pub fn cost(&self, row: usize, model: usize) -> i128 {
+        self.cost_scale.encode(self.truth.cost[[row, model]])
+    }
+
+    pub fn quality(&self, row: usize, model: usize) -> i128 {
+        self.quality_scale.encode(self.truth.quality[[row, model]])
+    }
+
+    /// Of every model over all queries.
+    pub fn total_costs(&self) -> Vec<i128> {
+        totals(self.cost_scale, self.truth.cost)
+    }
+
+    /// Of every model over all queries.
+    pub fn total_qualities(&self) -> Vec<i128> {
+        totals(self.quality_scale, self.truth.quality)
     }
 
     /// Mean cost and mean quality of `choices`, one model per query.
     pub fn mean_of(&self, choices: impl Iterator<Item = usize>) -> (f64, f64) {
         let (mut cost, mut quality) = (0, 0);
         for (row, model) in choices.enumerate() {
-            cost += self.cost[[row, model]];
-            quality += self.quality[[row, model]];
+            cost += self.cost(row, model);
+            quality += self.quality(row, model);
         }
         (
             self.cost_scale.mean(cost, self.queries()),
@@ -173,29 +191,30 @@ impl ExactTruth {
 
     pub fn points(&self, paths: &Paths, budgets: &[f64]) -> Vec<Point> {
         let (queries, models) = (self.queries(), self.models());
-        let mut cost = vec![0_i128; budgets.len()];
-        let mut quality = vec![0_i128; budgets.len()];
-        let mut calls = vec![0_i64; budgets.len() * models];
-        for (row, path) in paths.rows.iter().enumerate() {
-            cost[0] += self.cost[[row, path.first]];
-            quality[0] += self.quality[[row, path.first]];
-            calls[path.first] += 1;
-            let mut before = path.first;
-            for &(at, model) in &path.changes {
-                cost[at] += self.cost[[row, model]] - self.cost[[row, before]];
-                quality[at] += self.quality[[row, model]] - self.quality[[row, before]];
-                calls[at * models + model] += 1;
-                calls[at * models + before] -= 1;
-                before = model;
-            }
-        }
+        let changes = (paths.rows.par_iter().enumerate())
+            .with_min_len(1024)
+            .fold(
+                || Changes::none(budgets.len(), models),
+                |mut changes, (row, path)| {
+                    let at = |model| (self.cost(row, model), self.quality(row, model));
+                    let mut before = (path.first, at(path.first));
+                    changes.add(0, before.0, before.1, 1);
+                    for &(position, model) in &path.changes {
+                        changes.add(position, before.0, before.1, -1);
+                        before = (model, at(model));
+                        changes.add(position, before.0, before.1, 1);
+                    }
+                    changes
+                },
+            )
+            .reduce(|| Changes::none(budgets.len(), models), Changes::and);
         let (mut total_cost, mut total_quality) = (0, 0);
         let mut total_calls = vec![0_i64; models];
         (0..budgets.len())
             .map(|at| {
-                total_cost += cost[at];
-                total_quality += quality[at];
-                for (total, change) in total_calls.iter_mut().zip(&calls[at * models..]) {
+                total_cost += changes.cost[at];
+                total_quality += changes.quality[at];
+                for (total, change) in total_calls.iter_mut().zip(&changes.calls[at * models..]) {
                     *total += change;
                 }
                 Point {
@@ -209,5 +228,49 @@ impl ExactTruth {
                 }
             })
             .collect()
+    }
+}
+
+fn totals(scale: FixedPoint, values: ArrayView2<f64>) -> Vec<i128> {
+    let mut totals = vec![0; values.ncols()];
+    for row in values.rows() {
+        for (total, &value) in totals.iter_mut().zip(row) {
+            *total += scale.encode(value);
+        }
+    }
+    totals
+}
+
+/// What changes at every budget: sums of real cost and quality, and `budgets x models` numbers of calls.
+struct Changes {
+    cost: Vec<i128>,
+    quality: Vec<i128>,
+    calls: Vec<i64>,
+}
+
+impl Changes {
+    fn none(budgets: usize, models: usize) -> Self {
+        Self {
+            cost: vec![0; budgets],
+            quality: vec![0; budgets],
+            calls: vec![0; budgets * models],
+        }
+    }
+
+    /// A query comes to (`sign` 1) or leaves (-1) a model.
+    fn add(&mut self, at: usize, model: usize, (cost, quality): (i128, i128), sign: i64) {
+        let models = self.calls.len() / self.cost.len();
+        self.cost[at] += i128::from(sign) * cost;
+        self.quality[at] += i128::from(sign) * quality;
+        self.calls[at * models + model] += sign;
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        let sums = [(&mut self.cost, other.cost), (&mut self.quality, other.quality)];
+        for (sum, other) in sums {
+            sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+        }
+        (self.calls.iter_mut().zip(other.calls)).for_each(|(sum, other)| *sum += other);
+        self
     }
 }

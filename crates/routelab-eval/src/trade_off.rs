@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use crate::exact::FixedPoint;
-use crate::rule::{fallback, order_by_cost};
+use crate::rule::{Candidate, fallback, order_by_cost};
 use crate::sweep::{Path, Paths};
 use crate::{Rule, Scores};
 
@@ -35,7 +35,7 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
         .map_init(Vec::new, |order, row| {
             order_by_cost(scores, row, order);
             Row {
-                unaffordable: fallback(scores, row, rule, order),
+                unaffordable: fallback(rule, order),
                 hull: hull(scores, row, order),
             }
         })
@@ -100,10 +100,10 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
 
 /// The models that are best at some price, from the dearest price to price 0; `order` is ascending in `ĉ`. Of models on one
 /// straight line only the ends are, since equal values go to the cheaper one.
-fn hull(scores: &Scores, row: usize, order: &[usize]) -> Vec<usize> {
+fn hull(scores: &Scores, row: usize, order: &[Candidate]) -> Vec<usize> {
     let quality = |model: usize| scores.quality[[row, model]];
     let mut hull: Vec<usize> = Vec::new();
-    for &model in order {
+    for &Candidate { model, .. } in order {
         if (hull.last()).is_some_and(|&last| quality(model) <= quality(last)) {
             continue;
         }

@@ -12,12 +12,10 @@ use std::ops::{Deref, DerefMut};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
+use routelab_kernels::{dot, fold, normal, vectorised};
 
 /// Values of one piece of work for a thread: enough to be worth handing over, few enough to stay in its cache.
 const PIECE: usize = 32_768;
-
-/// Independent partial sums of a row.
-const LANES: usize = 32;
 
 /// Whether tensors of this device lie in main memory and record no gradients, so that the functions here may change them.
 pub(crate) fn apply_to(device: &Device) -> bool {
@@ -254,134 +252,19 @@ pub(crate) fn add_up(parts: Vec<Vec<f32>>, length: usize) -> Vec<f32> {
 fn moments(row: &[f32], epsilon: f32) -> (f32, f32) {
     let count = row.len() as f32;
     let mean = sum(row) / count;
-    let squares = lanes(row, |lane, x| lane + (x - mean) * (x - mean));
+    let square = |lane, x| lane + (x - mean) * (x - mean);
+    let squares = fold(row, 0.0, square, |a, b| a + b);
     (mean, 1.0 / (squares / count + epsilon).sqrt())
 }
 
 #[inline(always)]
 fn sum(row: &[f32]) -> f32 {
-    lanes(row, |lane, x| lane + x)
-}
-
-/// Folds a row in independent lanes, which the compiler keeps in vectors, and adds them up; the order is the same
-/// on every machine.
-#[inline(always)]
-fn lanes(row: &[f32], fold: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let (chunks, rest) = row.as_chunks::<LANES>();
-    for chunk in chunks {
-        for i in 0..LANES {
-            lanes[i] = fold(lanes[i], chunk[i]);
-        }
-    }
-    for (i, x) in rest.iter().enumerate() {
-        lanes[i] = fold(lanes[i], *x);
-    }
-    lanes.into_iter().sum()
-}
-
-/// The scalar product of vectors of one length, in lanes as well.
-#[inline(always)]
-pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0; LANES];
-    let ((chunks_a, rest_a), (chunks_b, rest_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in chunks_a.iter().zip(chunks_b) {
-        for i in 0..LANES {
-            lanes[i] += a[i] * b[i];
-        }
-    }
-    for (i, (a, b)) in rest_a.iter().zip(rest_b).enumerate() {
-        lanes[i] += a * b;
-    }
-    lanes.into_iter().sum()
-}
-
-/// `Φ(x)` and `φ(x)` of the standard normal distribution: `Φ` within 3e-7, by Abramowitz and Stegun 7.1.26.
-#[inline(always)]
-fn normal(x: f32) -> (f32, f32) {
-    let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
-    let t = 1.0 / (1.0 + 0.327_591_1 * z);
-    let p = 1.061_405_4;
-    let p = p * t - 1.453_152;
-    let p = p * t + 1.421_413_8;
-    let p = p * t - 0.284_496_74;
-    let p = p * t + 0.254_829_6;
-    let gauss = exp(-z * z);
-    // Half of 1 - erf(z), from which both signs of x follow without cancellation.
-    let tail = 0.5 * p * t * gauss;
-    let phi = if x > 0.0 { 1.0 - tail } else { tail };
-    (phi, gauss * 0.398_942_3)
-}
-
-/// The exponential of numbers up to 0, relative error below 2e-7; below -87, where single precision ends, that of -87.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    // x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 · 2²³ rounds to an integer, which is then in the low bits.
-    const ROUND: f32 = 12_582_912.0;
-    const LN2_HIGH: f32 = 0.693_359_4;
-    const LN2_LOW: f32 = -2.121_944_4e-4;
-    let x = x.max(-87.0);
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    let r = x - n * LN2_HIGH - n * LN2_LOW;
-    // Taylor's series of e^r; the first term left out is below 1e-8.
-    let p = 1.0 / 5040.0;
-    let p = p * r + 1.0 / 720.0;
-    let p = p * r + 1.0 / 120.0;
-    let p = p * r + 1.0 / 24.0;
-    let p = p * r + 1.0 / 6.0;
-    let p = p * r + 0.5;
-    let p = p * r + 1.0;
-    let p = p * r + 1.0;
-    let power = (shifted.to_bits().wrapping_sub(ROUND.to_bits()) << 23).wrapping_add(0x3f80_0000);
-    p * f32::from_bits(power)
-}
-
-/// Runs `work` compiled for the vectors of this processor. Elsewhere than on x86 every processor has them.
-#[inline(always)]
-pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(simd) = pulp::x86::V3::try_new() {
-        return pulp::Simd::vectorize(simd, work);
-    }
-    work()
+    fold(row, 0.0, |lane, x| lane + x, |a, b| a + b)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Φ by its integral (Simpson's rule), and the density, in double precision.
-    fn exact_normal(x: f64) -> (f64, f64) {
-        let density = |t: f64| (-0.5 * t * t).exp() / (2.0 * std::f64::consts::PI).sqrt();
-        let (steps, mut sum) = (2000, 0.0);
-        let h = x / f64::from(steps);
-        for i in 0..=steps {
-            let weight = match i {
-                0 => 1.0,
-                i if i == steps => 1.0,
-                i if i % 2 == 1 => 4.0,
-                _ => 2.0,
-            };
-            sum += weight * density(f64::from(i) * h);
-        }
-        (0.5 + sum * h / 3.0, density(x))
-    }
-
-    #[test]
-    fn the_normal_distribution_is_accurate_over_its_range() {
-        for i in -1000..=1000 {
-            let x = i as f32 / 100.0;
-            let ((phi, density), exact) = (normal(x), exact_normal(f64::from(x)));
-            assert!((f64::from(phi) - exact.0).abs() < 3e-7, "Φ({x}) = {phi}");
-            assert!(
-                (f64::from(density) - exact.1).abs() < 1e-7,
-                "φ({x}) = {density}"
-            );
-        }
-        assert_eq!((normal(1e30).0, normal(-1e30).0), (1.0, 0.0));
-        assert!(normal(f32::NAN).0.is_nan());
-    }
 
     #[test]
     fn sums_do_not_depend_on_the_number_of_threads() {

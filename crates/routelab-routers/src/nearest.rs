@@ -2,6 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
+use routelab_kernels::{Threads, product};
 
 /// Queries whose distances are computed as one matrix product.
 const BLOCK: usize = 512;
@@ -38,9 +39,8 @@ impl Points {
         let results: Vec<Vec<R>> = blocks
             .par_iter()
             .map(|block| {
-                let products = block.dot(&self.x.t()); // [block, points]
-                // Small products may come column by column.
-                let products = products.as_standard_layout();
+                let mut products = Array2::zeros((block.nrows(), self.x.nrows())); // [block, points]
+                product(*block, self.x.t(), products.view_mut(), Threads::One);
                 (block.outer_iter().zip(products.outer_iter()))
                     .map(|(query, products)| f(&self.squared(query, products)))
                     .collect()

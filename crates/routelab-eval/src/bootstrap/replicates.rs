@@ -5,6 +5,7 @@
 //! and quality at the budgets where its choice changes, times the number of draws. That is `O(changes + K log K)` per
 //! replicate instead of a new sweep.
 
+use ndarray::Array2;
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -203,8 +204,11 @@ impl Population<'_> {
 }
 
 /// A router's sweep, ready to be weighted.
-struct WeightedSweep {
-    truth: ExactTruth,
+struct WeightedSweep<'a> {
+    truth: ExactTruth<'a>,
+    /// Real costs and qualities, encoded once for all replicates.
+    cost: Array2<i128>,
+    quality: Array2<i128>,
     budgets: usize,
     rows: Vec<Row>,
     changes: Vec<Change>,
@@ -230,8 +234,8 @@ struct Change {
     quality: i128,
 }
 
-impl WeightedSweep {
-    fn new(truth: &Truth, scores: &Scores, options: &EvaluationOptions) -> Self {
+impl<'a> WeightedSweep<'a> {
+    fn new(truth: &Truth<'a>, scores: &Scores, options: &EvaluationOptions) -> Self {
         let budgets = options.budgets.resolve(scores.cost.view());
         let paths = Paths::new(scores, &budgets, &options.rule);
         let exact = ExactTruth::new(truth);
@@ -242,7 +246,7 @@ impl WeightedSweep {
         let mut changes = Vec::new();
         let rows = (paths.rows.iter().enumerate())
             .map(|(row, path)| {
-                let value = |model| (exact.cost[[row, model]], exact.quality[[row, model]]);
+                let value = |model| (exact.cost(row, model), exact.quality(row, model));
                 let from = changes.len();
                 let mut before = value(path.first);
                 for &(at, model) in &path.changes {
@@ -254,7 +258,7 @@ impl WeightedSweep {
                     });
                     before = after;
                 }
-                let best = exact.quality.row(row).iter().copied().max();
+                let best = (0..exact.models()).map(|m| exact.quality(row, m)).max();
                 Row {
                     first: value(path.first),
                     from,
@@ -268,6 +272,8 @@ impl WeightedSweep {
             })
             .collect();
         Self {
+            cost: truth.cost.mapv(|cost| exact.cost_scale.encode(cost)),
+            quality: truth.quality.mapv(|quality| exact.quality_scale.encode(quality)),
             truth: exact,
             budgets: budgets.len(),
             rows,
@@ -291,7 +297,7 @@ impl WeightedSweep {
                 cost[change.at] += times * change.cost;
                 quality[change.at] += times * change.quality;
             }
-            for (total, value) in single.iter_mut().zip(self.truth.quality.row(index)) {
+            for (total, value) in single.iter_mut().zip(self.quality.row(index)) {
                 *total += times * value;
             }
             low += times * row.cheapest.0;
@@ -312,7 +318,7 @@ impl WeightedSweep {
         }
         let best_single = first_largest(&single);
         let best_single_cost = drawn()
-            .map(|(index, &count)| i128::from(count) * self.truth.cost[[index, best_single]])
+            .map(|(index, &count)| i128::from(count) * self.cost[[index, best_single]])
             .sum();
 
         let queries = counts.iter().map(|&count| count as usize).sum();

@@ -59,8 +59,8 @@ pub(super) fn votes(
         .map(|&k| {
             for &other in neighbours.slice(ndarray::s![seen..k]) {
                 for m in models.clone() {
-                    quality[m] += exact.quality[[other, m]];
-                    cost[m] += exact.cost[[other, m]];
+                    quality[m] += exact.quality(other, m);
+                    cost[m] += exact.cost(other, m);
                 }
                 named[labels[other]] += 1;
                 disagreeing += usize::from(labels[other] != labels[row]);
@@ -71,7 +71,7 @@ pub(super) fn votes(
             let commonest = (neighbours.iter().map(|&other| labels[other]))
                 .find(|&label| Some(named[label]) == most);
             // On all queries but this one, where the neighbours have no preference.
-            let elsewhere = |m: usize| totals[m] - exact.quality[[row, m]];
+            let elsewhere = |m: usize| totals[m] - exact.quality(row, m);
             let policy = (models.clone()).min_by(|&a, &b| {
                 (quality[b].cmp(&quality[a]))
                     .then(elsewhere(b).cmp(&elsewhere(a)))

@@ -10,8 +10,9 @@
 //! Without interaction there are neither `W3` and `W4` nor the second halves of `f_m` and `B_m`.
 
 use rayon::prelude::*;
+use routelab_kernels::{dot, vectorised};
 
-use crate::kernels::{Values, add_up, dot, piece_rows, vectorised};
+use crate::kernels::{Values, add_up, piece_rows};
 
 /// What tells one model from another: `γ_m`, `β_m` and `p_m`, each `[d]`.
 pub(super) struct Model<'a> {

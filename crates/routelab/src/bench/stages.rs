@@ -1,5 +1,7 @@
 //! The stages that are measured, on random data of given sizes.
 
+use std::cell::OnceCell;
+
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -29,17 +31,42 @@ pub struct Sizes {
 /// Random data: embeddings, binary qualities, costs over two orders of magnitude, and predictions with noise.
 pub struct Data {
     sizes: Sizes,
-    /// Of the queries that are trained on, and of the others.
-    train: (Embeddings, RoutingTable),
-    test: (Embeddings, RoutingTable),
+    /// The queries that are trained on, and the others.
+    train: Part,
+    test: Part,
     /// Made-up predictions for the others, so that the evaluation does not need a fitted router.
     scores: Scores,
 }
 
-/// Random embeddings, `[rows, dimension]`.
-fn embeddings(rows: usize, dimension: usize, rng: &mut ChaCha8Rng) -> Embeddings {
-    let x = Array2::from_shape_simple_fn((rows, dimension), || rng.random::<f32>() - 0.5);
-    Embeddings::new(x, "random").expect("random numbers are finite")
+/// Some of the queries.
+struct Part {
+    table: RoutingTable,
+    dimension: usize,
+    seed: u64,
+    /// Made when a stage asks for them, so that they do not count as memory of the other stages.
+    embeddings: OnceCell<Embeddings>,
+}
+
+impl Part {
+    fn new(rows: usize, sizes: Sizes, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        Self {
+            table: table(rows, sizes.models, &mut rng),
+            dimension: sizes.dimension,
+            seed,
+            embeddings: OnceCell::new(),
+        }
+    }
+
+    /// Random, `[rows, dimension]`.
+    fn embeddings(&self) -> &Embeddings {
+        self.embeddings.get_or_init(|| {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed + 100);
+            let shape = (self.table.len(), self.dimension);
+            let x = Array2::from_shape_simple_fn(shape, || rng.random::<f32>() - 0.5);
+            Embeddings::new(x, "random").expect("random numbers are finite")
+        })
+    }
 }
 
 fn table(rows: usize, models: usize, rng: &mut ChaCha8Rng) -> RoutingTable {
@@ -77,17 +104,11 @@ fn prompt(row: usize) -> String {
 
 impl Data {
     pub fn new(sizes: Sizes) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let mut part = |rows| {
-            let embeddings = embeddings(rows, sizes.dimension, &mut rng);
-            (embeddings, table(rows, sizes.models, &mut rng))
-        };
-        let (train, test) = (part(sizes.train), part(sizes.queries - sizes.train));
-        let quality = test
-            .1
-            .quality()
-            .mapv(|q| 0.5 * q + rng.random_range(0.0..1.0));
-        let cost = test.1.cost().mapv(|c| c * rng.random_range(0.9..1.1));
+        let train = Part::new(sizes.train, sizes, 0);
+        let test = Part::new(sizes.queries - sizes.train, sizes, 1);
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let quality = (test.table.quality()).mapv(|q| 0.5 * q + rng.random_range(0.0..1.0));
+        let cost = (test.table.cost()).mapv(|c| c * rng.random_range(0.9..1.1));
         let scores = Scores::new(quality, cost).expect("random numbers are finite");
         Self {
             sizes,
@@ -133,7 +154,8 @@ impl Data {
             seed: 0,
             progress: &|_| {},
         };
-        let (quality, cost) = (self.train.1.quality(), self.train.1.cost());
+        let (x, new) = (self.train.embeddings(), self.test.embeddings());
+        let (quality, cost) = (self.train.table.quality(), self.train.table.cost());
         let (quality, cost) = (quality.mapv(|q| q as f32), cost.mapv(|c| c as f32));
         let rows = epochs * sizes.train;
         let work = Work {
@@ -142,9 +164,8 @@ impl Data {
             operations: Some(2.0 * both as f64 * rows as f64),
         };
         let (fitted, fit) = measure("equirouter fit", work, peak, || {
-            let x = self.train.0.values();
             FittedEquiRouter::fit(
-                x,
+                x.values(),
                 quality.view(),
                 cost.view(),
                 &config,
@@ -154,14 +175,13 @@ impl Data {
             )
         });
         let fitted = fitted.map_err(Failure::failed)?;
-        let rows = self.test.0.len();
         let work = Work {
-            rows,
-            operations: Some(2.0 * forwards as f64 * rows as f64),
+            rows: new.len(),
+            operations: Some(2.0 * forwards as f64 * new.len() as f64),
             ..Work::default()
         };
         let (predicted, predict) = measure("equirouter predict", work, peak, || {
-            fitted.predict(self.test.0.values())
+            fitted.predict(new.values())
         });
         predicted.map_err(Failure::failed)?;
         Ok(vec![fit, predict])
@@ -187,8 +207,9 @@ impl Data {
         };
         let shared = SharedCost::new(config);
         let context = context(backend, &shared);
+        let train = self.training()?;
         let (fitted, measured) = measure("cost network fit", work, peak, || {
-            shared.get(&self.training()?, &context)
+            shared.get(&train, &context)
         });
         fitted.map_err(Failure::failed)?;
         Ok(vec![measured])
@@ -204,25 +225,25 @@ impl Data {
             rows: self.sizes.train,
             ..Work::default()
         };
+        let (train, new) = (self.training()?, self.test.embeddings());
         let (fitted, fit) = measure("knn fit", work, peak, || {
-            Knn::default().fit(&self.training()?, &context)
+            Knn::default().fit(&train, &context)
         });
         let fitted: Box<dyn FittedRouter> = fitted.map_err(Failure::failed)?;
-        let rows = self.test.0.len();
+        let products = new.len() * self.sizes.train * self.sizes.dimension;
         let work = Work {
-            rows,
-            operations: Some(2.0 * (rows * self.sizes.train * self.sizes.dimension) as f64),
+            rows: new.len(),
+            operations: Some(2.0 * products as f64),
             ..Work::default()
         };
-        let (predicted, predict) =
-            measure("knn predict", work, peak, || fitted.predict(&self.test.0));
+        let (predicted, predict) = measure("knn predict", work, peak, || fitted.predict(new));
         predicted.map_err(Failure::failed)?;
         Ok(vec![fit, predict])
     }
 
     /// The sweep over 100 budgets, and all metrics, which include one.
     pub fn evaluation(&self, peak: f64) -> Outcome<Vec<Measured>> {
-        let table = &self.test.1;
+        let table = &self.test.table;
         let truth = Truth::new(table.quality(), table.cost()).map_err(Failure::failed)?;
         let work = || Work {
             rows: table.len(),
@@ -244,7 +265,7 @@ impl Data {
     pub fn table(&self, peak: f64) -> Outcome<Vec<Measured>> {
         let folder = tempfile::tempdir().map_err(Failure::failed)?;
         let path = folder.path().join("table.parquet");
-        let table = &self.test.1;
+        let table = &self.test.table;
         let work = || Work {
             rows: table.len(),
             ..Work::default()
@@ -259,8 +280,8 @@ impl Data {
         Ok(vec![write, load])
     }
 
-    fn training(&self) -> Result<TrainingSet<'_>, routelab_routers::RouterError> {
-        TrainingSet::new(&self.train.0, &self.train.1)
+    fn training(&self) -> Outcome<TrainingSet<'_>> {
+        TrainingSet::new(self.train.embeddings(), &self.train.table).map_err(Failure::failed)
     }
 }
 
