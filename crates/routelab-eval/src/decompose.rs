@@ -27,7 +27,8 @@ use crate::bootstrap::{self, Interval};
 use crate::budget::check_grid;
 use crate::collapse::{self, Rci};
 use crate::matrices::check_pair;
-use crate::sweep::{ExactTruth, Paths};
+use crate::path::Paths;
+use crate::sweep::ExactTruth;
 use crate::{
     CurvePoint, EvalError, EvaluationOptions, Scores, Truth, curve, ranking, shared_interval,
 };
@@ -198,7 +199,7 @@ pub fn decompose(
     let strongest = collapse::strongest_of(&exact);
     let judge = Judge::new(truth, scores, options.rule.decision, &strongest, band);
     let judge_all = |paths: &Paths, position: usize, budget: f64| -> Vec<Judgement> {
-        (paths.rows.iter().enumerate())
+        (paths.rows().enumerate())
             .map(|(row, path)| judge.judge(row, path.at(position), budget, paths.prices[position]))
             .collect()
     };

@@ -9,7 +9,8 @@ use crate::exact::FixedPoint;
 use crate::margin;
 use crate::matrices::check_pair;
 use crate::ranking;
-use crate::sweep::{ExactTruth, Paths};
+use crate::path::Paths;
+use crate::sweep::ExactTruth;
 use crate::two_model::TwoModel;
 use crate::{Budgets, CurvePoint, EvalError, Metric, Point, Rule, Scores, Truth};
 
@@ -188,7 +189,7 @@ pub fn evaluate(
         }
     };
 
-    let choices: Vec<usize> = paths.rows.iter().map(|path| path.last()).collect();
+    let choices = paths.last_choices();
     let strongest = collapse::strongest_of(&exact);
     let rci = Rci::of(&collapse::verdicts(truth, &choices, &strongest));
     let call_rates = collapse::call_rates(&choices, truth.models());

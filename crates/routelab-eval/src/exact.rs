@@ -7,6 +7,7 @@
 //! gets to its points.
 
 use ndarray::ArrayView2;
+use routelab_kernels::vectorised;
 
 /// A common scale for a set of values: integers in units of `2^-shift`.
 #[derive(Debug, Clone, Copy)]
@@ -18,10 +19,18 @@ pub(crate) struct FixedPoint {
 impl FixedPoint {
     /// A scale on which `terms` values as large as the largest of `values` can be added within 120 bits.
     pub fn for_sum_of(terms: usize, values: ArrayView2<f64>) -> Self {
-        let largest = values
-            .iter()
-            .filter(|value| value.is_finite())
-            .fold(0.0_f64, |largest, value| largest.max(value.abs()));
+        // The bits of numbers of at least 0 are in the order of the numbers, and integers are compared side by side.
+        let bits = vectorised(
+            #[inline(always)]
+            || {
+                values.iter().fold(0, |largest, value| {
+                    let bits = value.abs().to_bits() as i64;
+                    let bits = if value.is_finite() { bits } else { 0 };
+                    if bits > largest { bits } else { largest }
+                })
+            },
+        );
+        let largest = f64::from_bits(bits as u64);
         if largest == 0.0 {
             return Self { factor: 1.0 };
         }

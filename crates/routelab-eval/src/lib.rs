@@ -34,6 +34,7 @@ pub mod margin;
 mod matrices;
 mod metric;
 pub mod neighbours;
+mod path;
 pub mod predictability;
 pub mod ranking;
 pub mod rule;

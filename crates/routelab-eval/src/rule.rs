@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sweep::Paths;
+use crate::path::Paths;
 use crate::{EvalError, Scores};
 
 /// What happens to a query for which no model is predicted to be within the budget.
@@ -96,8 +96,7 @@ impl Rule {
 /// `budget` is in the unit of `ĉ`; infinity means no limit. With [`Decision::TradeOff`] the choices of the queries depend on
 /// each other; a single query takes the best of its trade-offs that it can afford.
 pub fn choose(scores: &Scores, budget: f64, rule: &Rule) -> Vec<usize> {
-    let paths = Paths::new(scores, &[budget], rule);
-    paths.rows.iter().map(|path| path.last()).collect()
+    Paths::new(scores, &[budget], rule).last_choices()
 }
 
 /// The price `λ` of [`Decision::TradeOff`] at every budget, in units of `q̂` per unit of `ĉ`; `None` where even the cheapest
@@ -137,23 +136,46 @@ pub(crate) struct Candidate {
     pub cost: f64,
 }
 
-/// The models of a query in ascending order of `ĉ`; of equal ones the larger `q̂` first, then the smaller index.
-pub(crate) fn order_by_cost(scores: &Scores, row: usize, order: &mut Vec<Candidate>) {
-    order.clear();
-    let predicted = scores.quality.row(row).into_iter().zip(scores.cost.row(row));
-    order.extend((predicted.enumerate()).map(|(model, (&quality, &cost))| Candidate {
-        model,
-        quality,
-        cost,
-    }));
-    order.sort_unstable_by(|a, b| {
-        ascending(a.cost, b.cost)
-            .then_with(|| ascending(b.quality, a.quality))
-            .then(a.model.cmp(&b.model))
-    });
+/// Space for the models of a query in order, so that a sweep does not allocate once per query.
+#[derive(Default)]
+pub(crate) struct ByCost {
+    keys: Vec<u64>,
+    order: Vec<Candidate>,
 }
 
-/// The choice of a query while nothing is affordable; `order` from [`order_by_cost`].
+impl ByCost {
+    /// The models of a query in ascending order of `ĉ`; of equal ones the larger `q̂` first, then the smaller index.
+    pub fn of(&mut self, scores: &Scores, row: usize) -> &[Candidate] {
+        // Integers are sorted without branches: the cost but for its last bits, where the model stands.
+        let mask = (scores.models() as u64).next_power_of_two() - 1;
+        let costs = scores.cost.row(row);
+        self.keys.clear();
+        self.keys.extend((costs.iter().zip(0_u64..)).map(|(&cost, model)| {
+            // Signed order as unsigned order.
+            let key = order_key(cost) as u64 ^ (1 << 63);
+            (key & !mask) | model
+        }));
+        self.keys.sort_unstable();
+        self.order.clear();
+        self.order.extend(self.keys.iter().map(|key| {
+            let model = (key & mask) as usize;
+            Candidate {
+                model,
+                quality: scores.quality[[row, model]],
+                cost: scores.cost[[row, model]],
+            }
+        }));
+        // Nearly always done already.
+        self.order.sort_by(|a, b| {
+            ascending(a.cost, b.cost)
+                .then_with(|| ascending(b.quality, a.quality))
+                .then(a.model.cmp(&b.model))
+        });
+        &self.order
+    }
+}
+
+/// The choice of a query while nothing is affordable; `order` from [`ByCost::of`].
 pub(crate) fn fallback(rule: &Rule, order: &[Candidate]) -> usize {
     match rule.infeasible {
         Infeasible::First => 0,
@@ -182,7 +204,7 @@ pub(crate) struct RowPath<'a> {
 }
 
 impl<'a> RowPath<'a> {
-    /// `order` from [`order_by_cost`].
+    /// `order` from [`ByCost::of`].
     pub fn new(rule: &'a Rule, margin: f64, order: &'a [Candidate]) -> Self {
         Self {
             rule,

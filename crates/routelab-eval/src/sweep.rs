@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{check_grid, sorted_distinct};
 use crate::exact::FixedPoint;
 use crate::matrices::check_pair;
-use crate::rule::{Decision, RowPath, ascending, fallback, order_by_cost};
-use crate::{EvalError, Rule, Scores, Truth, trade_off};
+use crate::path::Paths;
+use crate::{EvalError, Rule, Scores, Truth};
 
 /// One operating point of a router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,95 +43,6 @@ pub fn sweep(
     let budgets = sorted_distinct(budgets);
     let paths = Paths::new(scores, &budgets, rule);
     Ok(ExactTruth::new(truth).points(&paths, &budgets))
-}
-
-/// Every query's choices over a list of budgets, as changes.
-pub(crate) struct Paths {
-    /// Queries in order; see [`Path`].
-    pub rows: Vec<Path>,
-    /// Per budget, the price `λ` of predicted cost in what the decision maximises, `q̂ - λ ĉ`: 0 where the budget limits
-    /// every query, `None` where it limits the mean and even the cheapest models are above it.
-    pub prices: Vec<Option<f64>>,
-}
-
-/// One query's choices: `first` at budget 0 of the list, then a new model from each change's budget on.
-pub(crate) struct Path {
-    pub first: usize,
-    /// `(position in the list of budgets, model)`, strictly ascending in both budget and time; at most `M`.
-    pub changes: Vec<(usize, usize)>,
-}
-
-impl Path {
-    pub fn starting_with(first: usize) -> Self {
-        Self {
-            first,
-            changes: Vec::new(),
-        }
-    }
-
-    /// Adds a choice that holds from the budget at position `at` on, which is not before that of the last one.
-    pub fn push(&mut self, at: usize, model: usize) {
-        if at == 0 {
-            self.first = model;
-            return;
-        }
-        // Of several changes before the same budget only the last is ever seen.
-        if self.changes.last().is_some_and(|&(when, _)| when == at) {
-            self.changes.pop();
-        }
-        if self.last() != model {
-            self.changes.push((at, model));
-        }
-    }
-
-    /// The choice at the budget at `position` of the list.
-    pub fn at(&self, position: usize) -> usize {
-        let changed = self.changes.partition_point(|&(at, _)| at <= position);
-        changed
-            .checked_sub(1)
-            .map_or(self.first, |last| self.changes[last].1)
-    }
-
-    /// The choice at the largest budget.
-    pub fn last(&self) -> usize {
-        self.changes.last().map_or(self.first, |&(_, model)| model)
-    }
-}
-
-impl Paths {
-    /// `budgets` ascending and not empty.
-    pub fn new(scores: &Scores, budgets: &[f64], rule: &Rule) -> Self {
-        match rule.decision {
-            Decision::WithinBudget { margin } => Self::within(scores, budgets, rule, margin),
-            Decision::TradeOff => trade_off::paths(scores, budgets, rule),
-        }
-    }
-
-    /// Every query by itself, since the budget limits every query.
-    fn within(scores: &Scores, budgets: &[f64], rule: &Rule, margin: f64) -> Self {
-        let rows = (0..scores.queries())
-            .into_par_iter()
-            .with_min_len(256)
-            .map_init(Vec::new, |order, row| {
-                order_by_cost(scores, row, order);
-                let mut path = Path::starting_with(fallback(rule, order));
-                let mut from = 0;
-                for (threshold, model) in RowPath::new(rule, margin, order) {
-                    if model == path.last() {
-                        continue;
-                    }
-                    from += budgets[from..].partition_point(|&b| ascending(b, threshold).is_lt());
-                    if from == budgets.len() {
-                        break;
-                    }
-                    path.push(from, model);
-                }
-                path
-            })
-            .collect();
-        let prices = vec![Some(0.0); budgets.len()];
-        Self { rows, prices }
-    }
 }
 
 /// Real costs and qualities in fixed point; see [`FixedPoint`].
@@ -191,15 +102,17 @@ impl<'a> ExactTruth<'a> {
 
     pub fn points(&self, paths: &Paths, budgets: &[f64]) -> Vec<Point> {
         let (queries, models) = (self.queries(), self.models());
-        let changes = (paths.rows.par_iter().enumerate())
+        let changes = (0..queries)
+            .into_par_iter()
             .with_min_len(1024)
             .fold(
                 || Changes::none(budgets.len(), models),
-                |mut changes, (row, path)| {
+                |mut changes, row| {
+                    let path = paths.row(row);
                     let at = |model| (self.cost(row, model), self.quality(row, model));
                     let mut before = (path.first, at(path.first));
                     changes.add(0, before.0, before.1, 1);
-                    for &(position, model) in &path.changes {
+                    for &(position, model) in path.changes {
                         changes.add(position, before.0, before.1, -1);
                         before = (model, at(model));
                         changes.add(position, before.0, before.1, 1);

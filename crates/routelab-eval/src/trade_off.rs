@@ -7,8 +7,9 @@
 use rayon::prelude::*;
 
 use crate::exact::FixedPoint;
-use crate::rule::{Candidate, fallback, order_by_cost};
-use crate::sweep::{Path, Paths};
+use crate::path::{GrowingPath, Paths};
+use crate::rule::{ByCost, Candidate, fallback};
+
 use crate::{Rule, Scores};
 
 /// What one query can be given.
@@ -32,8 +33,8 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
     let rows: Vec<Row> = (0..scores.queries())
         .into_par_iter()
         .with_min_len(256)
-        .map_init(Vec::new, |order, row| {
-            order_by_cost(scores, row, order);
+        .map_init(ByCost::default, |by_cost, row| {
+            let order = by_cost.of(scores, row);
             Row {
                 unaffordable: fallback(rule, order),
                 hull: hull(scores, row, order),
@@ -63,10 +64,10 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
     let cheapest = rows.iter().enumerate().map(|(row, r)| cost(row, r.hull[0]));
     let mut sum: i128 = cheapest.sum();
     let start = affordable_at(sum);
-    let mut paths: Vec<Path> = rows
+    let mut rows: Vec<GrowingPath> = rows
         .iter()
         .map(|row| {
-            let mut path = Path::starting_with(row.unaffordable);
+            let mut path = GrowingPath::starting_with(row.unaffordable);
             if start < budgets.len() {
                 path.push(start, row.hull[0]);
             }
@@ -88,14 +89,13 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
             break;
         }
         for edge in tied {
-            paths[edge.row].push(at, edge.to);
+            rows[edge.row].push(at, edge.to);
         }
     }
     prices[priced..].fill(Some(0.0));
-    Paths {
-        rows: paths,
-        prices,
-    }
+    let mut paths = Paths::with(prices);
+    rows.iter().for_each(|path| paths.push(path));
+    paths
 }
 
 /// The models that are best at some price, from the dearest price to price 0; `order` is ascending in `ĉ`. Of models on one

@@ -5,6 +5,7 @@ use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
 use routelab_heads::ranges::{above_zero, at_least_one};
+use routelab_kernels::vectorised;
 use serde::{Deserialize, Serialize};
 
 use crate::nearest::{Points, nearest};
@@ -76,14 +77,20 @@ impl FittedRouter for FittedKnn {
         let rows = self.points.map(queries.values(), |squared| {
             let mut weighted = vec![0.0; 2 * models];
             let mut total = 0.0;
-            for row in nearest(squared, self.config.k) {
-                let weight = 1.0 / (f64::from(squared[row]).sqrt() + self.config.epsilon);
-                total += weight;
-                let target = &targets[row * weighted.len()..][..weighted.len()];
-                for (sum, target) in weighted.iter_mut().zip(target) {
-                    *sum += weight * target;
-                }
-            }
+            let near = nearest(squared, self.config.k);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for row in near {
+                        let weight = 1.0 / (f64::from(squared[row]).sqrt() + self.config.epsilon);
+                        total += weight;
+                        let target = &targets[row * weighted.len()..][..weighted.len()];
+                        for (sum, target) in weighted.iter_mut().zip(target) {
+                            *sum += weight * target;
+                        }
+                    }
+                },
+            );
             weighted.iter_mut().for_each(|sum| *sum /= total);
             weighted
         });

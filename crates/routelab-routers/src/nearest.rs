@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
-use routelab_kernels::{Threads, product};
+use routelab_kernels::{Threads, product, vectorised};
 
 /// Queries whose distances are computed as one matrix product.
 const BLOCK: usize = 512;
@@ -41,8 +41,12 @@ impl Points {
             .map(|block| {
                 let mut products = Array2::zeros((block.nrows(), self.x.nrows())); // [block, points]
                 product(*block, self.x.t(), products.view_mut(), Threads::One);
-                (block.outer_iter().zip(products.outer_iter()))
-                    .map(|(query, products)| f(&self.squared(query, products)))
+                (block.outer_iter().zip(products.outer_iter_mut()))
+                    .map(|(query, products)| {
+                        let distances = products.into_slice().expect("rows are contiguous");
+                        self.to_squared_distances(query, distances);
+                        f(distances)
+                    })
                     .collect()
             })
             .collect();
@@ -51,34 +55,50 @@ impl Points {
 
     /// The squared distances of one query to all points.
     pub(crate) fn squared_distances(&self, query: ArrayView1<f32>) -> Vec<f32> {
-        self.squared(query, self.x.dot(&query).view())
+        let mut distances = self.x.dot(&query).to_vec();
+        self.to_squared_distances(query, &mut distances);
+        distances
     }
 
-    fn squared(&self, query: ArrayView1<f32>, products: ArrayView1<f32>) -> Vec<f32> {
+    /// Turns the products of a query with all points into its squared distances to them.
+    fn to_squared_distances(&self, query: ArrayView1<f32>, products: &mut [f32]) {
         let norm = query.dot(&query);
-        let query = query.to_vec();
         let stored = self.x.as_slice().expect("points are stored row by row");
         let norms = self.norms.as_slice().expect("norms are a list");
-        let products = products.to_slice().expect("products are a row");
-        let mut distances: Vec<f32> = (products.iter().zip(norms))
-            .map(|(product, other)| norm + other - 2.0 * product)
-            .collect();
-        for (point, (distance, other)) in distances.iter_mut().zip(norms).enumerate() {
-            if *distance < CANCELLATION * (norm + other) {
-                *distance = by_differences(&query, &stored[point * query.len()..][..query.len()]);
+        let cancels = |distance: f32, other: f32| distance < CANCELLATION * (norm + other);
+        let any = vectorised(
+            #[inline(always)]
+            || {
+                let mut any = false;
+                for (product, other) in products.iter_mut().zip(norms) {
+                    *product = norm + other - 2.0 * *product;
+                    any |= cancels(*product, *other);
+                }
+                any
+            },
+        );
+        if any {
+            let query = query.to_vec();
+            for (point, (distance, other)) in products.iter_mut().zip(norms).enumerate() {
+                if cancels(*distance, *other) {
+                    *distance = by_differences(&query, &stored[point * query.len()..][..query.len()]);
+                }
             }
         }
-        distances
     }
 }
 
 /// The `k` nearest points, or all if there are fewer, in ascending order of distance; equal distances go to the earlier
 /// point.
 pub(crate) fn nearest(squared_distances: &[f32], k: usize) -> Vec<usize> {
+    let mut near = up_to(squared_distances, likely_bound(squared_distances, k));
+    if near.len() < k {
+        near = up_to(squared_distances, u32::MAX);
+    }
     // The bits of numbers of at least 0 are in the order of the numbers; below them stands the point. Comparing such keys takes no
     // branch, which makes the selection several times as fast.
-    let mut keys: Vec<u64> = (squared_distances.iter().enumerate())
-        .map(|(point, distance)| (u64::from(distance.to_bits()) << 32) | point as u64)
+    let mut keys: Vec<u64> = (near.into_iter())
+        .map(|point| u64::from(squared_distances[point].to_bits()) << 32 | point as u64)
         .collect();
     if k < keys.len() {
         keys.select_nth_unstable(k);
@@ -88,6 +108,31 @@ pub(crate) fn nearest(squared_distances: &[f32], k: usize) -> Vec<usize> {
     keys.iter()
         .map(|key| (key & 0xffff_ffff) as usize)
         .collect()
+}
+
+/// The points whose distances have bits up to `bound`.
+fn up_to(squared_distances: &[f32], bound: u32) -> Vec<usize> {
+    // Always written, and kept by counting on: no branch to mispredict.
+    let (mut near, mut count) = (vec![0; squared_distances.len()], 0);
+    for (point, distance) in squared_distances.iter().enumerate() {
+        near[count] = point;
+        count += usize::from(distance.to_bits() <= bound);
+    }
+    near.truncate(count);
+    near
+}
+
+/// The bits of a distance that the `k`th smallest is unlikely to exceed, from a sample; most points are beyond it.
+fn likely_bound(squared_distances: &[f32], k: usize) -> u32 {
+    const STRIDE: usize = 8;
+    let sample = squared_distances.iter().step_by(STRIDE);
+    let mut sample: Vec<u32> = sample.map(|distance| distance.to_bits()).collect();
+    // The mean is `k / STRIDE`; 16 and a quarter more are several standard deviations for all `k`.
+    let rank = k / STRIDE + k / STRIDE / 4 + 16;
+    match rank < sample.len() {
+        true => *sample.select_nth_unstable(rank).1,
+        false => u32::MAX,
+    }
 }
 
 /// The squared distance of two points. Several sums side by side, since the order of a single one

@@ -13,7 +13,8 @@ use crate::collapse::{self, Verdict};
 use crate::curve::SharedInterval;
 use crate::evaluate::{CurveMetrics, Extremes, first_largest};
 use crate::matrices::check_pair;
-use crate::sweep::{ExactTruth, Paths};
+use crate::path::Paths;
+use crate::sweep::ExactTruth;
 use crate::{CurvePoint, EvalError, EvaluationOptions, Metric, Scores, Truth};
 
 use super::{Interval, Paired, check_request, interval_from, paired_from, replicate_rng};
@@ -240,16 +241,16 @@ impl<'a> WeightedSweep<'a> {
         let paths = Paths::new(scores, &budgets, &options.rule);
         let exact = ExactTruth::new(truth);
         let strongest = collapse::strongest_of(&exact);
-        let choices: Vec<usize> = paths.rows.iter().map(|path| path.last()).collect();
+        let choices = paths.last_choices();
         let verdicts = collapse::verdicts(truth, &choices, &strongest);
         let extremes = Extremes::of(truth);
         let mut changes = Vec::new();
-        let rows = (paths.rows.iter().enumerate())
+        let rows = (paths.rows().enumerate())
             .map(|(row, path)| {
                 let value = |model| (exact.cost(row, model), exact.quality(row, model));
                 let from = changes.len();
                 let mut before = value(path.first);
-                for &(at, model) in &path.changes {
+                for &(at, model) in path.changes {
                     let after = value(model);
                     changes.push(Change {
                         at,
