@@ -11,6 +11,7 @@
 use std::ops::{Deref, DerefMut};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 use routelab_kernels::{dot, fold, normal, vectorised};
 
@@ -74,6 +75,18 @@ impl DerefMut for Values {
     }
 }
 
+/// Values as a matrix of `columns`.
+pub(crate) fn matrix(values: &[f32], columns: usize) -> ArrayView2<'_, f32> {
+    let rows = values.len() / columns;
+    ArrayView2::from_shape((rows, columns), values).expect("as many values as whole rows have")
+}
+
+/// Values as a matrix of `columns`, to be written.
+pub(crate) fn matrix_mut(values: &mut [f32], columns: usize) -> ArrayViewMut2<'_, f32> {
+    let rows = values.len() / columns;
+    ArrayViewMut2::from_shape((rows, columns), values).expect("as many values as whole rows have")
+}
+
 /// Adds `added`, `[width]`, to every row of `x`.
 pub(crate) fn add_to_rows(x: &mut [f32], added: &[f32]) {
     let width = added.len();
@@ -87,14 +100,6 @@ pub(crate) fn add_to_rows(x: &mut [f32], added: &[f32]) {
             },
         );
     });
-}
-
-/// `x ← x + y`
-pub(crate) fn add(x: &mut [f32], y: &[f32]) {
-    vectorised(
-        #[inline(always)]
-        || x.iter_mut().zip(y).for_each(|(x, y)| *x += y),
-    );
 }
 
 /// The parameters of a layer norm: `γ`, `β` `[width]`, and `ε`.

@@ -7,12 +7,19 @@ use burn::nn::Linear;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 
+use ndarray::s;
+use rayon::prelude::*;
+use routelab_kernels::{Threads, add_product, dot, product, vectorised};
+
 use super::mixing::{self, FirstLayer, Model, ModelGradients};
 use super::model::{Block, EquiRouter, NORM_EPSILON};
-use crate::kernels::{self, Norm, Values};
+use crate::kernels::{self, Norm, Values, matrix, matrix_mut};
 
 /// Positions of `z` whose weights get their gradients at a time: bounds the gradients of all `B_m`, which are many.
 const POSITIONS: usize = 128;
+
+/// Queries of one piece of a prediction: enough for a product of full speed, few enough for a core's cache.
+pub(super) const PIECE: usize = 256;
 
 /// What the gradients need of the forward pass, in its order: the trunk, then the head of every model.
 #[derive(Default)]
@@ -23,11 +30,6 @@ struct Trace {
     sums: Vec<Values>,
     /// Output of the trunk, `[batch, d]`.
     query: Option<Tensor<2>>,
-}
-
-/// Scores `[batch, models]` of `x`, `[batch, dimension]`, on a processor.
-pub(super) fn scores(network: &EquiRouter, x: Tensor<2>) -> Tensor<2> {
-    Pass::new(network).scores(x, None)
 }
 
 /// The loss of a batch and the gradients of all parameters.
@@ -42,7 +44,7 @@ pub(super) fn loss_and_gradients(
     let pass = Pass::new(&network);
     let mut trace = Trace::default();
     // The loss is small beside the network, and Burn finds its gradient.
-    let scores = pass.scores(x, Some(&mut trace)).autodiff().require_grad();
+    let scores = pass.scores(x, &mut trace).autodiff().require_grad();
     let value = loss(scores.clone());
     let gradient = scores
         .grad(&value.backward())
@@ -115,42 +117,36 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// `x`: `[batch, dimension]`; returns `[batch, models]`.
-    fn scores(&self, x: Tensor<2>, mut trace: Option<&mut Trace>) -> Tensor<2> {
+    fn constant(&self, index: usize) -> &[f32] {
+        let hidden = self.first.hidden();
+        &self.constants[index * hidden..][..hidden]
+    }
+
+    /// `x`: `[batch, dimension]`; returns `[batch, models]`, and what the gradients need in `trace`.
+    fn scores(&self, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
         let network = self.network;
         let mut z = x;
         for block in &network.trunk {
-            z = block_forward(block, z, trace.as_deref_mut());
+            z = block_forward(block, z, trace);
         }
-        if let Some(trace) = &mut trace {
-            trace.query = Some(z.clone());
-        }
+        trace.query = Some(z.clone());
         let z = Values::from(z);
-        let mut features = self.first.features(&z);
-        let mut mixed = self.first.mixed();
-        let hidden = network.first_layer().weight.dims()[1];
+        let batch = z.len() / self.width;
+        let (mut mixed, mut gaps) = (self.first.mixed(), Values::zeros([batch, self.width]));
         let mut scores = Vec::new();
         for index in 0..network.models() {
             let model = self.model(index);
             self.first.mix(&model, &mut mixed);
-            if self.first.interaction() {
-                mixing::distances(&model, &z, &mut features, 2 * self.width);
-            }
-            // Nobody else holds the operands, so they keep their memory for the next model.
-            let (f, b) = (self.tensor::<2>(features), self.tensor(mixed));
-            let mut a = Values::from(f.clone().matmul(b.clone())); // [batch, h]
-            (features, mixed) = (f.into(), b.into());
-
-            kernels::add_to_rows(&mut a, &self.constants[index * hidden..][..hidden]);
+            let mut a = Values::zeros([batch, self.first.hidden()]);
+            let terms = (&mixed[..], self.constant(index));
+            self.first.forward(&model, terms, &z, &mut gaps, &mut a, Threads::All);
             let score = match network.head.split_first() {
                 Some((first, rest)) => {
-                    let mut h = self.tensor(activate(first, a, trace.as_deref_mut()));
+                    let mut h = self.tensor(activate(first, a, trace));
                     for block in rest {
-                        h = block_forward(block, h, trace.as_deref_mut());
+                        h = block_forward(block, h, trace);
                     }
-                    if let Some(trace) = &mut trace {
-                        trace.inputs.push(h.clone());
-                    }
+                    trace.inputs.push(h.clone());
                     network.output.forward(h)
                 }
                 None => self.tensor(a),
@@ -183,7 +179,7 @@ impl<'a> Pass<'a> {
             .collect();
 
         // One model after another, through the head and the linear half of its first layer.
-        let mut mixed = Values::zeros([width, hidden]);
+        let mut mixed = self.first.mixed();
         let mut d_z = Values::zeros([batch, width]);
         let mut d_sums = Values::zeros([count, batch, hidden]);
         let mut d_constants = Values::zeros([count, hidden]);
@@ -191,51 +187,52 @@ impl<'a> Pass<'a> {
             let of_scores = gradient.clone().slice([0..batch, index..index + 1]);
             let (da, d_constant) = self.head_backward(of_scores, &mut trace, found);
             self.first.mix(&models[index], &mut mixed);
-            let b = self.tensor::<2>(mixed);
-            kernels::add(
-                &mut d_z,
-                &Values::from(da.clone().matmul(b.clone().transpose())),
-            );
-            mixed = b.into();
-            d_sums[index * batch * hidden..][..batch * hidden].copy_from_slice(&Values::from(da));
+            let d_sums = &mut d_sums[index * batch * hidden..][..batch * hidden];
+            d_sums.copy_from_slice(&Values::from(da));
+            let mixed = matrix(&mixed, hidden).reversed_axes();
+            add_product(matrix(d_sums, hidden), mixed, matrix_mut(&mut d_z, width), Threads::All);
             d_constants[index * hidden..][..hidden].copy_from_slice(&d_constant);
         }
 
         // The weights of the head's first layer.
-        let d_sums = self.tensor::<3>(d_sums);
+        let z = Values::from(z);
         let d_constants = self.tensor::<2>(d_constants);
         let d_read = self.constant_features.clone().transpose();
         let d_read = Values::from(d_read.matmul(d_constants.clone())); // [3d or 2d, h]
         let mut d_weight = Values::zeros(first.weight.dims());
-        d_weight[..d_read.len()].copy_from_slice(&d_read);
+        let (of_read, of_distances) = d_weight.split_at_mut(d_read.len());
+        of_read.copy_from_slice(&d_read);
         if self.first.interaction() {
             let size = batch * width;
-            let values = Values::from(z.clone());
-            let mut gaps = Values::zeros([count * batch, width]);
+            let mut gaps = vec![0.0; count * size];
             for (model, gaps) in models.iter().zip(gaps.chunks_mut(size)) {
-                mixing::distances(model, &values, gaps, width);
+                mixing::distances(model, &z, gaps);
             }
-            let d_sums = d_sums.clone().reshape([count * batch, hidden]);
-            let fourth = self.tensor::<2>(gaps).transpose().matmul(d_sums.clone());
-            d_weight[d_read.len()..].copy_from_slice(&Values::from(fourth));
-            let weight = first.weight.val().slice([3 * width..4 * width, 0..hidden]);
-            let d_gaps = Values::from(d_sums.matmul(weight.transpose()));
+            let d_sums = matrix(&d_sums, hidden); // [models · batch, h]
+            let of_distances = matrix_mut(of_distances, hidden);
+            product(matrix(&gaps, width).reversed_axes(), d_sums, of_distances, Threads::All);
+            let mut d_gaps = gaps;
+            let weight = self.first.distance_weight().reversed_axes();
+            product(d_sums, weight, matrix_mut(&mut d_gaps, width), Threads::All);
             let models = models.iter().zip(&mut of_models);
             for ((model, found), d_gaps) in models.zip(d_gaps.chunks(size)) {
-                mixing::distances_backward(model, &values, d_gaps, &mut d_z, found);
+                mixing::distances_backward(model, &z, d_gaps, &mut d_z, found);
             }
         }
+        let mut d_linear = vec![0.0; count * POSITIONS.min(width) * hidden]; // [models, positions, h]
         for start in (0..width).step_by(POSITIONS) {
             let end = (start + POSITIONS).min(width);
-            let z = z.clone().slice([0..batch, start..end]).transpose();
-            let d_linear = z.unsqueeze::<3>().matmul(d_sums.clone()); // [models, positions, h]
-            self.first.mix_backward(
-                start,
-                &models,
-                &Values::from(d_linear),
-                &mut d_weight,
-                &mut of_models,
-            );
+            let z = matrix(&z, width);
+            let z = z.slice(s![.., start..end]).reversed_axes();
+            let d_linear = &mut d_linear[..count * (end - start) * hidden];
+            (d_linear.par_chunks_mut((end - start) * hidden))
+                .zip(d_sums.par_chunks(batch * hidden))
+                .for_each(|(d_linear, d_sums)| {
+                    let d_linear = matrix_mut(d_linear, hidden);
+                    product(z, matrix(d_sums, hidden), d_linear, Threads::One);
+                });
+            self.first
+                .mix_backward(start, &models, d_linear, &mut d_weight, &mut of_models);
         }
         let read = self.constant_features.dims()[1];
         let weight = first.weight.val().slice([0..read, 0..hidden]);
@@ -312,22 +309,122 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// [`Block::forward`], `x`: `[rows, inputs]`.
-fn block_forward(block: &Block, x: Tensor<2>, mut trace: Option<&mut Trace>) -> Tensor<2> {
-    let device = x.device();
-    if let Some(trace) = &mut trace {
-        trace.inputs.push(x.clone());
+/// A layer and what follows it, for predictions.
+struct Layer {
+    weight: Values,
+    bias: Values,
+    norm: Norm,
+}
+
+impl Layer {
+    fn new(block: &Block) -> Self {
+        Self {
+            weight: block.linear.weight.val().into(),
+            bias: bias(&block.linear).val().into(),
+            norm: norm(block),
+        }
     }
+
+    /// `[rows, inputs]` → `[rows, outputs]`
+    fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let outputs = self.bias.len();
+        let weight = matrix(&self.weight, outputs);
+        let x = matrix(x, weight.nrows());
+        let mut out = vec![0.0; x.nrows() * outputs];
+        product(x, weight, matrix_mut(&mut out, outputs), Threads::One);
+        kernels::add_to_rows(&mut out, &self.bias);
+        kernels::gelu_norm(&mut out, &self.norm);
+        out
+    }
+}
+
+/// The network for predictions on processors. Pieces of [`PIECE`] queries are spread over threads, and all that happens to a
+/// piece happens on one.
+pub(super) struct Predictor<'a> {
+    pass: Pass<'a>,
+    trunk: Vec<Layer>,
+    /// The norm after the head's first layer, and the layers after it; without a hidden layer the first layer's are the scores.
+    head: Option<(Norm, Vec<Layer>)>,
+    /// `[width]` and one number.
+    output: (Values, Values),
+}
+
+impl<'a> Predictor<'a> {
+    pub(super) fn new(network: &'a EquiRouter) -> Self {
+        let head = network.head.split_first();
+        Self {
+            pass: Pass::new(network),
+            trunk: network.trunk.iter().map(Layer::new).collect(),
+            head: head.map(|(first, rest)| (norm(first), rest.iter().map(Layer::new).collect())),
+            output: (
+                network.output.weight.val().into(),
+                bias(&network.output).val().into(),
+            ),
+        }
+    }
+
+    /// Scores `[queries, models]` of `x`, `[queries, dimension]`.
+    pub(super) fn predict(&self, x: Tensor<2>) -> Tensor<2> {
+        let (pass, [queries, dimension]) = (&self.pass, x.dims());
+        let x = Values::from(x);
+        let pieces: Vec<Vec<f32>> = (x.par_chunks(PIECE * dimension))
+            .map(|x| {
+                let mut layers = self.trunk.iter();
+                let first = layers.next().expect("the trunk has at least one layer");
+                layers.fold(first.forward(x), |z, layer| layer.forward(&z))
+            })
+            .collect();
+        let models = pass.network.models();
+        let mut scores = Values::zeros([queries, models]);
+        let mut mixed = pass.first.mixed();
+        for index in 0..models {
+            pass.first.mix(&pass.model(index), &mut mixed);
+            let of_pieces = pieces
+                .par_iter()
+                .map_init(Vec::new, |gaps, z| self.head(index, &mixed, z, gaps));
+            let column: Vec<Vec<f32>> = of_pieces.collect();
+            let rows = scores.chunks_exact_mut(models);
+            rows.zip(column.iter().flatten())
+                .for_each(|(row, score)| row[index] = *score);
+        }
+        pass.tensor(scores)
+    }
+
+    /// One model's scores of the queries of a piece, given `G_m` in `mixed`. `gaps` is scratch space.
+    fn head(&self, index: usize, mixed: &[f32], z: &[f32], gaps: &mut Vec<f32>) -> Vec<f32> {
+        let pass = &self.pass;
+        gaps.resize(z.len(), 0.0);
+        let mut h = vec![0.0; z.len() / pass.width * pass.first.hidden()];
+        let terms = (mixed, pass.constant(index));
+        (pass.first).forward(&pass.model(index), terms, z, gaps, &mut h, Threads::One);
+        let Some((norm, rest)) = &self.head else {
+            return h;
+        };
+        kernels::gelu_norm(&mut h, norm);
+        let h = rest.iter().fold(h, |h, layer| layer.forward(&h));
+        let (weight, bias) = &self.output;
+        vectorised(
+            #[inline(always)]
+            || {
+                let rows = h.chunks_exact(weight.len());
+                rows.map(|row| dot(row, weight) + bias[0]).collect()
+            },
+        )
+    }
+}
+
+/// [`Block::forward`], `x`: `[rows, inputs]`.
+fn block_forward(block: &Block, x: Tensor<2>, trace: &mut Trace) -> Tensor<2> {
+    let device = x.device();
+    trace.inputs.push(x.clone());
     let mut a = Values::from(x.matmul(block.linear.weight.val()));
     kernels::add_to_rows(&mut a, &Values::from(bias(&block.linear).val()));
     activate(block, a, trace).tensor(&device)
 }
 
 /// GELU and norm of the sums of a layer.
-fn activate(block: &Block, mut sums: Values, trace: Option<&mut Trace>) -> Values {
-    if let Some(trace) = trace {
-        trace.sums.push(sums.copy());
-    }
+fn activate(block: &Block, mut sums: Values, trace: &mut Trace) -> Values {
+    trace.sums.push(sums.copy());
     kernels::gelu_norm(&mut sums, &norm(block));
     sums
 }

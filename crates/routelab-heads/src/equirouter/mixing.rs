@@ -1,18 +1,18 @@
 //! The head's first layer as one model sees it, on processors.
 //!
 //! The layer `W = [W1 ; W2 ; W3 ; W4]` reads `[z_m ; p_m ; z_m ⊙ p_m ; |z_m - p_m|]` with `z_m = γ_m ⊙ z + β_m`. For one
-//! model that is a layer of half the size whose weights depend on the model, `f_m B_m + t_m` with
+//! model that is `z G_m + |γ_m ⊙ z + β_m - p_m| W4 + t_m`, half the multiplications, with
 //!
-//! - `f_m = [z ; |γ_m ⊙ z + β_m - p_m|]`,
-//! - `B_m = [diag(γ_m) V_m ; W4]` where `V_m = W1 + diag(p_m) W3`,
+//! - `G_m = diag(γ_m) V_m` where `V_m = W1 + diag(p_m) W3`,
 //! - `t_m = β_m V_m + p_m W2 + b = [β_m ; p_m ; β_m ⊙ p_m] [W1 ; W2 ; W3] + b`.
 //!
-//! Without interaction there are neither `W3` and `W4` nor the second halves of `f_m` and `B_m`.
+//! Without interaction there are neither `W3` nor `W4`.
 
+use ndarray::ArrayView2;
 use rayon::prelude::*;
-use routelab_kernels::{dot, vectorised};
+use routelab_kernels::{Threads, add_product, dot, product, vectorised};
 
-use crate::kernels::{Values, add_up, piece_rows};
+use crate::kernels::{self, Values, add_up, matrix, matrix_mut, piece_rows};
 
 /// What tells one model from another: `γ_m`, `β_m` and `p_m`, each `[d]`.
 pub(super) struct Model<'a> {
@@ -45,9 +45,18 @@ impl FirstLayer {
         }
     }
 
+    pub(super) fn hidden(&self) -> usize {
+        self.hidden
+    }
+
     /// Whether the layer sees product and distance.
     pub(super) fn interaction(&self) -> bool {
         self.weight.len() == 4 * self.width * self.hidden
+    }
+
+    /// `W4`, `[d, h]`.
+    pub(super) fn distance_weight(&self) -> ArrayView2<'_, f32> {
+        matrix(&self.weight[3 * self.width * self.hidden..], self.hidden)
     }
 
     /// Row `i` of `W1` and, with interaction, of `W3`: each `[h]`.
@@ -57,33 +66,15 @@ impl FirstLayer {
         (row(0), self.interaction().then(|| row(2)))
     }
 
-    /// Space for `B_m`, `[2d or d, h]`; the half that is the same for all models is filled in.
+    /// Space for `G_m`, `[d, h]`.
     pub(super) fn mixed(&self) -> Values {
-        let mut mixed = Values::zeros([self.weight.len() / self.hidden / 2, self.hidden]);
-        let block = self.width * self.hidden;
-        if self.interaction() {
-            mixed[block..].copy_from_slice(&self.weight[3 * block..]);
-        }
-        mixed
+        Values::zeros([self.width, self.hidden])
     }
 
-    /// Space for `f_m`, `[rows, 2d or d]`; the half that is the same for all models is filled in from `z`, `[rows, d]`.
-    pub(super) fn features(&self, z: &[f32]) -> Values {
-        let width = self.width * if self.interaction() { 2 } else { 1 };
-        let mut features = Values::zeros([z.len() / self.width, width]);
-        for (row, z) in features
-            .chunks_exact_mut(width)
-            .zip(z.chunks_exact(self.width))
-        {
-            row[..self.width].copy_from_slice(z);
-        }
-        features
-    }
-
-    /// Fills the first half of `B_m`, `diag(γ_m) V_m`, into that of `mixed`, `[2d or d, h]`.
+    /// Fills `G_m` into `mixed`, `[d, h]`.
     pub(super) fn mix(&self, model: &Model, mixed: &mut [f32]) {
-        let (width, hidden) = (self.width, self.hidden);
-        mixed[..width * hidden]
+        let hidden = self.hidden;
+        mixed
             .par_chunks_mut(hidden)
             .enumerate()
             .with_min_len(piece_rows(hidden))
@@ -103,6 +94,27 @@ impl FirstLayer {
                     },
                 );
             });
+    }
+
+    /// The layer for one model, given its `mixed` and `constant` terms `G_m` and `t_m`: `[rows, h]` into `out`, from `z`,
+    /// `[rows, d]`. `gaps`, `[rows, d]`, is scratch space.
+    pub(super) fn forward(
+        &self,
+        model: &Model,
+        (mixed, constant): (&[f32], &[f32]),
+        z: &[f32],
+        gaps: &mut [f32],
+        out: &mut [f32],
+        threads: Threads,
+    ) {
+        let width = self.width;
+        product(matrix(z, width), matrix(mixed, self.hidden), matrix_mut(out, self.hidden), threads);
+        if self.interaction() {
+            distances(model, z, gaps);
+            let weight = self.distance_weight();
+            add_product(matrix(gaps, width), weight, matrix_mut(out, self.hidden), threads);
+        }
+        kernels::add_to_rows(out, constant);
     }
 
     /// Back through [`mix`](Self::mix) of all models, for the positions of `z` from `start` on: adds to the gradients of `W1`
@@ -185,20 +197,19 @@ impl FirstLayer {
     }
 }
 
-/// Fills `|γ_m ⊙ z + β_m - p_m|` into the last `d` columns of `out`, `[rows, columns]`. `z`: `[rows, d]`.
-pub(super) fn distances(model: &Model, z: &[f32], out: &mut [f32], columns: usize) {
+/// Fills `|γ_m ⊙ z + β_m - p_m|` into `out`; both are `[rows, d]`.
+pub(super) fn distances(model: &Model, z: &[f32], out: &mut [f32]) {
     let width = model.scale.len();
     let (scale, shift, p) = (
         model.scale,
         &model.shift[..width],
         &model.projection[..width],
     );
-    let rows = piece_rows(width);
-    out.par_chunks_mut(rows * columns)
-        .zip(z.par_chunks(rows * width))
+    let piece = piece_rows(width) * width;
+    out.par_chunks_mut(piece)
+        .zip(z.par_chunks(piece))
         .for_each(|(out, z)| {
-            for (out, z) in out.chunks_exact_mut(columns).zip(z.chunks_exact(width)) {
-                let out = &mut out[columns - width..];
+            for (out, z) in out.chunks_exact_mut(width).zip(z.chunks_exact(width)) {
                 vectorised(
                     #[inline(always)]
                     || {

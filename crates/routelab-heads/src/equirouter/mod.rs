@@ -23,6 +23,9 @@ use crate::{Architecture, Fitted, HeadError, check_rows, kernels, matrix};
 /// Scores computed at a time: bounds the memory of the widest intermediate, `[queries, models, width]`.
 const PREDICTION_SCORES: usize = 16_384;
 
+/// On processors: pieces of queries at a time, a few for each thread of most machines.
+const PREDICTION_PIECES: usize = 32;
+
 impl Architecture for EquiRouterConfig {
     type Network = EquiRouter;
 
@@ -37,18 +40,32 @@ impl Architecture for EquiRouterConfig {
 
 impl Network for EquiRouter {
     fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        // The fused pass has terms of its own, which cost little beside a chunk of queries. It is in single precision.
-        let weights = self.model_embeddings.val();
-        let fused = kernels::apply_to(&weights.device()) && weights.dtype() == DType::F32;
-        let terms = (!fused).then(|| self.model_terms());
-        move |x| match &terms {
-            Some(terms) => self.score(x, terms),
-            None => self.forward(x),
-        }
+        let predict: Box<dyn Fn(Tensor<2>) -> Tensor<2> + '_> = match self.is_fused() {
+            true => {
+                let fused = fused::Predictor::new(self);
+                Box::new(move |x| fused.predict(x))
+            }
+            false => {
+                let terms = self.model_terms();
+                Box::new(move |x| self.score(x, &terms))
+            }
+        };
+        predict
     }
 
     fn chunk(&self) -> usize {
-        (PREDICTION_SCORES / self.models()).max(1)
+        match self.is_fused() {
+            true => PREDICTION_PIECES * fused::PIECE,
+            false => (PREDICTION_SCORES / self.models()).max(1),
+        }
+    }
+}
+
+impl EquiRouter {
+    /// Whether predictions run on a processor; the pass there is in single precision.
+    fn is_fused(&self) -> bool {
+        let weights = self.model_embeddings.val();
+        kernels::apply_to(&weights.device()) && weights.dtype() == DType::F32
     }
 }
 

@@ -176,7 +176,7 @@ impl EquiRouter {
     /// `x`: embeddings `[batch, dimension]`; returns `[batch, models]`, not squashed.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         if kernels::apply_to(&x.device()) {
-            fused::scores(self, x)
+            fused::Predictor::new(self).predict(x)
         } else {
             self.composed(x)
         }
