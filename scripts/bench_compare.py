@@ -16,6 +16,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,8 +31,15 @@ COMPARED = [
     ("knn", "knn-sklearn", "scikit-learn", [], [("knn predict", "knn-sklearn predict", 0.5)]),
     ("evaluation", "sweep", "NumPy", [], [("sweep", "sweep", 0.02)]),
     ("minilm", "minilm", "sentence-transformers", ["--prompts", "128", *FEWER], [("minilm encode", "minilm encode", 1.0)]),
+    ("clip", "clip", "PyTorch", ["--images", "32", *FEWER], [("clip encode", "clip encode", 1.0)]),
 ]
 MEMORY_TARGET = 0.5
+# Writes CLIP ViT-B/32 with random weights: its time does not depend on them.
+MAKE_CLIP = """
+import sys
+from transformers import CLIPConfig, CLIPModel
+CLIPModel(CLIPConfig(projection_dim=512)).save_pretrained(sys.argv[1])
+"""
 MEASURES = ["seconds", "cpu_seconds", "peak_mib"]
 
 
@@ -63,6 +71,9 @@ def main():
     args = parser.parse_args()
 
     rows = []
+    clip = tempfile.TemporaryDirectory()
+    if not args.only or "clip" in args.only.split(","):
+        subprocess.run([args.python, "-c", MAKE_CLIP, clip.name], check=True)
     for ours, theirs, library, sizes, names in COMPARED:
         if args.only and ours not in args.only.split(","):
             continue
@@ -70,7 +81,7 @@ def main():
             print(f"minilm left out: no weights in {args.weights} (python3 scripts/get-minilm.py)", file=sys.stderr)
             continue
         for threads in map(int, args.threads.split(",")):
-            options = [*SIZES, *sizes, "--threads", str(threads), "--weights", args.weights]
+            options = [*SIZES, *sizes, "--threads", str(threads), "--weights", args.weights, "--clip", clip.name]
             runs = []
             for repetition in range(args.repeat):
                 print(f"{ours} against {library}, {threads} threads, {repetition + 1} of {args.repeat}", file=sys.stderr)

@@ -1,7 +1,7 @@
 """The stages of `routelab bench` as Python users write them, timed: PyTorch, scikit-learn, NumPy, sentence-transformers.
 
     pip install torch scikit-learn numpy sentence-transformers
-    python3 scripts/bench_pytorch.py --stages equirouter,knn,knn-sklearn,sweep,minilm --threads 2
+    python3 scripts/bench_pytorch.py --stages equirouter,knn,knn-sklearn,sweep,minilm,clip --threads 2
 
 Same sizes, defaults and random data (other numbers) as `routelab bench`; making the data and importing is not timed. EquiRouter's
 head reads the concatenation [z_m ; p_m ; z_m * p_m ; |z_m - p_m|] of every model. Prints JSON of the same form.
@@ -16,11 +16,12 @@ import time
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stages", default="equirouter,knn,knn-sklearn,sweep,minilm")
-    for name, default in dict(queries=36497, models=11, dimension=384, epochs=5, prompts=512, threads=2).items():
+    parser.add_argument("--stages", default="equirouter,knn,knn-sklearn,sweep,minilm,clip")
+    for name, default in dict(queries=36497, models=11, dimension=384, epochs=5, prompts=512, images=64, threads=2).items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--train", type=float, default=0.2)
     parser.add_argument("--weights", default="models/all-MiniLM-L6-v2")
+    parser.add_argument("--clip", default="models/clip-vit-base-patch32")
     return parser.parse_args()
 
 
@@ -197,7 +198,25 @@ def minilm():
     measured("minilm encode", args.prompts, lambda: encoder.encode(prompts, batch_size=32, show_progress_bar=False))
 
 
+def clip():
+    """Preprocessed pixels through the vision tower."""
+    import torch
+    from transformers import CLIPVisionModelWithProjection
+
+    torch.set_num_threads(args.threads)
+    network = CLIPVisionModelWithProjection.from_pretrained(args.clip).eval()
+    size = network.config.image_size
+    pixels = torch.rand(args.images, 3, size, size) - 0.5
+
+    def encode():
+        return torch.cat([network(pixel_values=part).image_embeds for part in pixels.split(16)])
+
+    with torch.no_grad():
+        network(pixel_values=pixels[:1])
+        measured("clip encode", args.images, encode)
+
+
 stages = []
 for name in args.stages.split(","):
-    {"equirouter": equirouter, "knn": knn, "knn-sklearn": knn_sklearn, "sweep": sweep, "minilm": minilm}[name]()
+    {"equirouter": equirouter, "knn": knn, "knn-sklearn": knn_sklearn, "sweep": sweep, "minilm": minilm, "clip": clip}[name]()
 print(json.dumps(dict(threads=args.threads, stages=stages)))

@@ -314,8 +314,11 @@ fn adapters_are_listed_and_chosen_by_number_or_name() {
         adapter["largest_buffer"].as_u64().unwrap() >= 1 << 20,
         "{adapter:#}"
     );
+    if adapter["kind"] == "software" {
+        assert_eq!(adapter["memory"], listed("flex")["processor"]["memory"]);
+    }
     let name = adapter["name"].as_str().unwrap();
-    says(&success(&["backends"]), &[name, "wgpu:0"]);
+    says(&success(&["backends"]), &[name, "wgpu:0", "memory"]);
 
     let check = |backend: &str| {
         let args = [

@@ -1,7 +1,10 @@
-//! Queries per second of loading tables at three sizes, from CSV and from Parquet: `cargo bench --bench tables`.
+//! Queries per second of loading tables at three sizes, from CSV and from Parquet, and from pickles of pandas, which pandas has to
+//! write first: `cargo bench --bench tables`, after
+//! `python3 crates/routelab-data/tests/fixtures/make_pickles.py target/pickles 1000 10000 50000` for the pickles.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use routelab_data::{DataSpec, load, write_parquet};
@@ -51,5 +54,25 @@ fn benchmark(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, benchmark);
+/// Long tables as RouterBench publishes them: a row for each query and model.
+fn pickles(criterion: &mut Criterion) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/pickles");
+    let mut group = criterion.benchmark_group("pickles");
+    group.sample_size(10);
+    for (queries, _) in SIZES {
+        let path = folder.join(format!("{queries}.pkl"));
+        if !path.exists() {
+            println!("left out: no {}", path.display());
+            continue;
+        }
+        let spec = DataSpec::new("routerbench", &path);
+        group.throughput(Throughput::Elements(queries as u64));
+        group.bench_function(BenchmarkId::new("queries of 11 models", queries), |b| {
+            b.iter(|| load(&spec).map(drop))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, benchmark, pickles);
 criterion_main!(benches);

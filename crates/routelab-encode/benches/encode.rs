@@ -1,13 +1,18 @@
-//! Queries per second of the encoders on prompts of the RouterBench slice: `cargo bench --bench encode`.
+//! Queries per second of the encoders: `cargo bench --bench encode`. Texts are prompts of the RouterBench slice, images are
+//! random.
 //!
-//! MiniLM needs its weights (`python3 scripts/get-minilm.py`); without them only the encoders that need none are measured.
+//! MiniLM needs its weights (`python3 scripts/get-minilm.py`) and is left out without them. CLIP's vision tower has random
+//! weights and two of the twelve layers of ViT-B/32.
 
+use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ndarray::Array4;
 use routelab_data::{DataSpec, load};
-use routelab_encode::{Encoder, HashedConfig, HashedNgrams, MiniLm, Query};
+use routelab_encode::{ClipVision, Encoder, HashedConfig, HashedNgrams, MiniLm, Query};
+use safetensors::{Dtype, serialize_to_file, tensor::TensorView};
 
 /// Prompts per measurement, spread over the table so that every length occurs.
 const PROMPTS: [usize; 3] = [1, 16, 64];
@@ -43,5 +48,76 @@ fn benchmark(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, benchmark);
+/// Images per measurement.
+const IMAGES: [usize; 3] = [1, 4, 16];
+
+const CLIP_LAYERS: usize = 2;
+
+/// Writes the vision tower of ViT-B/32, cut after two layers, with made-up weights.
+fn write_clip(folder: &Path) {
+    let config = format!(r#"{{"vision_config": {{"num_hidden_layers": {CLIP_LAYERS}}}}}"#);
+    fs::write(folder.join("config.json"), config).expect("a file");
+    let mut shapes: Vec<(String, Vec<usize>)> = [
+        ("embeddings.class_embedding", vec![768]),
+        ("embeddings.patch_embedding.weight", vec![768, 3, 32, 32]),
+        ("embeddings.position_embedding.weight", vec![50, 768]),
+        ("pre_layrnorm.weight", vec![768]),
+        ("pre_layrnorm.bias", vec![768]),
+        ("post_layernorm.weight", vec![768]),
+        ("post_layernorm.bias", vec![768]),
+    ]
+    .map(|(name, shape)| (format!("vision_model.{name}"), shape))
+    .into();
+    shapes.push(("visual_projection.weight".into(), vec![512, 768]));
+    for layer in 0..CLIP_LAYERS {
+        for (part, inputs, outputs) in [
+            ("self_attn.q_proj", 768, 768),
+            ("self_attn.k_proj", 768, 768),
+            ("self_attn.v_proj", 768, 768),
+            ("self_attn.out_proj", 768, 768),
+            ("mlp.fc1", 768, 3072),
+            ("mlp.fc2", 3072, 768),
+            ("layer_norm1", 0, 768),
+            ("layer_norm2", 0, 768),
+        ] {
+            let name = format!("vision_model.encoder.layers.{layer}.{part}");
+            let weight = [outputs, inputs].into_iter().filter(|&size| size > 0);
+            shapes.push((format!("{name}.weight"), weight.collect()));
+            shapes.push((format!("{name}.bias"), vec![outputs]));
+        }
+    }
+    let values: Vec<Vec<u8>> = (shapes.iter())
+        .map(|(_, shape)| {
+            let count = shape.iter().product::<usize>();
+            let value = |i: usize| (i * 7919 % 1000) as f32 / 20_000.0 - 0.025;
+            (0..count).flat_map(|i| value(i).to_le_bytes()).collect()
+        })
+        .collect();
+    let tensors = (shapes.iter().zip(&values)).map(|((name, shape), values)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), values);
+        (name, view.expect("as many values as the shape says"))
+    });
+    serialize_to_file(tensors, None, &folder.join("model.safetensors")).expect("a file");
+}
+
+fn clip(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_clip(folder.path());
+    let tower = ClipVision::load(folder.path(), &Device::flex()).expect("sound weights");
+    let mut group = criterion.benchmark_group("clip");
+    group.sample_size(10);
+    for count in IMAGES {
+        let shape = (count, 3, 224, 224);
+        let pixels = Array4::from_shape_fn(shape, |(i, c, y, x)| {
+            ((i * 131 + c * 71 + y * 31 + x * 17) % 255) as f32 / 127.5 - 1.0
+        });
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function(BenchmarkId::new("flex", count), |b| {
+            b.iter(|| tower.features(pixels.view()))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, benchmark, clip);
 criterion_main!(benches);

@@ -102,7 +102,8 @@ pub(crate) fn sorted_distinct<'a>(values: impl IntoIterator<Item = &'a f64>) -> 
     // Integers are sorted faster than numbers with a comparison of our own. The last sort finds the sorted parts and merges them.
     let mut keys: Vec<i64> = values.into_iter().map(|&value| order_key(value)).collect();
     let part = keys.len().div_ceil(rayon::current_num_threads()).max(4096);
-    keys.par_chunks_mut(part).for_each(|part| part.sort_unstable());
+    keys.par_chunks_mut(part)
+        .for_each(|part| part.sort_unstable());
     keys.sort();
     keys.dedup();
     keys.into_iter().map(from_order_key).collect()

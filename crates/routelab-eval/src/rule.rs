@@ -150,11 +150,12 @@ impl ByCost {
         let mask = (scores.models() as u64).next_power_of_two() - 1;
         let costs = scores.cost.row(row);
         self.keys.clear();
-        self.keys.extend((costs.iter().zip(0_u64..)).map(|(&cost, model)| {
-            // Signed order as unsigned order.
-            let key = order_key(cost) as u64 ^ (1 << 63);
-            (key & !mask) | model
-        }));
+        self.keys
+            .extend((costs.iter().zip(0_u64..)).map(|(&cost, model)| {
+                // Signed order as unsigned order.
+                let key = order_key(cost) as u64 ^ (1 << 63);
+                (key & !mask) | model
+            }));
         self.keys.sort_unstable();
         self.order.clear();
         self.order.extend(self.keys.iter().map(|key| {

@@ -179,9 +179,14 @@ impl Changes {
     }
 
     fn and(mut self, other: Self) -> Self {
-        let sums = [(&mut self.cost, other.cost), (&mut self.quality, other.quality)];
+        let sums = [
+            (&mut self.cost, other.cost),
+            (&mut self.quality, other.quality),
+        ];
         for (sum, other) in sums {
-            sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
+            sum.iter_mut()
+                .zip(other)
+                .for_each(|(sum, other)| *sum += other);
         }
         (self.calls.iter_mut().zip(other.calls)).for_each(|(sum, other)| *sum += other);
         self

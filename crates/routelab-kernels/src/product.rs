@@ -124,7 +124,12 @@ mod tests {
     fn only_the_part_that_is_asked_for_is_written() {
         let (a, b) = (numbers(5, 3, 1), numbers(3, 4, 2));
         let mut out = Array2::from_elem((7, 9), 0.5);
-        product(a.view(), b.view(), out.slice_mut(s![1..6, 2..6]), Threads::One);
+        product(
+            a.view(),
+            b.view(),
+            out.slice_mut(s![1..6, 2..6]),
+            Threads::One,
+        );
         assert_eq!(out.slice(s![1..6, 2..6]), a.dot(&b));
         assert_eq!(out.iter().filter(|&&value| value == 0.5).count(), 63 - 20);
     }
@@ -132,9 +137,16 @@ mod tests {
     #[test]
     fn results_do_not_depend_on_the_number_of_threads() {
         let values = |rows, columns| {
-            Array2::from_shape_fn((rows, columns), |(i, j)| ((i * 131 + j * 71) % 997) as f32 / 499.0)
+            Array2::from_shape_fn((rows, columns), |(i, j)| {
+                ((i * 131 + j * 71) % 997) as f32 / 499.0
+            })
         };
-        for (m, k, n) in [(128, 1024, 512), (512, 384, 1000), (1, 512, 512), (300, 512, 1)] {
+        for (m, k, n) in [
+            (128, 1024, 512),
+            (512, 384, 1000),
+            (1, 512, 512),
+            (300, 512, 1),
+        ] {
             let (a, b) = (values(m, k), values(k, n));
             let on = |count, threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
@@ -144,7 +156,10 @@ mod tests {
                 out
             };
             let one = on(1, Threads::One);
-            assert!(one == on(2, Threads::All) && one == on(5, Threads::All), "{m} {k} {n}");
+            assert!(
+                one == on(2, Threads::All) && one == on(5, Threads::All),
+                "{m} {k} {n}"
+            );
         }
     }
 
@@ -152,6 +167,11 @@ mod tests {
     #[should_panic(expected = "columns of `a` and rows of `b`")]
     fn shapes_must_belong_together() {
         let (a, b) = (numbers(2, 3, 1), numbers(2, 3, 2));
-        product(a.view(), b.view(), Array2::zeros((2, 3)).view_mut(), Threads::One);
+        product(
+            a.view(),
+            b.view(),
+            Array2::zeros((2, 3)).view_mut(),
+            Threads::One,
+        );
     }
 }

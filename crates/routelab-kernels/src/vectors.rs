@@ -17,7 +17,12 @@ pub fn vectorised<R>(work: impl FnOnce() -> R) -> R {
 /// Folds a row in independent lanes, which the compiler keeps in vectors, and those into one in their order. `start` must be
 /// neutral.
 #[inline(always)]
-pub fn fold(row: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
+pub fn fold(
+    row: &[f32],
+    start: f32,
+    fold: impl Fn(f32, f32) -> f32,
+    join: impl Fn(f32, f32) -> f32,
+) -> f32 {
     let mut lanes = [start; LANES];
     let (chunks, rest) = row.as_chunks::<LANES>();
     for chunk in chunks {
@@ -142,7 +147,10 @@ mod tests {
             let expected: f32 = row.iter().sum();
             assert_eq!(fold(&row, 0.0, |a, b| a + b, |a, b| a + b), expected);
             let largest = fold(&row, f32::NEG_INFINITY, f32::max, f32::max);
-            assert_eq!(largest, row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            assert_eq!(
+                largest,
+                row.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+            );
             assert_eq!(dot(&row, &row), row.iter().map(|x| x * x).sum::<f32>());
         }
     }

@@ -81,7 +81,8 @@ impl Points {
             let query = query.to_vec();
             for (point, (distance, other)) in products.iter_mut().zip(norms).enumerate() {
                 if cancels(*distance, *other) {
-                    *distance = by_differences(&query, &stored[point * query.len()..][..query.len()]);
+                    *distance =
+                        by_differences(&query, &stored[point * query.len()..][..query.len()]);
                 }
             }
         }

@@ -401,6 +401,12 @@ pub struct BenchArgs {
     /// Folder of MiniLM's weights.
     #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
     pub weights: PathBuf,
+    /// Images that CLIP encodes.
+    #[arg(long, default_value_t = 64)]
+    pub images: usize,
+    /// Folder of CLIP's weights: `model.safetensors` and `config.json` of any size.
+    #[arg(long, default_value = "models/clip-vit-base-patch32")]
+    pub clip: PathBuf,
     /// A file for the result as JSON.
     #[arg(long)]
     pub out: Option<PathBuf>,
@@ -431,16 +437,19 @@ pub enum BenchStage {
     Table,
     /// Encoding prompts with MiniLM, if its weights are there.
     Minilm,
+    /// Encoding images with CLIP, if its weights are there.
+    Clip,
 }
 
 impl BenchStage {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Equirouter,
         Self::Cost,
         Self::Knn,
         Self::Evaluation,
         Self::Table,
         Self::Minilm,
+        Self::Clip,
     ];
 }
 

@@ -274,7 +274,9 @@ impl<'a> WeightedSweep<'a> {
             .collect();
         Self {
             cost: truth.cost.mapv(|cost| exact.cost_scale.encode(cost)),
-            quality: truth.quality.mapv(|quality| exact.quality_scale.encode(quality)),
+            quality: truth
+                .quality
+                .mapv(|quality| exact.quality_scale.encode(quality)),
             truth: exact,
             budgets: budgets.len(),
             rows,

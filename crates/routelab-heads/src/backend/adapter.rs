@@ -19,8 +19,10 @@ pub struct Adapter {
     pub api: String,
     /// The driver and its version, as the driver puts it.
     pub driver: String,
-    /// The largest buffer in bytes that a shader can read: a limit of the API, not the size of the memory, which it does
-    /// not tell.
+    /// Bytes of memory that it computes in: its own, or the main memory that it shares. `None` where the driver does not tell;
+    /// those of AMD and NVIDIA on Linux do.
+    pub memory: Option<u64>,
+    /// The largest buffer in bytes that a shader can read, a limit of the API.
     pub largest_buffer: u64,
     /// The precisions in which it computes; empty where it does not work.
     pub precisions: Vec<Precision>,

@@ -9,6 +9,7 @@ use burn::backend::wgpu::{
 };
 use burn::tensor::{Device, Tensor, try_read_sync};
 
+use super::memory::memory;
 use super::{Adapter, AdapterKind, BackendError, Precision};
 
 /// An adapter that was found.
@@ -44,6 +45,7 @@ pub(super) fn adapters(backend: &'static str) -> Vec<Adapter> {
                 .join(" ")
                 .trim()
                 .to_owned(),
+            memory: memory(&found.info),
             largest_buffer: found
                 .limits
                 .max_buffer_size

@@ -3,6 +3,8 @@
 mod adapter;
 #[cfg(feature = "wgpu")]
 mod graphics;
+#[cfg(feature = "wgpu")]
+mod memory;
 mod precision;
 mod processor;
 #[cfg(feature = "remote")]

@@ -1,4 +1,4 @@
-//! EquiRouter on processors: the network of `model.rs` with its gradients written out. Everything between two matrix
+//! EquiRouter's training on processors: the network of `model.rs` with its gradients written out. Everything between two matrix
 //! products is one pass over memory, and the head runs for one model after another, so that what a product writes is still
 //! in the cache when it is read.
 
@@ -6,20 +6,16 @@ use burn::module::{Module, Param, ParamId};
 use burn::nn::Linear;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
-
 use ndarray::s;
 use rayon::prelude::*;
-use routelab_kernels::{Threads, add_product, dot, product, vectorised};
+use routelab_kernels::{Threads, add_product, product};
 
 use super::mixing::{self, FirstLayer, Model, ModelGradients};
 use super::model::{Block, EquiRouter, NORM_EPSILON};
 use crate::kernels::{self, Norm, Values, matrix, matrix_mut};
 
-/// Positions of `z` whose weights get their gradients at a time: bounds the gradients of all `B_m`, which are many.
+/// Positions of `z` whose weights get their gradients at a time: bounds the gradients of all `G_m`, which are many.
 const POSITIONS: usize = 128;
-
-/// Queries of one piece of a prediction: enough for a product of full speed, few enough for a core's cache.
-pub(super) const PIECE: usize = 256;
 
 /// What the gradients need of the forward pass, in its order: the trunk, then the head of every model.
 #[derive(Default)]
@@ -55,10 +51,10 @@ pub(super) fn loss_and_gradients(
 }
 
 /// The network with the values that its kernels read.
-struct Pass<'a> {
-    network: &'a EquiRouter,
+pub(super) struct Pass<'a> {
+    pub(super) network: &'a EquiRouter,
     device: Device,
-    first: FirstLayer,
+    pub(super) first: FirstLayer,
     /// `[β_m ; p_m ; β_m ⊙ p_m]` of all models, `[models, 3d]`; without interaction only the first two blocks.
     constant_features: Tensor<2>,
     /// `t_m` of all models, `[models, h]`.
@@ -67,11 +63,11 @@ struct Pass<'a> {
     scale: Values,
     shift: Values,
     projection: Values,
-    width: usize,
+    pub(super) width: usize,
 }
 
 impl<'a> Pass<'a> {
-    fn new(network: &'a EquiRouter) -> Self {
+    pub(super) fn new(network: &'a EquiRouter) -> Self {
         let embeddings = network.model_embeddings.val();
         let projection = network.projection.forward(embeddings.clone()); // [models, d]
         let [models, width] = projection.dims();
@@ -108,7 +104,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn model(&self, index: usize) -> Model<'_> {
+    pub(super) fn model(&self, index: usize) -> Model<'_> {
         let part = index * self.width..(index + 1) * self.width;
         Model {
             scale: &self.scale[part.clone()],
@@ -117,7 +113,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn constant(&self, index: usize) -> &[f32] {
+    pub(super) fn constant(&self, index: usize) -> &[f32] {
         let hidden = self.first.hidden();
         &self.constants[index * hidden..][..hidden]
     }
@@ -139,7 +135,8 @@ impl<'a> Pass<'a> {
             self.first.mix(&model, &mut mixed);
             let mut a = Values::zeros([batch, self.first.hidden()]);
             let terms = (&mixed[..], self.constant(index));
-            self.first.forward(&model, terms, &z, &mut gaps, &mut a, Threads::All);
+            self.first
+                .forward(&model, terms, &z, &mut gaps, &mut a, Threads::All);
             let score = match network.head.split_first() {
                 Some((first, rest)) => {
                     let mut h = self.tensor(activate(first, a, trace));
@@ -190,7 +187,12 @@ impl<'a> Pass<'a> {
             let d_sums = &mut d_sums[index * batch * hidden..][..batch * hidden];
             d_sums.copy_from_slice(&Values::from(da));
             let mixed = matrix(&mixed, hidden).reversed_axes();
-            add_product(matrix(d_sums, hidden), mixed, matrix_mut(&mut d_z, width), Threads::All);
+            add_product(
+                matrix(d_sums, hidden),
+                mixed,
+                matrix_mut(&mut d_z, width),
+                Threads::All,
+            );
             d_constants[index * hidden..][..hidden].copy_from_slice(&d_constant);
         }
 
@@ -210,7 +212,12 @@ impl<'a> Pass<'a> {
             }
             let d_sums = matrix(&d_sums, hidden); // [models · batch, h]
             let of_distances = matrix_mut(of_distances, hidden);
-            product(matrix(&gaps, width).reversed_axes(), d_sums, of_distances, Threads::All);
+            product(
+                matrix(&gaps, width).reversed_axes(),
+                d_sums,
+                of_distances,
+                Threads::All,
+            );
             let mut d_gaps = gaps;
             let weight = self.first.distance_weight().reversed_axes();
             product(d_sums, weight, matrix_mut(&mut d_gaps, width), Threads::All);
@@ -304,112 +311,8 @@ impl<'a> Pass<'a> {
         activate_backward(first, d_h, trace, found)
     }
 
-    fn tensor<const D: usize>(&self, values: Values) -> Tensor<D> {
+    pub(super) fn tensor<const D: usize>(&self, values: Values) -> Tensor<D> {
         values.tensor(&self.device)
-    }
-}
-
-/// A layer and what follows it, for predictions.
-struct Layer {
-    weight: Values,
-    bias: Values,
-    norm: Norm,
-}
-
-impl Layer {
-    fn new(block: &Block) -> Self {
-        Self {
-            weight: block.linear.weight.val().into(),
-            bias: bias(&block.linear).val().into(),
-            norm: norm(block),
-        }
-    }
-
-    /// `[rows, inputs]` → `[rows, outputs]`
-    fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let outputs = self.bias.len();
-        let weight = matrix(&self.weight, outputs);
-        let x = matrix(x, weight.nrows());
-        let mut out = vec![0.0; x.nrows() * outputs];
-        product(x, weight, matrix_mut(&mut out, outputs), Threads::One);
-        kernels::add_to_rows(&mut out, &self.bias);
-        kernels::gelu_norm(&mut out, &self.norm);
-        out
-    }
-}
-
-/// The network for predictions on processors. Pieces of [`PIECE`] queries are spread over threads, and all that happens to a
-/// piece happens on one.
-pub(super) struct Predictor<'a> {
-    pass: Pass<'a>,
-    trunk: Vec<Layer>,
-    /// The norm after the head's first layer, and the layers after it; without a hidden layer the first layer's are the scores.
-    head: Option<(Norm, Vec<Layer>)>,
-    /// `[width]` and one number.
-    output: (Values, Values),
-}
-
-impl<'a> Predictor<'a> {
-    pub(super) fn new(network: &'a EquiRouter) -> Self {
-        let head = network.head.split_first();
-        Self {
-            pass: Pass::new(network),
-            trunk: network.trunk.iter().map(Layer::new).collect(),
-            head: head.map(|(first, rest)| (norm(first), rest.iter().map(Layer::new).collect())),
-            output: (
-                network.output.weight.val().into(),
-                bias(&network.output).val().into(),
-            ),
-        }
-    }
-
-    /// Scores `[queries, models]` of `x`, `[queries, dimension]`.
-    pub(super) fn predict(&self, x: Tensor<2>) -> Tensor<2> {
-        let (pass, [queries, dimension]) = (&self.pass, x.dims());
-        let x = Values::from(x);
-        let pieces: Vec<Vec<f32>> = (x.par_chunks(PIECE * dimension))
-            .map(|x| {
-                let mut layers = self.trunk.iter();
-                let first = layers.next().expect("the trunk has at least one layer");
-                layers.fold(first.forward(x), |z, layer| layer.forward(&z))
-            })
-            .collect();
-        let models = pass.network.models();
-        let mut scores = Values::zeros([queries, models]);
-        let mut mixed = pass.first.mixed();
-        for index in 0..models {
-            pass.first.mix(&pass.model(index), &mut mixed);
-            let of_pieces = pieces
-                .par_iter()
-                .map_init(Vec::new, |gaps, z| self.head(index, &mixed, z, gaps));
-            let column: Vec<Vec<f32>> = of_pieces.collect();
-            let rows = scores.chunks_exact_mut(models);
-            rows.zip(column.iter().flatten())
-                .for_each(|(row, score)| row[index] = *score);
-        }
-        pass.tensor(scores)
-    }
-
-    /// One model's scores of the queries of a piece, given `G_m` in `mixed`. `gaps` is scratch space.
-    fn head(&self, index: usize, mixed: &[f32], z: &[f32], gaps: &mut Vec<f32>) -> Vec<f32> {
-        let pass = &self.pass;
-        gaps.resize(z.len(), 0.0);
-        let mut h = vec![0.0; z.len() / pass.width * pass.first.hidden()];
-        let terms = (mixed, pass.constant(index));
-        (pass.first).forward(&pass.model(index), terms, z, gaps, &mut h, Threads::One);
-        let Some((norm, rest)) = &self.head else {
-            return h;
-        };
-        kernels::gelu_norm(&mut h, norm);
-        let h = rest.iter().fold(h, |h, layer| layer.forward(&h));
-        let (weight, bias) = &self.output;
-        vectorised(
-            #[inline(always)]
-            || {
-                let rows = h.chunks_exact(weight.len());
-                rows.map(|row| dot(row, weight) + bias[0]).collect()
-            },
-        )
     }
 }
 
@@ -476,11 +379,11 @@ fn add<const D: usize>(found: &mut GradientsParams, id: ParamId, gradient: Tenso
     found.register(id, total);
 }
 
-fn bias(layer: &Linear) -> &Param<Tensor<1>> {
+pub(super) fn bias(layer: &Linear) -> &Param<Tensor<1>> {
     layer.bias.as_ref().expect("every layer has a bias")
 }
 
-fn norm(block: &Block) -> Norm {
+pub(super) fn norm(block: &Block) -> Norm {
     let beta = block.norm.beta.as_ref().expect("the norm has a shift");
     Norm {
         gamma: block.norm.gamma.val().into(),

@@ -108,11 +108,21 @@ impl FirstLayer {
         threads: Threads,
     ) {
         let width = self.width;
-        product(matrix(z, width), matrix(mixed, self.hidden), matrix_mut(out, self.hidden), threads);
+        product(
+            matrix(z, width),
+            matrix(mixed, self.hidden),
+            matrix_mut(out, self.hidden),
+            threads,
+        );
         if self.interaction() {
             distances(model, z, gaps);
             let weight = self.distance_weight();
-            add_product(matrix(gaps, width), weight, matrix_mut(out, self.hidden), threads);
+            add_product(
+                matrix(gaps, width),
+                weight,
+                matrix_mut(out, self.hidden),
+                threads,
+            );
         }
         kernels::add_to_rows(out, constant);
     }

@@ -7,6 +7,7 @@ mod mixing;
 mod model;
 mod objective;
 mod pairwise;
+mod predictor;
 
 use burn::tensor::{DType, Device, Tensor};
 use ndarray::ArrayView2;
@@ -16,6 +17,7 @@ pub use model::{EquiRouter, EquiRouterConfig};
 pub use objective::{Objective, Ranking};
 pub use pairwise::{Normalisation, RankingLoss, TieOrder};
 
+use self::predictor::Predictor;
 use crate::fitted::Network;
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, kernels, matrix};
@@ -42,8 +44,8 @@ impl Network for EquiRouter {
     fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
         let predict: Box<dyn Fn(Tensor<2>) -> Tensor<2> + '_> = match self.is_fused() {
             true => {
-                let fused = fused::Predictor::new(self);
-                Box::new(move |x| fused.predict(x))
+                let predictor = Predictor::new(self);
+                Box::new(move |x| predictor.predict(x))
             }
             false => {
                 let terms = self.model_terms();
@@ -55,7 +57,7 @@ impl Network for EquiRouter {
 
     fn chunk(&self) -> usize {
         match self.is_fused() {
-            true => PREDICTION_PIECES * fused::PIECE,
+            true => PREDICTION_PIECES * predictor::PIECE,
             false => (PREDICTION_SCORES / self.models()).max(1),
         }
     }

@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::fused;
+use super::predictor::Predictor;
 use crate::init::{Init, Initializer};
 use crate::{kernels, train};
 
@@ -176,7 +177,7 @@ impl EquiRouter {
     /// `x`: embeddings `[batch, dimension]`; returns `[batch, models]`, not squashed.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         if kernels::apply_to(&x.device()) {
-            fused::Predictor::new(self).predict(x)
+            Predictor::new(self).predict(x)
         } else {
             self.composed(x)
         }

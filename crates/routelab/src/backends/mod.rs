@@ -125,13 +125,15 @@ fn line(backend: &str, adapter: &Adapter) -> String {
         Some(problem) => format!("does not work: {problem}"),
         None => precisions.join(", "),
     };
+    let memory = adapter.memory.map(size);
     format!(
-        "{backend}:{}  {}, {}, {} ({}), largest buffer {}: {state}",
+        "{backend}:{}  {}, {}, {} ({}), memory {}, largest buffer {}: {state}",
         adapter.index,
         adapter.name,
         adapter.kind,
         adapter.api,
         adapter.driver,
+        memory.as_deref().unwrap_or("unknown"),
         size(adapter.largest_buffer),
     )
 }

@@ -4,7 +4,7 @@ mod measure;
 mod scaling;
 mod stages;
 
-use routelab_encode::MiniLm;
+use routelab_encode::{ClipVision, EncodeError, MiniLm};
 use routelab_heads::Backend;
 use serde_json::{Value, json};
 
@@ -49,11 +49,17 @@ fn sizes(args: &BenchArgs) -> Outcome<Sizes> {
             args.queries
         ));
     }
-    let numbers = [args.models, args.dimension, args.epochs, args.prompts];
+    let numbers = [
+        args.models,
+        args.dimension,
+        args.epochs,
+        args.prompts,
+        args.images,
+    ];
     let of_curves = args.scaling_queries.iter().chain(&args.scaling_models);
     if numbers.iter().chain(of_curves).any(|&number| number == 0) {
         return Err(bad_request!(
-            "numbers of queries, models, dimensions, epochs and prompts must be at least 1\nhelp: see `routelab bench --help`"
+            "numbers of queries, models, dimensions, epochs, prompts and images must be at least 1\nhelp: see `routelab bench --help`"
         ));
     }
     Ok(Sizes {
@@ -86,6 +92,10 @@ fn stages(
     ));
     let data = Data::new(sizes);
     let (mut measured, mut skipped) = (Vec::new(), Vec::new());
+    let mut skip = |stage: &str, error: &EncodeError| {
+        output.say(format!("{stage:<20}skipped: {error}"));
+        skipped.push(json!({"stage": stage, "reason": error.to_string()}));
+    };
     for stage in &args.stages {
         let done = match stage {
             BenchStage::Equirouter => data.equirouter(args.epochs, backend, peak)?,
@@ -93,14 +103,18 @@ fn stages(
             BenchStage::Knn => data.knn(backend, peak)?,
             BenchStage::Evaluation => data.evaluation(peak)?,
             BenchStage::Table => data.table(peak)?,
-            BenchStage::Minilm => match MiniLm::load(&args.weights, backend.device()) {
-                Ok(encoder) => stages::minilm(&encoder, args.prompts, peak)?,
-                Err(error) => {
-                    output.say(format!("minilm encode       skipped: {error}"));
-                    skipped.push(json!({"stage": "minilm encode", "reason": error.to_string()}));
-                    Vec::new()
-                }
-            },
+            BenchStage::Minilm => {
+                let encoder = MiniLm::load(&args.weights, backend.device());
+                let encoder = encoder.map_err(|error| skip("minilm encode", &error));
+                let measured = |encoder| stages::minilm(&encoder, args.prompts, peak);
+                encoder.map_or_else(|_| Ok(Vec::new()), measured)?
+            }
+            BenchStage::Clip => {
+                let encoder = ClipVision::load(&args.clip, backend.device());
+                let encoder = encoder.map_err(|error| skip("clip encode", &error));
+                let measured = |encoder| stages::clip(&encoder, args.images, peak);
+                encoder.map_or_else(|_| Ok(Vec::new()), measured)?
+            }
         };
         done.iter().for_each(|stage| output.say(line(stage)));
         measured.extend(done);

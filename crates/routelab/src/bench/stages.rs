@@ -2,11 +2,11 @@
 
 use std::cell::OnceCell;
 
-use ndarray::Array2;
+use ndarray::{Array2, Array4, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_data::{CostUnit, Embeddings, RoutingTable, RoutingTableParts};
-use routelab_encode::{Encoder, MiniLm, Query};
+use routelab_encode::{ClipVision, Encoder, MiniLm, Query};
 use routelab_eval::{Budgets, EvaluationOptions, Rule, Scores, Truth, evaluate, sweep};
 use routelab_heads::equirouter::{
     EquiRouterConfig, FittedEquiRouter, Objective, Ranking, RankingLoss,
@@ -28,66 +28,82 @@ pub struct Sizes {
     pub train: usize,
 }
 
-/// Random data: embeddings, binary qualities, costs over two orders of magnitude, and predictions with noise.
+/// Random data, made when a stage asks for it, so that it does not count as memory of the other stages.
 pub struct Data {
     sizes: Sizes,
     /// The queries that are trained on, and the others.
     train: Part,
     test: Part,
-    /// Made-up predictions for the others, so that the evaluation does not need a fitted router.
-    scores: Scores,
 }
 
 /// Some of the queries.
 struct Part {
-    table: RoutingTable,
-    dimension: usize,
+    rows: usize,
+    sizes: Sizes,
     seed: u64,
-    /// Made when a stage asks for them, so that they do not count as memory of the other stages.
+    outcomes: OnceCell<[Array2<f64>; 2]>,
+    table: OnceCell<RoutingTable>,
     embeddings: OnceCell<Embeddings>,
 }
 
 impl Part {
     fn new(rows: usize, sizes: Sizes, seed: u64) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
         Self {
-            table: table(rows, sizes.models, &mut rng),
-            dimension: sizes.dimension,
+            rows,
+            sizes,
             seed,
+            outcomes: OnceCell::new(),
+            table: OnceCell::new(),
             embeddings: OnceCell::new(),
         }
     }
 
-    /// Random, `[rows, dimension]`.
+    /// Binary qualities and costs over two orders of magnitude, `[rows, models]`.
+    fn outcomes(&self) -> &[Array2<f64>; 2] {
+        self.outcomes.get_or_init(|| {
+            let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+            let share = |model: usize| model as f64 / self.sizes.models as f64;
+            let price = |model: usize| 100.0_f64.powf(share(model)) * 1e-4;
+            let shape = (self.rows, self.sizes.models);
+            let quality = Array2::from_shape_fn(shape, |(_, model)| {
+                f64::from(rng.random_bool(0.3 + 0.6 * share(model)))
+            });
+            let cost = Array2::from_shape_fn(shape, |(_, model)| {
+                price(model) * rng.random_range(0.5..1.5)
+            });
+            [quality, cost]
+        })
+    }
+
+    fn table(&self) -> &RoutingTable {
+        self.table.get_or_init(|| {
+            let (rows, [quality, cost]) = (0..self.rows, self.outcomes());
+            let models = 0..self.sizes.models;
+            RoutingTable::new(RoutingTableParts {
+                name: "random".into(),
+                models: models.map(|model| format!("model-{model}")).collect(),
+                ids: rows.clone().map(|row| format!("query-{row}")).collect(),
+                prompts: rows.clone().map(|row| prompt(row % 32)).collect(),
+                tasks: rows.map(|row| format!("task-{}", row % 8)).collect(),
+                images: Vec::new(),
+                groups: None,
+                quality: quality.clone(),
+                cost: cost.clone(),
+                cost_unit: CostUnit::recorded("USD"),
+            })
+            .expect("the parts belong together")
+        })
+    }
+
+    /// `[rows, dimension]`
     fn embeddings(&self) -> &Embeddings {
         self.embeddings.get_or_init(|| {
             let mut rng = ChaCha8Rng::seed_from_u64(self.seed + 100);
-            let shape = (self.table.len(), self.dimension);
+            let shape = (self.rows, self.sizes.dimension);
             let x = Array2::from_shape_simple_fn(shape, || rng.random::<f32>() - 0.5);
             Embeddings::new(x, "random").expect("random numbers are finite")
         })
     }
-}
-
-fn table(rows: usize, models: usize, rng: &mut ChaCha8Rng) -> RoutingTable {
-    let price = |model: usize| 100.0_f64.powf(model as f64 / models as f64) * 1e-4;
-    RoutingTable::new(RoutingTableParts {
-        name: "random".into(),
-        models: (0..models).map(|model| format!("model-{model}")).collect(),
-        ids: (0..rows).map(|row| format!("query-{row}")).collect(),
-        prompts: (0..rows).map(|row| prompt(row % 32)).collect(),
-        tasks: (0..rows).map(|row| format!("task-{}", row % 8)).collect(),
-        images: Vec::new(),
-        groups: None,
-        quality: Array2::from_shape_fn((rows, models), |(_, model)| {
-            f64::from(rng.random_bool(0.3 + 0.6 * model as f64 / models as f64))
-        }),
-        cost: Array2::from_shape_fn((rows, models), |(_, model)| {
-            price(model) * rng.random_range(0.5..1.5)
-        }),
-        cost_unit: CostUnit::recorded("USD"),
-    })
-    .expect("the parts belong together")
 }
 
 /// A made-up prompt of 8 to 207 words; `scripts/bench_compare.py` makes the same.
@@ -104,17 +120,10 @@ fn prompt(row: usize) -> String {
 
 impl Data {
     pub fn new(sizes: Sizes) -> Self {
-        let train = Part::new(sizes.train, sizes, 0);
-        let test = Part::new(sizes.queries - sizes.train, sizes, 1);
-        let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let quality = (test.table.quality()).mapv(|q| 0.5 * q + rng.random_range(0.0..1.0));
-        let cost = (test.table.cost()).mapv(|c| c * rng.random_range(0.9..1.1));
-        let scores = Scores::new(quality, cost).expect("random numbers are finite");
         Self {
             sizes,
-            train,
-            test,
-            scores,
+            train: Part::new(sizes.train, sizes, 0),
+            test: Part::new(sizes.queries - sizes.train, sizes, 1),
         }
     }
 
@@ -155,7 +164,7 @@ impl Data {
             progress: &|_| {},
         };
         let (x, new) = (self.train.embeddings(), self.test.embeddings());
-        let (quality, cost) = (self.train.table.quality(), self.train.table.cost());
+        let [quality, cost] = self.train.outcomes();
         let (quality, cost) = (quality.mapv(|q| q as f32), cost.mapv(|c| c as f32));
         let rows = epochs * sizes.train;
         let work = Work {
@@ -243,19 +252,24 @@ impl Data {
 
     /// The sweep over 100 budgets, and all metrics, which include one.
     pub fn evaluation(&self, peak: f64) -> Outcome<Vec<Measured>> {
-        let table = &self.test.table;
-        let truth = Truth::new(table.quality(), table.cost()).map_err(Failure::failed)?;
+        let [quality, cost] = self.test.outcomes();
+        // Predictions that are the truth with noise, so that no router has to be fitted.
+        let mut rng = ChaCha8Rng::seed_from_u64(2);
+        let predicted_quality = quality.mapv(|q| 0.5 * q + rng.random_range(0.0..1.0));
+        let predicted_cost = cost.mapv(|c| c * rng.random_range(0.9..1.1));
+        let scores = Scores::new(predicted_quality, predicted_cost).map_err(Failure::failed)?;
+        let truth = Truth::new(quality.view(), cost.view()).map_err(Failure::failed)?;
         let work = || Work {
-            rows: table.len(),
+            rows: truth.queries(),
             ..Work::default()
         };
         let (points, swept) = measure("sweep", work(), peak, || {
-            let budgets = Budgets::default().resolve(self.scores.cost.view());
-            sweep(&truth, &self.scores, &budgets, &Rule::default())
+            let budgets = Budgets::default().resolve(scores.cost.view());
+            sweep(&truth, &scores, &budgets, &Rule::default())
         });
         points.map_err(Failure::failed)?;
         let (metrics, evaluated) = measure("metrics", work(), peak, || {
-            evaluate(&truth, &self.scores, &EvaluationOptions::default())
+            evaluate(&truth, &scores, &EvaluationOptions::default())
         });
         metrics.map_err(Failure::failed)?;
         Ok(vec![swept, evaluated])
@@ -265,7 +279,7 @@ impl Data {
     pub fn table(&self, peak: f64) -> Outcome<Vec<Measured>> {
         let folder = tempfile::tempdir().map_err(Failure::failed)?;
         let path = folder.path().join("table.parquet");
-        let table = &self.test.table;
+        let table = self.test.table();
         let work = || Work {
             rows: table.len(),
             ..Work::default()
@@ -281,7 +295,7 @@ impl Data {
     }
 
     fn training(&self) -> Outcome<TrainingSet<'_>> {
-        TrainingSet::new(self.train.embeddings(), &self.train.table).map_err(Failure::failed)
+        TrainingSet::new(self.train.embeddings(), self.train.table()).map_err(Failure::failed)
     }
 }
 
@@ -297,6 +311,25 @@ pub fn minilm(encoder: &MiniLm, prompts: usize, peak: f64) -> Outcome<Vec<Measur
         ..Work::default()
     };
     let (encoded, measured) = measure("minilm encode", work, peak, || encoder.encode(&queries));
+    encoded.map_err(Failure::failed)?;
+    Ok(vec![measured])
+}
+
+/// `images` random images, preprocessed, through CLIP's vision tower, after one to warm up.
+pub fn clip(encoder: &ClipVision, images: usize, peak: f64) -> Outcome<Vec<Measured>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let size = encoder.image_size();
+    let shape = (images, 3, size, size);
+    let pixels = Array4::from_shape_simple_fn(shape, || rng.random::<f32>() - 0.5);
+    let first = pixels.slice(s![..1, .., .., ..]);
+    encoder.features(first).map_err(Failure::failed)?;
+    let work = Work {
+        rows: images,
+        ..Work::default()
+    };
+    let (encoded, measured) = measure("clip encode", work, peak, || {
+        encoder.features(pixels.view())
+    });
     encoded.map_err(Failure::failed)?;
     Ok(vec![measured])
 }
