@@ -1,6 +1,9 @@
 //! What an encoder must know about the device it runs on.
 
 use burn::tensor::Device;
+use rayon::prelude::*;
+
+use crate::EncodeError;
 
 /// A short name of the device's backend for encoder ids, because backends round differently.
 pub(crate) fn backend_name(device: &Device) -> String {
@@ -21,6 +24,28 @@ pub(crate) fn backend_name(device: &Device) -> String {
 /// Whether tensors live in main memory, so that several batches can be computed on several threads.
 pub(crate) fn is_processor(device: &Device) -> bool {
     *device == Device::flex() || is_ndarray(device)
+}
+
+/// Tokens of one pass through a transformer. On a processor intermediate results (at most tokens × four times the width) stay in
+/// its cache and are small enough that the allocator reuses memory instead of asking the system for fresh pages. A graphics
+/// card wants much work at once.
+pub(crate) fn tokens_per_pass(device: &Device) -> usize {
+    if is_processor(device) { 256 } else { 16_384 }
+}
+
+/// What `pass` makes of every batch, in their order. On a processor every thread takes batches of its own: Burn runs the
+/// operations between the matrix products on the calling thread.
+pub(crate) fn for_each_batch<B: Send, R: Send>(
+    batches: Vec<B>,
+    device: &Device,
+    pass: impl Fn(&B) -> Result<R, EncodeError> + Sync,
+) -> Result<Vec<(B, R)>, EncodeError> {
+    let run = |batch: B| pass(&batch).map(|result| (batch, result));
+    if is_processor(device) {
+        batches.into_par_iter().map(run).collect()
+    } else {
+        batches.into_iter().map(run).collect()
+    }
 }
 
 #[cfg(feature = "ndarray")]

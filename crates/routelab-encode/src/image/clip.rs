@@ -13,13 +13,13 @@ use super::load::with_pixels;
 use super::missing::{MissingImage, image_rows};
 use super::preprocess::planes;
 use crate::clip::{ClipConfig, ClipLayer};
-use crate::device::backend_name;
+use crate::device::{backend_name, for_each_batch, tokens_per_pass};
 use crate::transformer::Run;
 use crate::weights::{Weights, to_parameter};
 use crate::{EncodeError, Encoder, Query, hex, normalise};
 
-/// Images per pass: bounds the memory for their pixels (0.6 MB each at 224 × 224).
-const BATCH: usize = 16;
+/// Images that are read at a time: bounds the memory for their pixels (0.6 MB each at 224 × 224).
+const READ: usize = 64;
 
 /// CLIP's vision network without the reading of files: preprocessed pixels to features of `projection_dim` numbers.
 pub struct ClipVision {
@@ -115,17 +115,21 @@ impl ClipVision {
                 expected: format!("[images, 3, {0}, {0}]", self.size),
             });
         }
-        let mut features = Vec::with_capacity(images * self.dim);
-        let image = 3 * self.size * self.size;
-        let pixels: Vec<f32> = pixels.iter().copied().collect();
-        for batch in pixels.chunks(BATCH * image) {
-            let values: Vec<f32> = self
+        let (image, tokens) = (3 * self.size * self.size, self.network.places.dims()[0]);
+        let batch = (tokens_per_pass(&self.device) / tokens).max(1);
+        let pixels = pixels.as_standard_layout();
+        let pixels = pixels.as_slice().expect("it is in the standard layout");
+        let batches = pixels.chunks(batch * image).collect();
+        let features = for_each_batch(batches, &self.device, |batch| {
+            let features = self
                 .network
-                .forward(self.flatten(batch), batch.len() / image)
-                .try_into_vec_as()
-                .map_err(|e| EncodeError::Backend(e.to_string()))?;
-            features.extend(values);
-        }
+                .forward(self.flatten(batch), batch.len() / image);
+            (features.try_into_vec_as()).map_err(|e| EncodeError::Backend(e.to_string()))
+        })?;
+        let features = features
+            .into_iter()
+            .flat_map(|(_, features)| features)
+            .collect();
         // The network gives one row of `dim` numbers per image.
         Ok(Array2::from_shape_vec((images, self.dim), features).expect("one row per image"))
     }
@@ -249,7 +253,7 @@ impl Encoder for ClipImage {
     fn encode(&self, queries: &[Query]) -> Result<Array2<f32>, EncodeError> {
         let size = self.tower.size;
         let mut embeddings = Array2::zeros((queries.len(), self.dim()));
-        for batch in image_rows(queries, self.missing, "clip-image")?.chunks(BATCH) {
+        for batch in image_rows(queries, self.missing, "clip-image")?.chunks(READ) {
             let pixels: Vec<Vec<f32>> = batch
                 .par_iter()
                 .map(|&(row, path)| {

@@ -10,13 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::tokens::{Packed, Tokens, pack, positions, read};
 use crate::clip::{ClipConfig, ClipLayer};
-use crate::device::backend_name;
+use crate::device::{backend_name, for_each_batch, tokens_per_pass};
 use crate::transformer::Run;
 use crate::weights::Weights;
 use crate::{EncodeError, Encoder, Query, hex, normalise};
-
-/// Tokens per pass.
-const BATCH: usize = 1024;
 
 /// Hugging Face's early CLIP files say 2 and mean the largest id of the text, which the real end-of-text token is.
 const LEGACY_EOS: u32 = 2;
@@ -100,12 +97,12 @@ impl ClipText {
             .map(|(index, ids)| self.until_end(ids).map_err(|e| e.at_query(index)))
             .collect::<Result<Vec<_>, _>>()?;
         let mut embeddings = Array2::zeros((sequences.len(), self.dim));
-        for batch in pack(&sequences, BATCH) {
-            let mut values: Vec<f32> = self
-                .network
-                .forward(&batch, &self.device)
-                .try_into_vec_as()
-                .map_err(|e| EncodeError::Backend(e.to_string()))?;
+        let batches = pack(&sequences, tokens_per_pass(&self.device));
+        let embedded = for_each_batch(batches, &self.device, |batch| {
+            let values = self.network.forward(batch, &self.device);
+            (values.try_into_vec_as::<f32>()).map_err(|e| EncodeError::Backend(e.to_string()))
+        })?;
+        for (batch, mut values) in embedded {
             for (&row, values) in batch.rows.iter().zip(values.chunks_exact_mut(self.dim)) {
                 normalise(values);
                 embeddings.row_mut(row).assign(&aview1(values));

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, ArrayView1};
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::device::{backend_name, is_processor};
+use crate::device::{backend_name, for_each_batch, tokens_per_pass};
 use crate::text::bert::{Bert, BertConfig};
 use crate::text::tokens::{Packed, Tokens, pack, read};
 use crate::weights::Weights;
@@ -15,12 +14,6 @@ use crate::{EncodeError, Encoder, Query, hex, normalise};
 
 /// Tokens kept of a text, the two special ones included.
 pub const MAX_TOKENS: usize = 256;
-
-/// Tokens per pass on a processor: intermediate results (at most tokens × 1536 numbers) stay in its cache, and are small
-/// enough that the allocator reuses memory instead of asking the system for fresh pages.
-const PROCESSOR_BATCH: usize = 256;
-/// Tokens per pass on a graphics card, which wants much work at once.
-const GRAPHICS_BATCH: usize = 16_384;
 
 /// The sentence encoder all-MiniLM-L6-v2, or any other BERT with mean pooling in the same files.
 ///
@@ -113,19 +106,8 @@ impl Encoder for MiniLm {
         let sequences = self
             .tokens
             .encode(queries.iter().map(|query| query.text).collect())?;
-        // On a processor every thread takes batches of its own: Burn runs the operations between the matrix products on
-        // the calling thread.
-        let embedded: Vec<(Packed, Vec<f32>)> = if is_processor(&self.device) {
-            pack(&sequences, PROCESSOR_BATCH)
-                .into_par_iter()
-                .map(|batch| self.embed(&batch).map(|rows| (batch, rows)))
-                .collect::<Result<_, _>>()?
-        } else {
-            pack(&sequences, GRAPHICS_BATCH)
-                .into_iter()
-                .map(|batch| self.embed(&batch).map(|rows| (batch, rows)))
-                .collect::<Result<_, _>>()?
-        };
+        let batches = pack(&sequences, tokens_per_pass(&self.device));
+        let embedded = for_each_batch(batches, &self.device, |batch| self.embed(batch))?;
         let mut embeddings = Array2::zeros((queries.len(), self.dim));
         for (batch, rows) in &embedded {
             for (&row, values) in batch.rows.iter().zip(rows.chunks_exact(self.dim)) {
