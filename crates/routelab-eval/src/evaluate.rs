@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{check_grid, sorted_distinct};
 use crate::collapse::{self, Rci};
 use crate::curve::{self, SharedInterval};
-use crate::exact::FixedPoint;
 use crate::margin;
 use crate::matrices::check_pair;
 use crate::path::Paths;
@@ -294,14 +293,9 @@ impl Extremes {
 }
 
 fn best_single_of(exact: &ExactTruth) -> (usize, CurvePoint) {
-    let totals = exact.total_qualities();
-    let model = first_largest(&totals);
-    let mean = |scale: FixedPoint, sum| scale.mean(sum, exact.queries());
-    let best = CurvePoint {
-        cost: mean(exact.cost_scale, exact.total_costs()[model]),
-        quality: mean(exact.quality_scale, totals[model]),
-    };
-    (model, best)
+    let model = first_largest(&exact.total_qualities());
+    let (cost, quality) = exact.mean_of(std::iter::repeat_n(model, exact.queries()));
+    (model, CurvePoint { cost, quality })
 }
 
 pub(crate) fn first_largest(totals: &[i128]) -> usize {
