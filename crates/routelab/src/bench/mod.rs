@@ -92,9 +92,10 @@ fn stages(
     ));
     let data = Data::new(sizes);
     let (mut measured, mut skipped) = (Vec::new(), Vec::new());
-    let mut skip = |stage: &str, error: &EncodeError| {
+    let mut skip = |stage: &str, error: EncodeError| {
         output.say(format!("{stage:<20}skipped: {error}"));
         skipped.push(json!({"stage": stage, "reason": error.to_string()}));
+        Vec::new()
     };
     for stage in &args.stages {
         let done = match stage {
@@ -103,18 +104,14 @@ fn stages(
             BenchStage::Knn => data.knn(backend, peak)?,
             BenchStage::Evaluation => data.evaluation(peak)?,
             BenchStage::Table => data.table(peak)?,
-            BenchStage::Minilm => {
-                let encoder = MiniLm::load(&args.weights, backend.device());
-                let encoder = encoder.map_err(|error| skip("minilm encode", &error));
-                let measured = |encoder| stages::minilm(&encoder, args.prompts, peak);
-                encoder.map_or_else(|_| Ok(Vec::new()), measured)?
-            }
-            BenchStage::Clip => {
-                let encoder = ClipVision::load(&args.clip, backend.device());
-                let encoder = encoder.map_err(|error| skip("clip encode", &error));
-                let measured = |encoder| stages::clip(&encoder, args.images, peak);
-                encoder.map_or_else(|_| Ok(Vec::new()), measured)?
-            }
+            BenchStage::Minilm => match MiniLm::load(&args.weights, backend.device()) {
+                Ok(encoder) => stages::minilm(&encoder, args.prompts, peak)?,
+                Err(error) => skip("minilm encode", error),
+            },
+            BenchStage::Clip => match ClipVision::load(&args.clip, backend.device()) {
+                Ok(encoder) => stages::clip(&encoder, args.images, peak)?,
+                Err(error) => skip("clip encode", error),
+            },
         };
         done.iter().for_each(|stage| output.say(line(stage)));
         measured.extend(done);
