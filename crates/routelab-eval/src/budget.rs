@@ -2,6 +2,7 @@
 
 use ndarray::ArrayView2;
 use rayon::prelude::*;
+use routelab_kernels::vectorised;
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
@@ -49,19 +50,21 @@ impl Budgets {
         match self {
             Budgets::Grid(grid) => sorted_distinct(grid),
             Budgets::Quantiles(levels) => {
-                let values = sorted_distinct(predicted_cost);
+                let values = Distinct::of(predicted_cost);
+                let mut of_rank = values.of_rank();
                 if values.len() <= *levels || *levels < 2 {
-                    return values;
+                    return (0..values.len()).map(of_rank).collect();
                 }
                 let (last, steps) = (values.len() as u128 - 1, *levels as u128 - 1);
                 (0..=steps)
                     .map(|k| {
                         let below = (k * last / steps) as usize;
                         let part = (k * last % steps) as f64 / steps as f64;
+                        let value = of_rank(below);
                         if part == 0.0 {
-                            values[below]
+                            value
                         } else {
-                            values[below] + (values[below + 1] - values[below]) * part
+                            value + (of_rank(below + 1) - value) * part
                         }
                     })
                     .collect()
@@ -98,13 +101,191 @@ pub(crate) fn check_grid(grid: &[f64]) -> Result<(), EvalError> {
 }
 
 /// `values` in ascending order, each once.
-pub(crate) fn sorted_distinct<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<f64> {
-    // Integers are sorted faster than numbers with a comparison of our own. The last sort finds the sorted parts and merges them.
-    let mut keys: Vec<i64> = values.into_iter().map(|&value| order_key(value)).collect();
-    let part = keys.len().div_ceil(rayon::current_num_threads()).max(4096);
-    keys.par_chunks_mut(part)
-        .for_each(|part| part.sort_unstable());
-    keys.sort();
+pub(crate) fn sorted_distinct(values: &[f64]) -> Vec<f64> {
+    // Integers are sorted faster than numbers with a comparison of our own.
+    let mut keys: Vec<i64> = values.iter().map(|&value| order_key(value)).collect();
+    keys.sort_unstable();
     keys.dedup();
     keys.into_iter().map(from_order_key).collect()
+}
+
+/// The distinct values of a matrix in ascending order.
+///
+/// Memory that a process has not touched before costs as much time as sorting what it holds: the values are copied only once,
+/// and a bucket of them is sorted when it is looked at.
+struct Distinct {
+    /// Buckets of ascending ranges of keys, for parts of the matrix.
+    parts: Vec<Part>,
+    /// How many distinct values are before every bucket, and in all.
+    before: Vec<usize>,
+}
+
+/// Keys of consecutive values, bucket by bucket.
+struct Part {
+    keys: Vec<i64>,
+    ends: Vec<u32>,
+}
+
+impl Part {
+    /// How many values a part has at most: what they are copied to should fit the processor's cache.
+    const SIZE: usize = 1 << 16;
+
+    fn bucket(&self, bucket: usize) -> &[i64] {
+        let start = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.keys[start as usize..self.ends[bucket] as usize]
+    }
+}
+
+impl Distinct {
+    /// About how many values fall into a bucket, up to the largest number of buckets.
+    const BUCKET: usize = 32;
+    const MOST_BITS: u32 = 13;
+
+    fn of(values: ArrayView2<f64>) -> Self {
+        let values = values.as_standard_layout();
+        let values = values.as_slice().unwrap_or_default();
+        // Values far from the others belong to the first or the last bucket, so that the others have enough of them.
+        let sample = values.iter().step_by(257);
+        let mut sample: Vec<i64> = sample.map(|&value| order_key(value)).collect();
+        sample.sort_unstable();
+        let few = sample.len() / 128;
+        let at = |position: Option<usize>| position.and_then(|at| sample.get(at)).copied();
+        let lowest = at(Some(few)).unwrap_or_default();
+        let highest = at(sample.len().checked_sub(few + 1)).unwrap_or_default();
+        let width = highest.wrapping_sub(lowest) as u64;
+        let bits = (values.len() / Self::BUCKET)
+            .max(1)
+            .ilog2()
+            .min(Self::MOST_BITS);
+        let shift = (u64::BITS - width.leading_zeros()).saturating_sub(bits);
+        let buckets = (width >> shift) as usize + 1;
+        let bucket_of = move |key: i64| {
+            (key.max(lowest).min(highest).wrapping_sub(lowest) as u64 >> shift) as u32
+        };
+
+        let threads = rayon::current_num_threads();
+        let parts = (values.len().div_ceil(Part::SIZE).max(1)).next_multiple_of(threads);
+        let part = values.len().div_ceil(parts).max(1);
+        let parts: Vec<Part> = (values.par_chunks(part))
+            .map(|values| {
+                let mut of = vec![0; values.len()];
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (of, &value) in of.iter_mut().zip(values) {
+                            *of = bucket_of(order_key(value));
+                        }
+                    },
+                );
+                // First how many values each bucket has, then where its next one goes, in the end where it ends.
+                let mut ends = vec![0; buckets];
+                for &bucket in &of {
+                    ends[bucket as usize] += 1;
+                }
+                let mut sum = 0;
+                for end in &mut ends {
+                    sum += std::mem::replace(end, sum);
+                }
+                let mut keys = vec![0; values.len()];
+                for (&value, bucket) in values.iter().zip(of) {
+                    let next = &mut ends[bucket as usize];
+                    keys[*next as usize] = order_key(value);
+                    *next += 1;
+                }
+                Part { keys, ends }
+            })
+            .collect();
+        let mut found = Self {
+            parts,
+            before: vec![0],
+        };
+        let counts: Vec<usize> = (0..buckets)
+            .into_par_iter()
+            .map_init(Vec::new, |keys, bucket| {
+                found.sort(bucket, keys);
+                keys.len()
+            })
+            .collect();
+        found.before.extend(counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        }));
+        found
+    }
+
+    /// Fills `keys` with those of a bucket in ascending order, each once.
+    fn sort(&self, bucket: usize, keys: &mut Vec<i64>) {
+        keys.clear();
+        self.parts
+            .iter()
+            .for_each(|part| keys.extend_from_slice(part.bucket(bucket)));
+        keys.sort_unstable();
+        keys.dedup();
+    }
+
+    fn len(&self) -> usize {
+        self.before[self.before.len() - 1]
+    }
+
+    /// Finds the value with as many distinct others below it; ascending ranks sort no bucket twice.
+    fn of_rank(&self) -> impl FnMut(usize) -> f64 {
+        let (mut keys, mut sorted) = (Vec::new(), None);
+        move |rank| {
+            let bucket = self.before.partition_point(|&before| before <= rank) - 1;
+            if sorted != Some(bucket) {
+                self.sort(bucket, &mut keys);
+                sorted = Some(bucket);
+            }
+            from_order_key(keys[rank - self.before[bucket]])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Costs as they are predicted: around zero, over many orders of magnitude, few or many values.
+    fn costs() -> impl Strategy<Value = Vec<f64>> {
+        let value = prop_oneof![
+            (-3_i32..4).prop_map(f64::from),
+            Just(-0.0),
+            -1.0_f64..1.0,
+            (-300_f64..300.0).prop_map(f64::exp2),
+        ];
+        let few = prop::collection::vec(value.clone(), 1..6);
+        let repeated = (few, 1_usize..400).prop_map(|(few, times)| few.repeat(times));
+        prop_oneof![prop::collection::vec(value, 0..2000), repeated]
+    }
+
+    proptest! {
+        #[test]
+        fn ranks_are_those_of_a_sorted_list(values in costs()) {
+            let sorted = sorted_distinct(&values);
+            let matrix = Array2::from_shape_vec((values.len(), 1), values).unwrap();
+            let distinct = Distinct::of(matrix.view());
+            prop_assert_eq!(distinct.len(), sorted.len());
+            let mut of_rank = distinct.of_rank();
+            for (rank, &value) in sorted.iter().enumerate() {
+                prop_assert_eq!(of_rank(rank).to_bits(), value.to_bits());
+            }
+        }
+    }
+
+    /// More values than fit one part, and more than there are buckets for; a column per model, which is not the order in memory.
+    #[test]
+    fn ranks_do_not_depend_on_parts_or_layout() {
+        let value =
+            |row: usize, model: usize| ((row * 7919 + model * 104_729) % 300_007) as f64 - 5.0;
+        let matrix = Array2::from_shape_fn((5, 70_000), |(model, row)| value(row, model).powi(3));
+        let sorted = sorted_distinct(matrix.as_slice().unwrap());
+        let distinct = Distinct::of(matrix.t());
+        let mut of_rank = distinct.of_rank();
+        assert_eq!(distinct.len(), sorted.len());
+        assert!(distinct.parts.len() > 1);
+        assert!((0..sorted.len()).all(|rank| of_rank(rank) == sorted[rank]));
+    }
 }

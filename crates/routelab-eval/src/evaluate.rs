@@ -164,7 +164,7 @@ impl Evaluation {
     }
 }
 
-/// Evaluates a router. `O(N M (log M + log K) + N M² + K M)`.
+/// Evaluates a router. `O(N M² + N M log K + K M)`.
 ///
 /// # Errors
 /// [`EvalError`] if shapes disagree or an option is out of range.

@@ -27,6 +27,7 @@ pub mod budget;
 pub mod collapse;
 pub mod curve;
 pub mod decompose;
+mod descent;
 mod error;
 pub mod evaluate;
 mod exact;

@@ -1,10 +1,11 @@
 //! What every query chooses over a list of budgets.
 
-use std::cmp::Ordering;
-
+use ndarray::s;
 use rayon::prelude::*;
+use routelab_kernels::vectorised;
 
-use crate::rule::{ByCost, Decision, RowPath, fallback};
+use crate::descent::{Descent, LANES, Ladder};
+use crate::rule::Decision;
 use crate::{Rule, Scores, trade_off};
 
 /// `(position in the list of budgets, model)`
@@ -126,37 +127,9 @@ impl Paths {
 
     /// Every query by itself, since the budget limits every query.
     fn within(scores: &Scores, budgets: &[f64], rule: &Rule, margin: f64) -> Self {
-        const BLOCK: usize = 512;
-        let starts = (0..scores.queries()).into_par_iter().step_by(BLOCK);
-        let blocks: Vec<Self> = starts
-            .map(|start| {
-                let (mut paths, mut by_cost) = (Self::with(Vec::new()), ByCost::default());
-                let mut path = GrowingPath::starting_with(0);
-                for row in start..scores.queries().min(start + BLOCK) {
-                    let order = by_cost.of(scores, row);
-                    path.first = fallback(rule, order);
-                    path.changes.clear();
-                    let mut from = 0;
-                    for (threshold, model) in RowPath::new(rule, margin, order) {
-                        if model == path.as_path().last() {
-                            continue;
-                        }
-                        // Nothing is within a budget whose cost is not a number.
-                        from += budgets[from..].partition_point(|b| {
-                            (b.partial_cmp(&threshold)).is_none_or(Ordering::is_lt)
-                        });
-                        if from == budgets.len() {
-                            break;
-                        }
-                        path.push(from, model);
-                    }
-                    paths.push(&path);
-                }
-                paths
-            })
-            .collect();
+        let blocks: Vec<(usize, Self)> = blocks_within(scores, budgets, rule, margin).collect();
         let mut paths = Self::with(vec![Some(0.0); budgets.len()]);
-        for block in blocks {
+        for (_, block) in blocks {
             let before = paths.changes.len();
             paths.first.extend(block.first);
             paths.ends.extend(block.ends.iter().map(|end| before + end));
@@ -164,4 +137,76 @@ impl Paths {
         }
         paths
     }
+
+    /// Adds the next query: its choice below all steps, and steps `(position of a budget, choice from there on)` from the
+    /// last of `budgets` positions down.
+    #[inline(always)]
+    fn push_falling(
+        &mut self,
+        unaffordable: usize,
+        steps: impl Iterator<Item = (usize, usize)>,
+        budgets: usize,
+    ) {
+        let start = self.changes.len();
+        let mut to = budgets;
+        for (at, model) in steps {
+            // What is taken between two budgets only is never seen.
+            if at >= to {
+                continue;
+            }
+            to = at;
+            match self.changes[start..].last_mut() {
+                Some(above) if above.1 == model => above.0 = at,
+                _ => self.changes.push((at, model)),
+            }
+        }
+        let mut first = unaffordable;
+        if to == 0
+            && let Some((_, model)) = self.changes.pop()
+        {
+            first = model;
+        } else if self.changes[start..]
+            .last()
+            .is_some_and(|lowest| lowest.1 == first)
+        {
+            self.changes.pop();
+        }
+        self.first.push(first);
+        self.changes[start..].reverse();
+        self.ends.push(self.changes.len());
+    }
+}
+
+/// Queries block by block, each with its first row; no prices. `budgets` ascending and not empty.
+pub(crate) fn blocks_within<'a>(
+    scores: &'a Scores,
+    budgets: &'a [f64],
+    rule: &'a Rule,
+    margin: f64,
+) -> impl ParallelIterator<Item = (usize, Paths)> + 'a {
+    const BLOCK: usize = 64 * LANES;
+    let ladder = Ladder::new(budgets);
+    let starts = (0..scores.queries()).into_par_iter().step_by(BLOCK);
+    starts.map(move |start| {
+        let rows = s![start..scores.queries().min(start + BLOCK), ..];
+        let [quality, cost] = [&scores.quality, &scores.cost].map(|all| all.slice(rows));
+        let [quality, cost] = [quality.as_standard_layout(), cost.as_standard_layout()];
+        let predicted = [&quality, &cost].map(|all| all.as_slice().unwrap_or_default());
+        let mut descent = Descent::new(predicted, scores.models(), rule, margin, budgets);
+        let mut paths = Paths::with(Vec::new());
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in (0..quality.nrows()).step_by(LANES) {
+                    descent.at(row);
+                    for lane in 0..LANES.min(quality.nrows() - row) {
+                        let steps = descent.steps(lane);
+                        let steps = steps.map(|(from, model)| (ladder.first_at_least(from), model));
+                        paths.push_falling(descent.unaffordable[lane], steps, budgets.len());
+                    }
+                }
+            },
+        );
+        (start, paths)
+    })
 }

@@ -1,5 +1,7 @@
 //! What a router does as its budget grows: cost, quality and call rates at every budget.
 
+use std::iter;
+
 use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::budget::{check_grid, sorted_distinct};
 use crate::exact::FixedPoint;
 use crate::matrices::check_pair;
-use crate::path::Paths;
+use crate::path::{Path, Paths, blocks_within};
+use crate::rule::Decision;
 use crate::{EvalError, Rule, Scores, Truth};
 
 /// One operating point of a router.
@@ -26,8 +29,9 @@ pub struct Point {
 
 /// The points of a router at `budgets`, in ascending order of budget, each budget once.
 ///
-/// `O(N M (log M + log K) + K M)` for `K` budgets: a query's choice changes at most `M` times, and only the changes
-/// are added up. The result does not depend on the number of threads.
+/// `O(N S (M + log K) + K M)` for `K` budgets and queries whose choice changes `S` times: about `ln M` times if predicted
+/// quality and cost have nothing to do with each other, `M - 1` times if every dearer model is predicted to be better. Only the
+/// changes are added up. The result does not depend on the number of threads.
 ///
 /// # Errors
 /// [`EvalError`] if shapes disagree, if there is no budget or one that is not a number, or for a bad rule.
@@ -41,8 +45,18 @@ pub fn sweep(
     rule.validate()?;
     check_grid(budgets)?;
     let budgets = sorted_distinct(budgets);
-    let paths = Paths::new(scores, &budgets, rule);
-    Ok(ExactTruth::new(truth).points(&paths, &budgets))
+    let exact = ExactTruth::new(truth);
+    let Decision::WithinBudget { margin } = rule.decision else {
+        return Ok(exact.points(&Paths::new(scores, &budgets, rule), &budgets));
+    };
+    let none = || Changes::none(budgets.len(), truth.models());
+    let changes = blocks_within(scores, &budgets, rule, margin)
+        .fold(none, |mut changes, (start, paths)| {
+            (paths.rows().zip(start..)).for_each(|(path, row)| changes.add(&exact, row, path));
+            changes
+        })
+        .reduce(none, Changes::and);
+    Ok(changes.points(&exact, &budgets))
 }
 
 /// Real costs and qualities in fixed point; see [`FixedPoint`].
@@ -54,10 +68,14 @@ pub(crate) struct ExactTruth<'a> {
 
 impl<'a> ExactTruth<'a> {
     pub fn new(truth: &Truth<'a>) -> Self {
+        let (cost_scale, quality_scale) = rayon::join(
+            || FixedPoint::for_sum_of(truth.queries(), truth.cost),
+            || FixedPoint::for_sum_of(truth.queries(), truth.quality),
+        );
         Self {
             truth: *truth,
-            cost_scale: FixedPoint::for_sum_of(truth.queries(), truth.cost),
-            quality_scale: FixedPoint::for_sum_of(truth.queries(), truth.quality),
+            cost_scale,
+            quality_scale,
         }
     }
 
@@ -101,46 +119,16 @@ impl<'a> ExactTruth<'a> {
     }
 
     pub fn points(&self, paths: &Paths, budgets: &[f64]) -> Vec<Point> {
-        let (queries, models) = (self.queries(), self.models());
-        let changes = (0..queries)
+        let none = || Changes::none(budgets.len(), self.models());
+        let changes = (0..self.queries())
             .into_par_iter()
             .with_min_len(1024)
-            .fold(
-                || Changes::none(budgets.len(), models),
-                |mut changes, row| {
-                    let path = paths.row(row);
-                    let at = |model| (self.cost(row, model), self.quality(row, model));
-                    let mut before = (path.first, at(path.first));
-                    changes.add(0, before.0, before.1, 1);
-                    for &(position, model) in path.changes {
-                        changes.add(position, before.0, before.1, -1);
-                        before = (model, at(model));
-                        changes.add(position, before.0, before.1, 1);
-                    }
-                    changes
-                },
-            )
-            .reduce(|| Changes::none(budgets.len(), models), Changes::and);
-        let (mut total_cost, mut total_quality) = (0, 0);
-        let mut total_calls = vec![0_i64; models];
-        (0..budgets.len())
-            .map(|at| {
-                total_cost += changes.cost[at];
-                total_quality += changes.quality[at];
-                for (total, change) in total_calls.iter_mut().zip(&changes.calls[at * models..]) {
-                    *total += change;
-                }
-                Point {
-                    budget: budgets[at],
-                    cost: self.cost_scale.mean(total_cost, queries),
-                    quality: self.quality_scale.mean(total_quality, queries),
-                    call_rates: total_calls
-                        .iter()
-                        .map(|&calls| calls as f64 / queries as f64)
-                        .collect(),
-                }
+            .fold(none, |mut changes, row| {
+                changes.add(self, row, paths.row(row));
+                changes
             })
-            .collect()
+            .reduce(none, Changes::and);
+        changes.points(self, budgets)
     }
 }
 
@@ -170,12 +158,20 @@ impl Changes {
         }
     }
 
-    /// A query comes to (`sign` 1) or leaves (-1) a model.
-    fn add(&mut self, at: usize, model: usize, (cost, quality): (i128, i128), sign: i64) {
-        let models = self.calls.len() / self.cost.len();
-        self.cost[at] += i128::from(sign) * cost;
-        self.quality[at] += i128::from(sign) * quality;
-        self.calls[at * models + model] += sign;
+    /// Adds a query.
+    fn add(&mut self, truth: &ExactTruth, row: usize, path: Path) {
+        let models = truth.models();
+        let (mut left, mut before) = (None, (0, 0));
+        for (at, model) in iter::once((0, path.first)).chain(path.changes.iter().copied()) {
+            let outcome = (truth.cost(row, model), truth.quality(row, model));
+            self.cost[at] += outcome.0 - before.0;
+            self.quality[at] += outcome.1 - before.1;
+            self.calls[at * models + model] += 1;
+            if let Some(left) = left {
+                self.calls[at * models + left] -= 1;
+            }
+            (left, before) = (Some(model), outcome);
+        }
     }
 
     fn and(mut self, other: Self) -> Self {
@@ -190,5 +186,30 @@ impl Changes {
         }
         (self.calls.iter_mut().zip(other.calls)).for_each(|(sum, other)| *sum += other);
         self
+    }
+
+    /// What all changes up to every budget add up to.
+    fn points(&self, truth: &ExactTruth, budgets: &[f64]) -> Vec<Point> {
+        let (queries, models) = (truth.queries(), truth.models());
+        let (mut total_cost, mut total_quality) = (0, 0);
+        let mut total_calls = vec![0_i64; models];
+        (0..budgets.len())
+            .map(|at| {
+                total_cost += self.cost[at];
+                total_quality += self.quality[at];
+                for (total, change) in total_calls.iter_mut().zip(&self.calls[at * models..]) {
+                    *total += change;
+                }
+                Point {
+                    budget: budgets[at],
+                    cost: truth.cost_scale.mean(total_cost, queries),
+                    quality: truth.quality_scale.mean(total_quality, queries),
+                    call_rates: total_calls
+                        .iter()
+                        .map(|&calls| calls as f64 / queries as f64)
+                        .collect(),
+                }
+            })
+            .collect()
     }
 }

@@ -2,6 +2,8 @@
 
 use ndarray::{Array2, Axis};
 use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use routelab_eval::bootstrap::{self, Replicates};
 use routelab_eval::{
     Budgets, Decision, EvaluationOptions, Infeasible, Metric, Point, Rule, Scores, Ties, Truth,
@@ -85,6 +87,22 @@ fn distinct_case() -> impl Strategy<Value = Case> {
                 cost,
                 scores: Scores::new(predicted, predicted_cost).unwrap(),
             })
+    })
+}
+
+/// More queries than one thread takes at a time, more models than lanes of a vector.
+fn many_queries() -> impl Strategy<Value = Case> {
+    any::<u64>().prop_map(|seed| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut matrix = |steps| {
+            let value = |_| f64::from(rng.random_range(0..steps)) / f64::from(steps);
+            Array2::from_shape_fn((600, 11), value)
+        };
+        Case {
+            quality: matrix(3),
+            cost: matrix(7),
+            scores: Scores::new(matrix(40), matrix(40)).unwrap(),
+        }
     })
 }
 
@@ -225,7 +243,7 @@ proptest! {
 
     #[test]
     fn fast_sweep_equals_the_definition(
-        case in tied_case(),
+        case in prop_oneof![4 => tied_case(), 4 => distinct_case(), 1 => many_queries()],
         rule in any_rule(),
         levels in 2_usize..30,
         extra in prop::collection::vec(-0.2_f64..1.2, 0..4),
