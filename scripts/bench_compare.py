@@ -6,8 +6,9 @@
     python3 scripts/bench_compare.py [--python PYTHON] [--repeat 3] [--threads 2,1] [--out compare.json]
 
 Every stage is a process of its own, RouteLab's and Python's one after the other, `--repeat` times for every number of threads; the
-table shows medians. Wall and processor time are those of the stage, without start, imports and making the data; memory is the
-largest resident set of the process during the stage. About ten minutes on two cores that do nothing else.
+table shows medians. A stage that takes less than a second is repeated within its process, too. Wall and processor time are those of
+the stage, without start, imports and making the data; memory is the largest resident set of the process during the stage. About ten
+minutes on two cores that do nothing else.
 """
 
 import argparse

@@ -6,6 +6,7 @@ use burn::tensor::{Device, Int, Tensor};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use routelab_kernels::keep_freed_memory;
 use serde::{Deserialize, Serialize};
 
 use crate::{Backend, HeadError, matrix, optimizer};
@@ -129,15 +130,6 @@ pub(crate) fn train_with<M: Module>(
         (fit.progress)(done as f64 / steps as f64);
     }
     Ok((model.valid(), history))
-}
-
-/// Lets the allocator of the GNU C library keep the memory that one step frees for the next, instead of returning it to the
-/// system and having every page cleared again: a tenth of the time of a step.
-///
-/// It does so for pieces up to the largest one, below 32 MiB, that it mapped alone and saw freed (mallopt(3),
-/// `M_MMAP_THRESHOLD`). The piece is never touched, so it takes no memory. Other allocators are not affected.
-fn keep_freed_memory() {
-    drop(std::hint::black_box(vec![0u8; (32 << 20) - (64 << 10)]));
 }
 
 /// The device on which data of a training run lives: the same one, tracked for gradients.

@@ -85,7 +85,8 @@ pub enum Command {
     Data(DataArgs),
     /// Measure whole stages on random data: seconds, rows per second, arithmetic, memory.
     ///
-    /// Nothing is extrapolated: every stage runs once, whole. Making the data is not measured.
+    /// Nothing is extrapolated: every stage runs whole; what takes less than a second is repeated, and the median counts. Making
+    /// the data is not measured.
     #[command(after_help = "Examples:\n  routelab bench\n  \
                             routelab bench --stages equirouter,knn --threads 1 --json\n  \
                             routelab bench --scaling docs/figures")]

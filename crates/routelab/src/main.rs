@@ -23,6 +23,7 @@ use clap::Parser;
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    routelab_kernels::keep_freed_memory();
     let cli = Cli::parse();
     let output = output::Output::new(cli.quiet, cli.json);
     let done = match &cli.command {

@@ -14,10 +14,12 @@ use serde::Serialize;
 pub struct Measured {
     /// Name of the stage.
     pub stage: &'static str,
-    /// Wall clock, seconds.
+    /// Wall clock, seconds; the median of the runs.
     pub seconds: f64,
-    /// Processor time of all threads, seconds; `None` where the system does not say.
+    /// Processor time of all threads, seconds, the mean of the runs; `None` where the system does not say.
     pub cpu_seconds: Option<f64>,
+    /// How often it ran.
+    pub runs: usize,
     /// Rows (queries, prompts) that went through it; an epoch counts each once.
     pub rows: usize,
     /// `rows / seconds`.
@@ -43,23 +45,40 @@ pub struct Work {
     pub operations: Option<f64>,
 }
 
-/// Runs `f` once and measures it; `peak` is that of [`peak_gflops`].
+/// Short stages are repeated until they have taken as many seconds in all, or as often: what they take alone is mostly memory
+/// that was never touched before and threads that have to wake up.
+const REPEAT_SECONDS: f64 = 1.0;
+const REPEAT_TIMES: usize = 25;
+
+/// Runs `f` and measures it: medians if it is short enough to be repeated. `peak` is that of [`peak_gflops`].
 pub fn measure<R>(
     stage: &'static str,
     work: Work,
     peak: f64,
-    f: impl FnOnce() -> R,
+    mut f: impl FnMut() -> R,
 ) -> (R, Measured) {
     let resettable = fs::write("/proc/self/clear_refs", "5").is_ok();
     let (start, cpu) = (Instant::now(), cpu_seconds());
-    let result = f();
-    let seconds = start.elapsed().as_secs_f64();
-    let cpu_seconds = cpu.zip(cpu_seconds()).map(|(before, after)| after - before);
+    let mut times = Vec::new();
+    let result = loop {
+        let once = Instant::now();
+        let result = f();
+        times.push(once.elapsed().as_secs_f64());
+        let enough = start.elapsed().as_secs_f64() >= REPEAT_SECONDS;
+        if enough || times.len() == REPEAT_TIMES {
+            break result;
+        }
+    };
+    let cpu_seconds = cpu.zip(cpu_seconds());
+    let cpu_seconds = cpu_seconds.map(|(before, after)| (after - before) / times.len() as f64);
+    times.sort_by(f64::total_cmp);
+    let seconds = f64::midpoint(times[times.len() / 2], times[(times.len() - 1) / 2]);
     let gflops = work.operations.map(|operations| operations / seconds / 1e9);
     let measured = Measured {
         stage,
         seconds,
         cpu_seconds,
+        runs: times.len(),
         rows: work.rows,
         rows_per_second: work.rows as f64 / seconds,
         steps: work.steps,

@@ -214,11 +214,10 @@ impl Data {
             steps: Some(config.epochs * self.sizes.train.div_ceil(config.batch_size)),
             operations: Some(2.0 * (3 * forwards - widths[0] * widths[1]) as f64 * rows as f64),
         };
-        let shared = SharedCost::new(config);
-        let context = context(backend, &shared);
         let train = self.training()?;
         let (fitted, measured) = measure("cost network fit", work, peak, || {
-            shared.get(&train, &context)
+            let shared = SharedCost::new(config.clone());
+            shared.get(&train, &context(backend, &shared)).map(drop)
         });
         fitted.map_err(Failure::failed)?;
         Ok(vec![measured])
