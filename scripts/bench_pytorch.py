@@ -1,7 +1,7 @@
 """The stages of `routelab bench` as Python users write them, timed: PyTorch, scikit-learn, NumPy, sentence-transformers.
 
     pip install torch scikit-learn numpy sentence-transformers
-    python3 scripts/bench_pytorch.py --stages equirouter,knn,knn-sklearn,sweep,minilm,clip --threads 2
+    python3 scripts/bench_pytorch.py --stages equirouter,knn,knn-sklearn,sweep,sweep-numpy,minilm,clip --threads 2
 
 Same sizes, defaults and random data (other numbers) as `routelab bench`; making the data and importing is not timed. EquiRouter's
 head reads the concatenation [z_m ; p_m ; z_m * p_m ; |z_m - p_m|] of every model. Prints JSON of the same form.
@@ -17,7 +17,7 @@ import time
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stages", default="equirouter,knn,knn-sklearn,sweep,minilm,clip")
+    parser.add_argument("--stages", default="equirouter,knn,knn-sklearn,sweep,sweep-numpy,minilm,clip")
     for name, default in dict(queries=36497, models=11, dimension=384, epochs=5, prompts=512, images=64, threads=2).items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--train", type=float, default=0.2)
@@ -164,13 +164,18 @@ def knn_sklearn():
     measured("knn-sklearn predict", TEST, lambda: router.predict(new))
 
 
-def sweep():
-    """One pass over all predictions per budget."""
+def outcomes():
+    """Real and predicted quality and cost of the queries that are predicted."""
     rng = np.random.default_rng(0)
     shape = (TEST, args.models)
     price = 1e-4 * 100 ** (np.arange(args.models) / args.models)
     quality, cost = (rng.random(shape) < 0.6).astype(float), price * rng.uniform(0.5, 1.5, shape)
-    predicted_quality, predicted_cost = 0.5 * quality + rng.random(shape), cost * rng.uniform(0.9, 1.1, shape)
+    return quality, cost, 0.5 * quality + rng.random(shape), cost * rng.uniform(0.9, 1.1, shape)
+
+
+def sweep_numpy():
+    """One pass over all predictions per budget."""
+    quality, cost, predicted_quality, predicted_cost = outcomes()
 
     def points():
         found, rows = [], np.arange(TEST)
@@ -179,6 +184,27 @@ def sweep():
             chosen = np.where(feasible, predicted_quality, -np.inf).argmax(1)
             chosen = np.where(feasible.any(1), chosen, predicted_cost.argmin(1))
             calls = np.bincount(chosen, minlength=args.models) / TEST
+            found.append((budget, cost[rows, chosen].mean(), quality[rows, chosen].mean(), calls))
+        return found
+
+    measured("sweep-numpy", TEST, points)
+
+
+def sweep():
+    """One pass over all predictions per budget."""
+    import torch
+
+    torch.set_num_threads(args.threads)
+    quality, cost, predicted_quality, predicted_cost = map(torch.from_numpy, outcomes())
+
+    def points():
+        found, rows = [], torch.arange(TEST)
+        levels = torch.linspace(0, 1, BUDGETS, dtype=torch.float64)
+        for budget in torch.quantile(predicted_cost.unique(), levels):
+            feasible = predicted_cost <= budget
+            chosen = torch.where(feasible, predicted_quality, -torch.inf).argmax(1)
+            chosen = torch.where(feasible.any(1), chosen, predicted_cost.argmin(1))
+            calls = torch.bincount(chosen, minlength=args.models) / TEST
             found.append((budget, cost[rows, chosen].mean(), quality[rows, chosen].mean(), calls))
         return found
 
@@ -221,7 +247,11 @@ def clip():
         measured("clip encode", args.images, encode)
 
 
+STAGES = {
+    "equirouter": equirouter, "knn": knn, "knn-sklearn": knn_sklearn, "sweep": sweep, "sweep-numpy": sweep_numpy, "minilm": minilm,
+    "clip": clip,
+}  # fmt: skip
 stages = []
 for name in args.stages.split(","):
-    {"equirouter": equirouter, "knn": knn, "knn-sklearn": knn_sklearn, "sweep": sweep, "minilm": minilm, "clip": clip}[name]()
+    STAGES[name]()
 print(json.dumps(dict(threads=args.threads, stages=stages)))

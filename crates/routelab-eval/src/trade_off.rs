@@ -17,15 +17,15 @@ struct Row {
     /// While the budget is below the mean of the cheapest models.
     unaffordable: usize,
     /// Models in ascending order of both `ĉ` and `q̂`, with descending slopes between them.
-    hull: Vec<usize>,
+    hull: Vec<Candidate>,
 }
 
 /// A step along the hull of a query.
 struct Edge {
     row: usize,
     slope: f64,
-    from: usize,
-    to: usize,
+    from: Candidate,
+    to: Candidate,
 }
 
 /// Every query's choices over `budgets`, ascending and not empty. `O(N M (log N M + log K))`.
@@ -37,7 +37,7 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
             let order = by_cost.of(scores, row);
             Row {
                 unaffordable: fallback(rule, order),
-                hull: hull(scores, row, order),
+                hull: hull(order),
             }
         })
         .collect();
@@ -45,7 +45,7 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
         .flat_map(|(row, models)| {
             models.hull.windows(2).map(move |pair| Edge {
                 row,
-                slope: slope(scores, row, pair[0], pair[1]),
+                slope: slope(pair[0], pair[1]),
                 from: pair[0],
                 to: pair[1],
             })
@@ -55,21 +55,20 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
     edges.sort_by(|a, b| b.slope.total_cmp(&a.slope));
 
     let scale = FixedPoint::for_sum_of(scores.queries(), scores.cost.view());
-    let cost = |row: usize, model: usize| scale.encode(scores.cost[[row, model]]);
+    let cost = |candidate: Candidate| scale.encode(candidate.cost);
     // The position of the first budget that is not below the mean.
     let affordable_at = |sum: i128| {
         let mean = scale.mean(sum, scores.queries());
         budgets.partition_point(|&budget| budget < mean)
     };
-    let cheapest = rows.iter().enumerate().map(|(row, r)| cost(row, r.hull[0]));
-    let mut sum: i128 = cheapest.sum();
+    let mut sum: i128 = rows.iter().map(|row| cost(row.hull[0])).sum();
     let start = affordable_at(sum);
     let mut rows: Vec<GrowingPath> = rows
         .iter()
         .map(|row| {
             let mut path = GrowingPath::starting_with(row.unaffordable);
             if start < budgets.len() {
-                path.push(start, row.hull[0]);
+                path.push(start, row.hull[0].model);
             }
             path
         })
@@ -79,7 +78,7 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
     // No price is between equal slopes: such edges are crossed together or not at all.
     for tied in edges.chunk_by(|a, b| a.slope == b.slope) {
         for edge in tied {
-            sum += cost(edge.row, edge.to) - cost(edge.row, edge.from);
+            sum += cost(edge.to) - cost(edge.from);
         }
         let at = affordable_at(sum);
         // At a price equal to the slope both ends are worth the same, and the cheaper one is kept.
@@ -89,7 +88,7 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
             break;
         }
         for edge in tied {
-            rows[edge.row].push(at, edge.to);
+            rows[edge.row].push(at, edge.to.model);
         }
     }
     prices[priced..].fill(Some(0.0));
@@ -100,26 +99,24 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
 
 /// The models that are best at some price, from the dearest price to price 0; `order` is ascending in `ĉ`. Of models on one
 /// straight line only the ends are, since equal values go to the cheaper one.
-fn hull(scores: &Scores, row: usize, order: &[Candidate]) -> Vec<usize> {
-    let quality = |model: usize| scores.quality[[row, model]];
-    let mut hull: Vec<usize> = Vec::new();
-    for &Candidate { model, .. } in order {
-        if (hull.last()).is_some_and(|&last| quality(model) <= quality(last)) {
+fn hull(order: &[Candidate]) -> Vec<Candidate> {
+    let mut hull: Vec<Candidate> = Vec::new();
+    for &candidate in order {
+        if (hull.last()).is_some_and(|last| candidate.quality <= last.quality) {
             continue;
         }
         while let [.., before, last] = hull[..]
-            && slope(scores, row, before, last) <= slope(scores, row, last, model)
+            && slope(before, last) <= slope(last, candidate)
         {
             hull.pop();
         }
-        hull.push(model);
+        hull.push(candidate);
     }
     hull
 }
 
 /// `Δq̂ / Δĉ`, above 0; no difference is infinite, so that no slope is undefined.
-fn slope(scores: &Scores, row: usize, from: usize, to: usize) -> f64 {
-    let rise = scores.quality[[row, to]] - scores.quality[[row, from]];
-    let run = scores.cost[[row, to]] - scores.cost[[row, from]];
+fn slope(from: Candidate, to: Candidate) -> f64 {
+    let (rise, run) = (to.quality - from.quality, to.cost - from.cost);
     rise.min(f64::MAX) / run.min(f64::MAX)
 }
