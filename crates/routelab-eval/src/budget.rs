@@ -202,7 +202,11 @@ impl Distinct {
         let counts: Vec<usize> = (0..buckets)
             .into_par_iter()
             .map_init(Vec::new, |keys, bucket| {
-                found.sort(bucket, keys);
+                found.gather(bucket, keys);
+                if has_repeats(keys) {
+                    keys.sort_unstable();
+                    keys.dedup();
+                }
                 keys.len()
             })
             .collect();
@@ -213,14 +217,10 @@ impl Distinct {
         found
     }
 
-    /// Fills `keys` with those of a bucket in ascending order, each once.
-    fn sort(&self, bucket: usize, keys: &mut Vec<i64>) {
+    /// Fills `keys` with those of a bucket.
+    fn gather(&self, bucket: usize, keys: &mut Vec<i64>) {
         keys.clear();
-        self.parts
-            .iter()
-            .for_each(|part| keys.extend_from_slice(part.bucket(bucket)));
-        keys.sort_unstable();
-        keys.dedup();
+        (self.parts.iter()).for_each(|part| keys.extend_from_slice(part.bucket(bucket)));
     }
 
     fn len(&self) -> usize {
@@ -233,12 +233,41 @@ impl Distinct {
         move |rank| {
             let bucket = self.before.partition_point(|&before| before <= rank) - 1;
             if sorted != Some(bucket) {
-                self.sort(bucket, &mut keys);
+                self.gather(bucket, &mut keys);
+                keys.sort_unstable();
+                keys.dedup();
                 sorted = Some(bucket);
             }
             from_order_key(keys[rank - self.before[bucket]])
         }
     }
+}
+
+/// Whether some keys are equal, found by comparing all pairs, which takes less time than sorting; more than 64 count as if.
+fn has_repeats(keys: &[i64]) -> bool {
+    const LANES: usize = 8;
+    // Not the key of a number.
+    let mut padded = [[i64::MIN; LANES]; 8];
+    if keys.len() > padded.len() * LANES {
+        return true;
+    }
+    padded.as_flattened_mut()[..keys.len()].copy_from_slice(keys);
+    let padded = &padded[..keys.len().div_ceil(LANES)];
+    vectorised(
+        #[inline(always)]
+        || {
+            let mut matches = [0; LANES];
+            for (block, others) in padded.iter().enumerate() {
+                for &key in &keys[..keys.len().min((block + 1) * LANES)] {
+                    for lane in 0..LANES {
+                        matches[lane] += i64::from(others[lane] == key);
+                    }
+                }
+            }
+            // Every key matches itself.
+            matches.iter().sum::<i64>() > keys.len() as i64
+        },
+    )
 }
 
 #[cfg(test)]
@@ -247,6 +276,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn repeats_are_seen_wherever_they_are() {
+        for length in 0..70_i64 {
+            let mut keys: Vec<i64> = (0..length).map(|key| key * key - 100).collect();
+            assert_eq!(has_repeats(&keys), length > 64, "{length}");
+            for (one, other) in (0..keys.len()).flat_map(|b| (0..b).map(move |a| (a, b))) {
+                let (repeated, kept) = (keys[one], keys[other]);
+                keys[other] = repeated;
+                assert!(has_repeats(&keys), "{one} and {other} of {length}");
+                keys[other] = kept;
+            }
+        }
+    }
 
     /// Costs as they are predicted: around zero, over many orders of magnitude, few or many values.
     fn costs() -> impl Strategy<Value = Vec<f64>> {
