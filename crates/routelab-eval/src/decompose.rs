@@ -179,7 +179,7 @@ pub fn decompose(
     options: &EvaluationOptions,
     decomposition: &DecompositionOptions,
 ) -> Result<Decomposition, EvalError> {
-    check_pair(truth, scores)?;
+    let magnitudes = check_pair(truth, scores)?;
     options.validate()?;
     let budgets = options.budgets.resolve(scores.cost.view());
     let largest = budgets.last().copied().unwrap_or(f64::INFINITY);
@@ -195,7 +195,7 @@ pub fn decompose(
         });
     }
 
-    let exact = ExactTruth::new(truth);
+    let exact = ExactTruth::with(truth, magnitudes);
     let strongest = collapse::strongest_of(&exact);
     let judge = Judge::new(truth, scores, options.rule.decision, &strongest, band);
     let judge_all = |paths: &Paths, position: usize, budget: f64| -> Vec<Judgement> {

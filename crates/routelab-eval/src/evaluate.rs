@@ -173,11 +173,11 @@ pub fn evaluate(
     scores: &Scores,
     options: &EvaluationOptions,
 ) -> Result<Evaluation, EvalError> {
-    check_pair(truth, scores)?;
+    let largest = check_pair(truth, scores)?;
     options.validate()?;
     let budgets = options.budgets.resolve(scores.cost.view());
     let largest_budget = budgets.last().copied().unwrap_or(f64::INFINITY);
-    let exact = ExactTruth::new(truth);
+    let exact = ExactTruth::with(truth, largest);
     let paths = Paths::new(scores, &budgets, &options.rule);
     let points = exact.points(&paths, &budgets);
     let grid_points = match &options.shared_grid {

@@ -6,9 +6,6 @@
 //! small enough to lose nothing that matters: sums are then independent of order, of threads and of how a sweep
 //! gets to its points.
 
-use ndarray::ArrayView2;
-use routelab_kernels::vectorised;
-
 /// A common scale for a set of values: integers in units of `2^-shift`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FixedPoint {
@@ -17,20 +14,8 @@ pub(crate) struct FixedPoint {
 }
 
 impl FixedPoint {
-    /// A scale on which `terms` values as large as the largest of `values` can be added within 120 bits.
-    pub fn for_sum_of(terms: usize, values: ArrayView2<f64>) -> Self {
-        // The bits of numbers of at least 0 are in the order of the numbers, and integers are compared side by side.
-        let bits = vectorised(
-            #[inline(always)]
-            || {
-                values.iter().fold(0, |largest, value| {
-                    let bits = value.abs().to_bits() as i64;
-                    let bits = if value.is_finite() { bits } else { 0 };
-                    if bits > largest { bits } else { largest }
-                })
-            },
-        );
-        let largest = f64::from_bits(bits as u64);
+    /// A scale on which `terms` values of up to `largest` in magnitude can be added within 120 bits.
+    pub fn for_sum_of(terms: usize, largest: f64) -> Self {
         if largest == 0.0 {
             return Self { factor: 1.0 };
         }

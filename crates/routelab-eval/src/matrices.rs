@@ -53,10 +53,7 @@ impl<'a> Truth<'a> {
     /// # Errors
     /// [`EvalError::Empty`], [`EvalError::Shape`] or [`EvalError::Value`].
     pub fn new(quality: ArrayView2<'a, f64>, cost: ArrayView2<'a, f64>) -> Result<Self, EvalError> {
-        check_shape("real quality", quality, quality.dim())?;
-        check_shape("real cost", cost, quality.dim())?;
-        check_values("real quality", quality, f64::MIN)?;
-        check_values("real cost", cost, 0.0)?;
+        check_truth(quality, cost)?;
         Ok(Self { quality, cost })
     }
 
@@ -80,16 +77,49 @@ pub fn oracle(truth: &Truth) -> Scores {
     }
 }
 
+/// The largest magnitudes of real quality and cost.
+#[derive(Clone, Copy)]
+pub(crate) struct Largest {
+    pub quality: f64,
+    pub cost: f64,
+}
+
+impl Largest {
+    pub fn of(truth: &Truth) -> Self {
+        Self {
+            quality: largest_magnitude(truth.quality),
+            cost: largest_magnitude(truth.cost),
+        }
+    }
+}
+
+/// The largest magnitude of the finite ones of the numbers.
+pub(crate) fn largest_magnitude(matrix: ArrayView2<f64>) -> f64 {
+    let finite = matrix.iter().filter(|value| value.is_finite());
+    finite.fold(0.0, |largest, value| value.abs().max(largest))
+}
+
 /// Checks that `scores` are about the queries and models of `truth`, and all numbers again: the fields are public.
-pub(crate) fn check_pair(truth: &Truth, scores: &Scores) -> Result<(), EvalError> {
+pub(crate) fn check_pair(truth: &Truth, scores: &Scores) -> Result<Largest, EvalError> {
     let (of_truth, of_scores) = rayon::join(
-        || Truth::new(truth.quality, truth.cost),
+        || check_truth(truth.quality, truth.cost),
         || {
             let shape = truth.quality.dim();
             check_scores(scores.quality.view(), scores.cost.view(), shape)
         },
     );
-    of_truth.and(of_scores)
+    let largest = of_truth?;
+    of_scores?;
+    Ok(largest)
+}
+
+fn check_truth(quality: ArrayView2<f64>, cost: ArrayView2<f64>) -> Result<Largest, EvalError> {
+    check_shape("real quality", quality, quality.dim())?;
+    check_shape("real cost", cost, quality.dim())?;
+    Ok(Largest {
+        quality: check_values("real quality", quality, f64::MIN)?,
+        cost: check_values("real cost", cost, 0.0)?,
+    })
 }
 
 fn check_scores(
@@ -100,7 +130,8 @@ fn check_scores(
     check_shape("predicted quality", quality, shape)?;
     check_shape("predicted cost", cost, shape)?;
     check_values("predicted quality", quality, f64::MIN)?;
-    check_values("predicted cost", cost, f64::MIN)
+    check_values("predicted cost", cost, f64::MIN)?;
+    Ok(())
 }
 
 fn check_shape(
@@ -128,22 +159,31 @@ fn check_shape(
     Ok(())
 }
 
+/// The largest magnitude of numbers that are finite and at least `smallest`.
 fn check_values(
     what: &'static str,
     matrix: ArrayView2<f64>,
     smallest: f64,
-) -> Result<(), EvalError> {
-    let wrong = |value: f64| !((value >= smallest) & (value <= f64::MAX));
-    // Nearly always nothing is wrong, which is seen fastest without positions and branches.
-    let any_wrong = |values: &[f64]| {
-        vectorised(
-            #[inline(always)]
-            || values.iter().fold(false, |any, &value| any | wrong(value)),
-        )
+) -> Result<f64, EvalError> {
+    // Nearly always nothing is wrong, which is seen fastest without positions and branches. The bits of numbers of at least 0 are
+    // in the order of the numbers, and integers are compared side by side.
+    let look = |(bits, wrong): (i64, bool), &value: &f64| {
+        let magnitude = value.abs().to_bits() as i64;
+        let bits = if magnitude > bits { magnitude } else { bits };
+        (bits, wrong | (value < smallest))
     };
-    if matrix.as_slice().is_some_and(|values| !any_wrong(values)) {
-        return Ok(());
+    let (bits, wrong) = match matrix.as_slice() {
+        Some(values) => vectorised(
+            #[inline(always)]
+            || values.iter().fold((0, false), look),
+        ),
+        None => matrix.iter().fold((0, false), look),
+    };
+    let largest = f64::from_bits(bits as u64);
+    if largest.is_finite() && !wrong {
+        return Ok(largest);
     }
+    let wrong = |value: f64| !value.is_finite() || value < smallest;
     for ((row, model), &value) in matrix.indexed_iter() {
         if wrong(value) {
             return Err(EvalError::Value {
@@ -159,7 +199,7 @@ fn check_values(
             });
         }
     }
-    Ok(())
+    Ok(largest)
 }
 
 /// Matrices as lists of rows, the layout that every other tool reads.

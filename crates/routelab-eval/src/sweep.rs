@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::{check_grid, sorted_distinct};
 use crate::exact::FixedPoint;
-use crate::matrices::check_pair;
+use crate::matrices::{Largest, check_pair};
 use crate::path::{Path, Paths, blocks_within};
 use crate::rule::Decision;
 use crate::{EvalError, Rule, Scores, Truth};
@@ -41,11 +41,11 @@ pub fn sweep(
     budgets: &[f64],
     rule: &Rule,
 ) -> Result<Vec<Point>, EvalError> {
-    check_pair(truth, scores)?;
+    let largest = check_pair(truth, scores)?;
     rule.validate()?;
     check_grid(budgets)?;
     let budgets = sorted_distinct(budgets);
-    let exact = ExactTruth::new(truth);
+    let exact = ExactTruth::with(truth, largest);
     let Decision::WithinBudget { margin } = rule.decision else {
         return Ok(exact.points(&Paths::new(scores, &budgets, rule), &budgets));
     };
@@ -68,14 +68,15 @@ pub(crate) struct ExactTruth<'a> {
 
 impl<'a> ExactTruth<'a> {
     pub fn new(truth: &Truth<'a>) -> Self {
-        let (cost_scale, quality_scale) = rayon::join(
-            || FixedPoint::for_sum_of(truth.queries(), truth.cost),
-            || FixedPoint::for_sum_of(truth.queries(), truth.quality),
-        );
+        Self::with(truth, Largest::of(truth))
+    }
+
+    /// `largest` magnitudes in `truth`.
+    pub fn with(truth: &Truth<'a>, largest: Largest) -> Self {
         Self {
             truth: *truth,
-            cost_scale,
-            quality_scale,
+            cost_scale: FixedPoint::for_sum_of(truth.queries(), largest.cost),
+            quality_scale: FixedPoint::for_sum_of(truth.queries(), largest.quality),
         }
     }
 

@@ -7,6 +7,7 @@
 use rayon::prelude::*;
 
 use crate::exact::FixedPoint;
+use crate::matrices::largest_magnitude;
 use crate::path::{GrowingPath, Paths};
 use crate::rule::{ByCost, Candidate, fallback};
 
@@ -54,7 +55,7 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
     // The sort is stable, and slopes descend along a hull: the edges of one query stay in order.
     edges.sort_by(|a, b| b.slope.total_cmp(&a.slope));
 
-    let scale = FixedPoint::for_sum_of(scores.queries(), scores.cost.view());
+    let scale = FixedPoint::for_sum_of(scores.queries(), largest_magnitude(scores.cost.view()));
     let cost = |candidate: Candidate| scale.encode(candidate.cost);
     // The position of the first budget that is not below the mean.
     let affordable_at = |sum: i128| {
