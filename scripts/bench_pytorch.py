@@ -173,42 +173,32 @@ def outcomes():
     return quality, cost, 0.5 * quality + rng.random(shape), cost * rng.uniform(0.9, 1.1, shape)
 
 
-def sweep_numpy():
-    """One pass over all predictions per budget."""
-    quality, cost, predicted_quality, predicted_cost = outcomes()
+def sweep_with(library, stage, quality, cost, predicted_quality, predicted_cost):
+    """One pass over all predictions per budget, in what NumPy and PyTorch both have."""
 
     def points():
-        found, rows = [], np.arange(TEST)
-        for budget in np.quantile(np.unique(predicted_cost), np.linspace(0, 1, BUDGETS)):
+        found, rows = [], library.arange(TEST)
+        levels = library.linspace(0, 1, BUDGETS, dtype=library.float64)
+        for budget in library.quantile(library.unique(predicted_cost), levels):
             feasible = predicted_cost <= budget
-            chosen = np.where(feasible, predicted_quality, -np.inf).argmax(1)
-            chosen = np.where(feasible.any(1), chosen, predicted_cost.argmin(1))
-            calls = np.bincount(chosen, minlength=args.models) / TEST
+            chosen = library.where(feasible, predicted_quality, -library.inf).argmax(1)
+            chosen = library.where(feasible.any(1), chosen, predicted_cost.argmin(1))
+            calls = library.bincount(chosen, minlength=args.models) / TEST
             found.append((budget, cost[rows, chosen].mean(), quality[rows, chosen].mean(), calls))
         return found
 
-    measured("sweep-numpy", TEST, points)
+    measured(stage, TEST, points)
+
+
+def sweep_numpy():
+    sweep_with(np, "sweep-numpy", *outcomes())
 
 
 def sweep():
-    """One pass over all predictions per budget."""
     import torch
 
     torch.set_num_threads(args.threads)
-    quality, cost, predicted_quality, predicted_cost = map(torch.from_numpy, outcomes())
-
-    def points():
-        found, rows = [], torch.arange(TEST)
-        levels = torch.linspace(0, 1, BUDGETS, dtype=torch.float64)
-        for budget in torch.quantile(predicted_cost.unique(), levels):
-            feasible = predicted_cost <= budget
-            chosen = torch.where(feasible, predicted_quality, -torch.inf).argmax(1)
-            chosen = torch.where(feasible.any(1), chosen, predicted_cost.argmin(1))
-            calls = torch.bincount(chosen, minlength=args.models) / TEST
-            found.append((budget, cost[rows, chosen].mean(), quality[rows, chosen].mean(), calls))
-        return found
-
-    measured("sweep", TEST, points)
+    sweep_with(torch, "sweep", *map(torch.from_numpy, outcomes()))
 
 
 def minilm():

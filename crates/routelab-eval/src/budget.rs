@@ -104,9 +104,14 @@ pub(crate) fn check_grid(grid: &[f64]) -> Result<(), EvalError> {
 pub(crate) fn sorted_distinct(values: &[f64]) -> Vec<f64> {
     // Integers are sorted faster than numbers with a comparison of our own.
     let mut keys: Vec<i64> = values.iter().map(|&value| order_key(value)).collect();
+    sort_distinct(&mut keys);
+    keys.into_iter().map(from_order_key).collect()
+}
+
+/// Puts `keys` in ascending order, each once.
+fn sort_distinct(keys: &mut Vec<i64>) {
     keys.sort_unstable();
     keys.dedup();
-    keys.into_iter().map(from_order_key).collect()
 }
 
 /// The distinct values of a matrix in ascending order.
@@ -149,9 +154,8 @@ impl Distinct {
         let mut sample: Vec<i64> = sample.map(|&value| order_key(value)).collect();
         sample.sort_unstable();
         let few = sample.len() / 128;
-        let at = |position: Option<usize>| position.and_then(|at| sample.get(at)).copied();
-        let lowest = at(Some(few)).unwrap_or_default();
-        let highest = at(sample.len().checked_sub(few + 1)).unwrap_or_default();
+        let lowest = sample.get(few).copied().unwrap_or_default();
+        let highest = sample.iter().nth_back(few).copied().unwrap_or_default();
         let width = highest.wrapping_sub(lowest) as u64;
         let bits = (values.len() / Self::BUCKET)
             .max(1)
@@ -204,8 +208,7 @@ impl Distinct {
             .map_init(Vec::new, |keys, bucket| {
                 found.gather(bucket, keys);
                 if has_repeats(keys) {
-                    keys.sort_unstable();
-                    keys.dedup();
+                    sort_distinct(keys);
                 }
                 keys.len()
             })
@@ -234,8 +237,7 @@ impl Distinct {
             let bucket = self.before.partition_point(|&before| before <= rank) - 1;
             if sorted != Some(bucket) {
                 self.gather(bucket, &mut keys);
-                keys.sort_unstable();
-                keys.dedup();
+                sort_distinct(&mut keys);
                 sorted = Some(bucket);
             }
             from_order_key(keys[rank - self.before[bucket]])

@@ -83,9 +83,9 @@ impl<'a> Descent<'a> {
         // The largest budget affords what costs as much.
         let (smallest, largest) = (self.budgets[0], self.budgets[self.budgets.len() - 1]);
         let mut limit = [largest.next_up(); LANES];
+        let cheaper_of_equal = self.rule.ties == Ties::Cheapest || self.margin > 0.0;
         let mut more = true;
         while more {
-            let cheaper_of_equal = self.rule.ties == Ties::Cheapest || self.margin > 0.0;
             let (mut from, model) = if cheaper_of_equal {
                 best_below::<true>(&self.quality, &self.cost, limit, self.margin)
             } else {

@@ -9,9 +9,8 @@ use rayon::prelude::*;
 use crate::exact::FixedPoint;
 use crate::matrices::largest_magnitude;
 use crate::path::{GrowingPath, Paths};
-use crate::rule::{ByCost, Candidate, fallback};
-
-use crate::{Rule, Scores};
+use crate::rule::{ascending, order_key};
+use crate::{Infeasible, Rule, Scores};
 
 /// What one query can be given.
 struct Row {
@@ -120,4 +119,64 @@ fn hull(order: &[Candidate]) -> Vec<Candidate> {
 fn slope(from: Candidate, to: Candidate) -> f64 {
     let (rise, run) = (to.quality - from.quality, to.cost - from.cost);
     rise.min(f64::MAX) / run.min(f64::MAX)
+}
+
+/// What is predicted about a model for one query.
+#[derive(Clone, Copy)]
+struct Candidate {
+    model: usize,
+    quality: f64,
+    cost: f64,
+}
+
+/// Space for the models of a query in order, so that nothing is allocated once per query.
+#[derive(Default)]
+struct ByCost {
+    keys: Vec<u64>,
+    order: Vec<Candidate>,
+}
+
+impl ByCost {
+    /// The models of a query in ascending order of `ĉ`; of equal ones the larger `q̂` first, then the smaller index.
+    fn of(&mut self, scores: &Scores, row: usize) -> &[Candidate] {
+        // Integers are sorted without branches: the cost but for its last bits, where the model stands.
+        let mask = (scores.models() as u64).next_power_of_two() - 1;
+        let costs = scores.cost.row(row);
+        self.keys.clear();
+        self.keys
+            .extend((costs.iter().zip(0_u64..)).map(|(&cost, model)| {
+                // Signed order as unsigned order.
+                let key = order_key(cost) as u64 ^ (1 << 63);
+                (key & !mask) | model
+            }));
+        self.keys.sort_unstable();
+        self.order.clear();
+        self.order.extend(self.keys.iter().map(|key| {
+            let model = (key & mask) as usize;
+            Candidate {
+                model,
+                quality: scores.quality[[row, model]],
+                cost: scores.cost[[row, model]],
+            }
+        }));
+        // Nearly always done already.
+        self.order.sort_by(|a, b| {
+            ascending(a.cost, b.cost)
+                .then_with(|| ascending(b.quality, a.quality))
+                .then(a.model.cmp(&b.model))
+        });
+        &self.order
+    }
+}
+
+/// The choice of a query while nothing is affordable; `order` from [`ByCost::of`].
+fn fallback(rule: &Rule, order: &[Candidate]) -> usize {
+    match rule.infeasible {
+        Infeasible::First => 0,
+        Infeasible::Cheapest => {
+            let cheapest = order_key(order[0].cost);
+            let equal = (order.iter()).take_while(|model| order_key(model.cost) == cheapest);
+            equal.map(|model| model.model).min().unwrap_or(0)
+        }
+    }
 }
