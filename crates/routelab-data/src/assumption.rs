@@ -36,6 +36,11 @@ pub enum CostAssumption {
     },
     /// Every call costs 1 call: routing by quality alone.
     Uniform,
+    /// The file has costs, but nobody recorded them: an estimate, and marked as one.
+    Estimated {
+        /// How they were estimated, in a few words.
+        how: String,
+    },
 }
 
 /// What a cost may depend on.
@@ -106,6 +111,7 @@ impl CostAssumption {
                 },
                 file: None,
             }),
+            Self::Estimated { .. } => unreachable!("costs of the file itself"),
         }
     }
 }

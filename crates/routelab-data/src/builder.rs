@@ -444,16 +444,12 @@ impl<'a> TableBuilder<'a> {
                 };
                 let assumed = assumption.apply(&pool)?;
                 self.files.extend(assumed.file);
-                self.notes.extend(
-                    assumed
-                        .unit
-                        .assumption
-                        .iter()
-                        .map(|text| format!("costs are assumed: {text}")),
-                );
                 (assumed.cost, assumed.unit)
             }
         };
+        let assumption = cost_unit.assumption.iter();
+        self.notes
+            .extend(assumption.map(|text| format!("costs are assumed: {text}")));
         scale(&mut cost, &mut cost_unit, &models, &self.spec.scale_cost)?;
         if let Repeats::Best(count @ 1..) = self.repeats {
             self.notes.push(format!(
@@ -613,6 +609,16 @@ fn cost_source<'a>(
 ) -> Result<CostSource<'a>, DataError> {
     let (problem, remedy) = match (recorded, assumed) {
         (Some(unit), None) => return Ok(CostSource::Recorded(unit)),
+        (Some(unit), Some(CostAssumption::Estimated { how })) => {
+            return Ok(CostSource::Recorded(CostUnit {
+                assumption: Some(how.clone()),
+                ..unit
+            }));
+        }
+        (None, Some(CostAssumption::Estimated { .. })) => (
+            format!("{} has no costs that could be an estimate", path.display()),
+            "say which columns hold them in `layout`, or assume them: `kind = \"prices\"`, `\"per-call\"` or `\"uniform\"`",
+        ),
         (None, Some(assumption)) => return Ok(CostSource::Assumed(assumption)),
         (Some(unit), Some(_)) => (
             format!("{} records its own costs, in {}", path.display(), unit.name),

@@ -3,8 +3,8 @@
 use ndarray::{Array2, array};
 use routelab_eval::{
     Budgets, CurvePoint, Decision, EvalError, EvaluationOptions, Infeasible, Metric, Rule, Scores,
-    SharedInterval, Ties, Truth, bootstrap, choose, collapse, curve, evaluate, margin, oracle,
-    pareto_dist, prices, ranking, spaced_grid, sweep, two_model,
+    SharedInterval, Strongest, Ties, Truth, bootstrap, choose, collapse, curve, evaluate, margin,
+    oracle, pareto_dist, prices, ranking, spaced_grid, sweep, two_model,
 };
 
 fn points(pairs: &[(f64, f64)]) -> Vec<CurvePoint> {
@@ -220,7 +220,7 @@ fn rci_splits_into_wasteful_and_wrong() {
     let equal = array![[1.0, 5.0, 5.0]];
     let tied = array![[0.0, 1.0, 1.0]];
     let truth = Truth::new(tied.view(), equal.view()).unwrap();
-    let strongest = collapse::strongest(&truth);
+    let strongest = Strongest::Dearest.models(&truth);
     assert_eq!(strongest, [1, 2]);
     assert_eq!(
         collapse::verdicts(&truth, &[2], &strongest),

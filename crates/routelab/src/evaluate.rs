@@ -1,11 +1,11 @@
 //! `routelab evaluate`: every metric for predictions that were made elsewhere.
 
 use routelab_data::DataSpec;
-use routelab_eval::{Budgets, Evaluation, EvaluationOptions, Rule, Truth, evaluate};
+use routelab_eval::{Budgets, Evaluation, EvaluationOptions, Rule, Strongest, Truth, evaluate};
 use serde_json::{Map, Value, json};
 
 use crate::cli::EvaluateArgs;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 use crate::predictions;
 
@@ -31,6 +31,10 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
         ));
     }
     let truth = Truth::new(table.quality(), table.cost()).map_err(Failure::request)?;
+    let strongest = args
+        .strongest
+        .resolve(table.models(), &truth)
+        .map_err(|reason| bad_request!("{reason}"))?;
     let options = EvaluationOptions {
         rule: Rule {
             infeasible: args.infeasible.into(),
@@ -38,6 +42,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
             ..Rule::default()
         },
         budgets: Budgets::Quantiles(args.budgets as usize),
+        strongest: Strongest::Models(strongest),
         ..EvaluationOptions::default()
     };
     let evaluation = evaluate(&truth, &predictions.scores, &options).map_err(Failure::request)?;
@@ -143,6 +148,18 @@ fn to_text(evaluation: &Evaluation, models: &[String], unit: &str) -> String {
             format!(
                 "{:.4} = wasteful {:.4} + wrong {:.4}",
                 e.rci, e.rci_wasteful, e.rci_wrong
+            ),
+        ),
+        (
+            "strongest model",
+            format!(
+                "{}: called on {:.1} %",
+                e.strongest
+                    .iter()
+                    .map(|&model| models[model].as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                e.strongest_call_rate * 100.0
             ),
         ),
         (

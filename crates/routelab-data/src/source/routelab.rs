@@ -91,9 +91,6 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let mut builder = tabular::builder(spec, &schema)?;
     builder.start_file(&spec.path)?;
     builder.set_name(header.name);
-    if let Some(assumption) = &header.cost_unit.assumption {
-        builder.note(format!("costs are assumed: {assumption}"));
-    }
     builder.set_cost_unit(header.cost_unit);
     tabular::fill(&rows, &schema, &mut builder, &mut |_, _| Ok(()))?;
     builder.finish()

@@ -1,6 +1,7 @@
 //! The experiment file: read, checked and completed with its defaults before any work starts.
 
 mod embeddings;
+mod strongest;
 mod study;
 mod tuning;
 
@@ -9,13 +10,14 @@ use std::path::Path;
 
 use routelab_data::DataSpec;
 use routelab_data::split::SplitSpec;
-use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Ties};
+use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Strongest, Ties};
 use routelab_plot::{PlotError, Style};
 use routelab_routers::registry::{self, ParsedRouter};
 use routelab_routers::{CostConfig, SearchSpace};
 use serde::{Deserialize, Serialize};
 
 pub use embeddings::{EmbeddingsSpec, EncoderSpec, Part};
+pub use strongest::StrongestSpec;
 pub use study::{Request, Study};
 pub use tuning::Tuning;
 
@@ -80,6 +82,8 @@ pub struct Evaluation {
     pub infeasible: Infeasible,
     /// The choice among equal predictions.
     pub ties: Ties,
+    /// The model onto which routers can collapse: `dearest`, `best-single` (both by the training queries), or its name.
+    pub strongest: StrongestSpec,
     /// Margins up to this are called small.
     pub margin_threshold: f64,
     /// Replicates of the bootstrap over queries, at least 1.
@@ -106,6 +110,7 @@ impl Default for Evaluation {
             grid: Grid::Count(80),
             infeasible: Infeasible::default(),
             ties: Ties::default(),
+            strongest: StrongestSpec::default(),
             margin_threshold: 0.05,
             bootstrap: 2000,
         }
@@ -113,17 +118,28 @@ impl Default for Evaluation {
 }
 
 impl Evaluation {
-    /// Options for a router that decides in this way.
-    pub fn options(&self, decision: Decision, grid: Option<Vec<f64>>) -> EvaluationOptions {
+    /// The rule of a router that decides in this way.
+    pub fn rule(&self, decision: Decision) -> Rule {
+        Rule {
+            infeasible: self.infeasible,
+            ties: self.ties,
+            decision,
+        }
+    }
+
+    /// Options for a router that decides in this way; `strongest` are the columns of the strongest models.
+    pub fn options(
+        &self,
+        decision: Decision,
+        grid: Option<Vec<f64>>,
+        strongest: &[usize],
+    ) -> EvaluationOptions {
         EvaluationOptions {
-            rule: Rule {
-                infeasible: self.infeasible,
-                ties: self.ties,
-                decision,
-            },
+            rule: self.rule(decision),
             budgets: Budgets::Quantiles(self.budgets),
             shared_grid: grid,
             margin_threshold: self.margin_threshold,
+            strongest: Strongest::Models(strongest.to_vec()),
         }
     }
 }
@@ -446,7 +462,7 @@ impl Evaluation {
             Grid::Count(_) => None,
             Grid::List(list) => Some(list.clone()),
         };
-        self.options(Decision::default(), grid)
+        self.options(Decision::default(), grid, &[])
             .validate()
             .map_err(|error| wrong(error.to_string()))
     }
