@@ -21,6 +21,9 @@ pub use tuning::Tuning;
 
 use crate::failure::{Outcome, bad_request};
 
+/// Budgets of a grid: each is a row of tables and a place of figures for every router and seed.
+const MOST_BUDGETS: usize = 10_000;
+
 /// The first seed where a file gives only their number.
 const FIRST_SEED: u64 = 42;
 
@@ -439,8 +442,19 @@ impl Evaluation {
         if self.bootstrap == 0 {
             return Err(wrong("`bootstrap` must be at least 1".into()));
         }
-        if matches!(&self.grid, Grid::Count(count) if *count < 2) {
-            return Err(wrong("`grid` must have at least 2 budgets".into()));
+        if matches!(&self.grid, Grid::Count(count) if !(2..=MOST_BUDGETS).contains(count)) {
+            return Err(wrong(format!(
+                "`grid` must have 2 to {MOST_BUDGETS} budgets"
+            )));
+        }
+        if let Grid::List(list) = &self.grid
+            && let Some(bad) = list
+                .iter()
+                .find(|budget| !(budget.is_finite() && **budget >= 0.0))
+        {
+            return Err(wrong(format!(
+                "`grid` has {bad}, but a budget must be a finite number of at least 0"
+            )));
         }
         let grid = match &self.grid {
             Grid::Count(_) => None,

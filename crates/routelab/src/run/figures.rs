@@ -32,6 +32,10 @@ pub fn write(
     std::fs::create_dir_all(&folder).map_err(|error| Failure::write(&folder, error))?;
     let style = &experiment.style;
     let save = |drawing: Result<Drawing, PlotError>, stem: &str| {
+        // What a run lacks is no reason to lose the rest of it.
+        if let Err(PlotError::Empty { .. }) = drawing {
+            return store.log(format!("{stem}: nothing to draw"));
+        }
         let saved = drawing.and_then(|drawing| drawing.save(&folder, stem));
         saved.map(drop).map_err(Failure::failed)
     };

@@ -1,6 +1,7 @@
 //! The data of a run: table, embeddings, splits.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use ndarray::{Array2, ArrayView1};
 use routelab_data::split::{self, Split};
@@ -8,9 +9,10 @@ use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
 use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query, side_by_side};
 use routelab_heads::Backend;
 
+use super::tuning;
 use crate::encoders;
 use crate::experiment::{EncoderSpec, Experiment, Part};
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 
 /// The encoder of the first seed, in the folder of a run that fits one.
@@ -68,12 +70,27 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     for note in &report.notes {
         output.note(format!("note: {note}"));
     }
+    if let [only] = table.models() {
+        return Err(bad_request!(
+            "{} has one model, {only:?}: there is nothing to route\nhelp: give a table, or `models` in [data], with two models \
+             or more",
+            table.name()
+        ));
+    }
+    if let Some(note) = repeated_prompts(&table) {
+        output.note(note);
+    }
     let splits = experiment
         .seeds
         .iter()
         .map(|&seed| split::split(&table, &experiment.split, seed))
         .collect::<Result<Vec<Split>, _>>()
         .map_err(Failure::request)?;
+    if let Some(tuning) = &experiment.tuning {
+        for (&seed, split) in experiment.seeds.iter().zip(&splits) {
+            tuning::divide(experiment, tuning, seed, &table.select(&split.train))?;
+        }
+    }
 
     let mut embeddings_files = Vec::new();
     let mut parts = Vec::new();
@@ -118,6 +135,32 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         parts,
         embeddings,
         splits,
+    })
+}
+
+/// Says how many queries share their prompt and image with others, where some do and no group keeps them on one side of a split.
+fn repeated_prompts(table: &RoutingTable) -> Option<String> {
+    let image = |row: usize| table.images().and_then(|images| images[row].as_deref());
+    let mut first: HashMap<(&str, Option<&Path>), usize> = HashMap::new();
+    let mut kept = true;
+    for (row, prompt) in table.prompts().iter().enumerate() {
+        let before = *first.entry((prompt, image(row))).or_insert(row);
+        kept &= before == row
+            || table
+                .groups()
+                .is_some_and(|groups| groups[before] == groups[row]);
+    }
+    let (queries, prompts) = (table.len(), first.len());
+    if prompts == queries {
+        return None;
+    }
+    let what = format!("note: {queries} queries have {prompts} different prompts");
+    Some(match kept {
+        true => format!("{what}; equal ones are in one group, which no split divides"),
+        false => format!(
+            "{what}: equal ones may be on both sides of a split, which flatters every result; `group` in the [schema] of a \
+             tabular data set, set to the prompts' column, keeps them on one side"
+        ),
     })
 }
 
