@@ -277,6 +277,9 @@ pub struct EvaluateArgs {
     /// Number of budgets of the sweep.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
     pub budgets: u32,
+    /// For two models: shares of the queries in (0, 1], for each of which the threshold is given that sends it to the strong model.
+    #[arg(long, value_delimiter = ',', default_values_t = [0.2, 0.5, 0.8])]
+    pub shares: Vec<f64>,
 }
 
 /// One of the two conventions for the cases that a rule leaves open.

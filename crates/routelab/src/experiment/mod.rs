@@ -4,7 +4,7 @@ mod embeddings;
 mod study;
 mod tuning;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use routelab_data::DataSpec;
@@ -139,6 +139,9 @@ struct Figures {
     width: String,
     /// Resolution of PNG files, in dots per inch.
     dpi: u32,
+    /// Names of models in figures, by their names in the data.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names: BTreeMap<String, String>,
 }
 
 impl Default for Figures {
@@ -147,6 +150,7 @@ impl Default for Figures {
         Self {
             width: width.name().to_owned(),
             dpi,
+            names: BTreeMap::new(),
         }
     }
 }
@@ -227,6 +231,8 @@ pub struct Experiment {
     pub tuning: Option<Tuning>,
     /// For what figures are drawn.
     pub style: Style,
+    /// Names of models in figures, by their names in the data.
+    pub names: BTreeMap<String, String>,
     /// The routers, in the order of the file.
     pub routers: Vec<Entry>,
     /// The experiment with every default written out, as it was meant: paths as in the file.
@@ -341,6 +347,7 @@ impl Experiment {
             reference,
             tuning: file.tune,
             style: file.figures.style()?,
+            names: file.figures.names,
             routers,
             resolved: toml::Table::new(),
         };
@@ -395,6 +402,7 @@ impl Experiment {
         let figures = Figures {
             width: self.style.width.name().to_owned(),
             dpi: self.style.dpi,
+            names: self.names.clone(),
         };
         table.insert("figures".into(), value(&figures));
         table.insert("cost".into(), value(&self.cost));

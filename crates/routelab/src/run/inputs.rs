@@ -1,6 +1,6 @@
 //! The data of a run: table, embeddings, splits.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use ndarray::{Array2, ArrayView1};
@@ -9,7 +9,7 @@ use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
 use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query, side_by_side};
 use routelab_heads::Backend;
 
-use super::tuning;
+use super::{figures, tuning};
 use crate::encoders;
 use crate::experiment::{EncoderSpec, Experiment, Part};
 use crate::failure::{Failure, Outcome, bad_request};
@@ -77,6 +77,7 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
             table.name()
         ));
     }
+    check_names(&experiment.names, table.models())?;
     if let Some(note) = repeated_prompts(&table) {
         output.note(note);
     }
@@ -136,6 +137,27 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         embeddings,
         splits,
     })
+}
+
+/// Names that an experiment gives to models in figures.
+fn check_names(given: &BTreeMap<String, String>, models: &[String]) -> Outcome {
+    if let Some(unknown) = given.keys().find(|name| !models.contains(name)) {
+        return Err(bad_request!(
+            "[figures] `names` has {unknown:?}, but no model is called so\nhelp: the models are {}",
+            models.join(", ")
+        ));
+    }
+    let drawn = figures::drawn_names(models, given);
+    let mut seen = HashSet::new();
+    match drawn
+        .iter()
+        .find(|name| name.trim().is_empty() || !seen.insert(*name))
+    {
+        None => Ok(()),
+        Some(bad) => Err(bad_request!(
+            "[figures] `names` calls two models {bad:?}, or one nothing\nhelp: give every model a name of its own"
+        )),
+    }
 }
 
 /// Says how many queries share their prompt and image with others, where some do and no group keeps them on one side of a split.

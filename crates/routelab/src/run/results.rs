@@ -8,6 +8,7 @@ use routelab_eval::{
 };
 use serde_json::{Map, Value, json};
 
+use super::figures::drawn_names;
 use super::fitting::Units;
 use super::inputs::Inputs;
 use super::store::{Seconds, Store, UnitOutcome};
@@ -24,6 +25,8 @@ pub struct Results {
     pub title: String,
     /// The models' names.
     pub models: Vec<String>,
+    /// Their names in figures.
+    pub names: Vec<String>,
     /// Unit of costs and budgets.
     pub cost_unit: String,
     /// The assumption behind the costs, if they were not recorded.
@@ -343,6 +346,7 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
     Ok(Results {
         title: experiment.title.clone(),
         models: table.models().to_vec(),
+        names: drawn_names(table.models(), &experiment.names),
         cost_unit: table.cost_unit().label(),
         cost_assumption: table.cost_unit().assumption.clone(),
         grid,
