@@ -2,6 +2,7 @@
 //!
 //! Tests of graphics backends are in builds with `--features wgpu`, on whatever adapter the machine prefers. Without one they
 //! say that they were skipped; with `ROUTELAB_GPU_TESTS=1` that is a failure.
+#![allow(clippy::print_stderr, reason = "a test prints as it likes")]
 
 mod common;
 

@@ -2,6 +2,11 @@
 //!
 //! Without Node, Chromium or playwright-core nothing is tested, and that is said; with `ROUTELAB_BROWSER_TESTS=1` it is a
 //! failure.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test prints as it likes"
+)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The other commands.
+#![allow(clippy::print_stderr, reason = "a test prints as it likes")]
 
 mod common;
 

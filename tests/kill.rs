@@ -1,4 +1,5 @@
 //! A run that is killed goes on with the same command and ends as if nothing had happened.
+#![allow(clippy::print_stdout, reason = "a test prints as it likes")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! `routelab run --shard` on several machines and `routelab merge`: the same files as one run, to the byte.
+#![allow(clippy::print_stdout, reason = "a test prints as it likes")]
 
 mod common;
 

@@ -1,6 +1,7 @@
 //! Queries per second of loading tables at three sizes, from CSV and from Parquet, and from pickles of pandas, which pandas has to
 //! write first: `cargo bench --bench tables`, after
 //! `python3 crates/routelab-data/tests/fixtures/make_pickles.py target/pickles 1000 10000 50000` for the pickles.
+#![allow(clippy::print_stdout, reason = "a benchmark prints as it likes")]
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -1,6 +1,7 @@
 //! How much memory a conversion needs: `convert_long FILE MILLIONS` writes a long table of that many million rows (10 models
 //! per query) to `FILE` (`.csv` or `.parquet`), `convert_long FILE` converts it to `FILE.converted` and prints the peak of
 //! memory (Linux) against the size of the table.
+#![allow(clippy::print_stdout, reason = "an example prints as it likes")]
 
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -7,6 +7,11 @@
 //!
 //! `routelab embed` embeds the queries that every model answered. This takes those that any model answered, so that the
 //! file also serves experiments on a part of the models.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example prints as it likes"
+)]
 
 use std::collections::HashSet;
 use std::error::Error;

@@ -230,11 +230,14 @@ fn percentile(sorted: &[f64], level: f64) -> f64 {
         sorted[position.floor() as usize],
         sorted[position.ceil() as usize],
     );
-    // Equal neighbours may both be infinite, and their difference is then not a number.
-    if below == above {
-        below
-    } else {
-        below + (above - below) * position.fract()
+    // With an infinite neighbour the formula may give no number: there is nothing between it and the other one.
+    match (below.is_finite(), above.is_finite()) {
+        (true, true) => below + (above - below) * position.fract(),
+        _ if below == above || position.fract() == 0.0 => below,
+        (true, false) => above,
+        (false, true) => below,
+        (false, false) if position.fract() < 0.5 => below,
+        (false, false) => above,
     }
 }
 

@@ -26,6 +26,21 @@ pub struct TwoModel {
     pub cpt_80: f64,
 }
 
+/// A threshold on the predicted gain `q̂_strong - q̂_weak`: queries with at least that gain go to the strong model.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CallShare {
+    /// The share of calls to the strong model that was asked for.
+    pub share: f64,
+    /// The threshold.
+    pub threshold: f64,
+    /// The share of these queries that reaches it: the nearest to `share` that there is, the smaller of two.
+    pub calls: f64,
+    /// Mean real quality of the choices.
+    pub quality: f64,
+    /// Mean real cost of the choices.
+    pub cost: f64,
+}
+
 /// PGR, the performance gap recovered: 0 at the weak model's quality and 1 at the strong model's. `None` if both are
 /// equally good.
 pub fn pgr(quality: f64, weak: f64, strong: f64) -> Option<f64> {
@@ -76,6 +91,40 @@ impl TwoModel {
             cpt_80: cpt(&curve, 0.8),
             curve,
         })
+    }
+
+    /// The thresholds at which shares in (0, 1] of the queries go to the strong model. Costs have no say in them, so there is one
+    /// where no budget divides the queries. Queries of equal gain go together; `truth` and `scores` are those of [`TwoModel::of`].
+    pub fn thresholds(&self, truth: &Truth, scores: &Scores, shares: &[f64]) -> Vec<CallShare> {
+        let gain =
+            |row: usize| scores.quality[[row, self.strong]] - scores.quality[[row, self.weak]];
+        let mut rows: Vec<usize> = (0..truth.queries()).collect();
+        rows.sort_by(|&a, &b| ascending(gain(b), gain(a)));
+        let queries = rows.len() as f64;
+        let mut ends: Vec<usize> = Vec::new();
+        for tied in rows.chunk_by(|&a, &b| gain(a) == gain(b)) {
+            ends.push(ends.last().copied().unwrap_or(0) + tied.len());
+        }
+        let at = |&share: &f64| {
+            let distance = |end: usize| (end as f64 / queries - share).abs();
+            let end = ends
+                .iter()
+                .copied()
+                .min_by(|&a, &b| distance(a).total_cmp(&distance(b)))?;
+            let mean = |of: &dyn Fn(usize, usize) -> f64| {
+                let strong = rows[..end].iter().map(|&row| of(row, self.strong));
+                let weak = rows[end..].iter().map(|&row| of(row, self.weak));
+                strong.chain(weak).sum::<f64>() / queries
+            };
+            Some(CallShare {
+                share,
+                threshold: gain(rows[end - 1]),
+                calls: end as f64 / queries,
+                quality: mean(&|row, model| truth.quality[[row, model]]),
+                cost: mean(&|row, model| truth.cost[[row, model]]),
+            })
+        };
+        shares.iter().filter_map(at).collect()
     }
 
     /// CPT(p), the call-performance threshold: the smallest share of calls to the strong model with PGR >= `p`, for

@@ -10,6 +10,7 @@
 //! - `legacy` nAUC sorts the appended best-single point into the front by cost, so it may lie in its middle.
 //! - The anchor's quality at equal real costs is that of the first model.
 //! - QNC is null when no point reaches the best single model's quality.
+#![allow(clippy::print_stdout, reason = "a test prints as it likes")]
 
 use std::path::{Path, PathBuf};
 

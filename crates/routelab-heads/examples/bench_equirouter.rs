@@ -1,6 +1,7 @@
 //! Fits EquiRouter on random data and predicts, timed: the twin of `scripts/bench_pytorch.py`. Prints one line of JSON.
 //!
 //! `cargo run --release --example bench_equirouter -- [rows] [models] [dimension] [batch] [steps] [threads] [backend]`
+#![allow(clippy::print_stdout, reason = "an example prints as it likes")]
 
 use std::time::Instant;
 

@@ -103,6 +103,7 @@ pub(crate) fn cpu_backends() -> Vec<Backend> {
 
 /// The CPU backends of this build and its graphics backends, on the adapter that they prefer. Where there is none the test
 /// says so; with `ROUTELAB_GPU_TESTS=1` it fails.
+#[allow(clippy::print_stderr, reason = "a test prints as it likes")]
 pub(crate) fn backends() -> Vec<Backend> {
     let mut backends = cpu_backends();
     for name in backends_at(Place::Adapter) {

@@ -63,6 +63,9 @@ fn grouped(value: f64, decimals: usize) -> String {
     out
 }
 
+/// Decades from which on an axis has ticks at whole decades only.
+const MANY_DECADES: i32 = 40;
+
 /// A mark on an axis; minor ones have no label.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tick {
@@ -163,6 +166,7 @@ impl Axis {
         let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
         // Beyond these, decimal notation is mostly zeros.
         let powers = *decades.start() < -6 || *decades.end() > 7;
+        let count = decades.end() - decades.start() + 1;
         let choice = |labelled: &[i32], every: i32| {
             let mut ticks = Vec::new();
             if zero {
@@ -172,7 +176,8 @@ impl Axis {
                 });
             }
             for decade in decades.clone() {
-                for multiple in 1..=9 {
+                // Over hundreds of decades there is no room for ticks inside of them.
+                for multiple in 1..=if count > MANY_DECADES { 1 } else { 9 } {
                     // Parsing gives the nearest number; 3 * 10^-4 by multiplication does not always.
                     let value: f64 = format!("{multiple}e{decade}").parse().unwrap_or(f64::NAN);
                     if !(low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(&value) {
@@ -192,8 +197,11 @@ impl Axis {
             choices.push(choice(&[1, 2, 5], 1));
             choices.push(choice(&[1, 3], 1));
         }
-        let count = decades.end() - decades.start() + 1;
-        choices.extend((1..=count).map(|every| choice(&[1], every)));
+        let every: Vec<i32> = match count > MANY_DECADES {
+            true => vec![10, 20, 50, 100, 200, 500],
+            false => (1..=count).collect(),
+        };
+        choices.extend(every.into_iter().map(|every| choice(&[1], every)));
         if zero {
             // The label of 0 may leave no room for that of the first decade.
             let without_first = |ticks: &Vec<Tick>| {

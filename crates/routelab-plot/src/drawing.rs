@@ -5,7 +5,25 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::canvas::{Canvas, Mark};
-use crate::{PlotError, Style, pdf, raster, svg};
+use crate::{PlotError, Style, pdf, raster, sheet, svg, text};
+
+/// Characters that a note names.
+const NAMED: usize = 12;
+
+/// Says which characters no font has, and what to do about it.
+pub fn missing_note(missing: &[char]) -> String {
+    let named = missing.iter().take(NAMED);
+    let named: Vec<String> = named.map(|&c| format!("U+{:04X}", u32::from(c))).collect();
+    let more = match missing.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "Boxes: no font here has {}{more}. Install one that does, name it in ROUTELAB_FONTS, or give short names: `names` in \
+         [figures] for models, `label` for routers.",
+        named.join(", ")
+    )
+}
 
 /// A finished figure: can be had as SVG, PDF or PNG, with the numbers that it draws as CSV.
 #[derive(Debug, Clone)]
@@ -15,18 +33,22 @@ pub struct Drawing {
     title: String,
     csv: Vec<u8>,
     dpi: u32,
+    missing: Vec<char>,
 }
 
 impl Drawing {
     pub(crate) fn new(canvas: Canvas, title: String, csv: Vec<u8>, style: &Style) -> Self {
         let (marks, size) = canvas.finish();
-        Drawing {
+        let mut drawing = Drawing {
             marks,
             size,
             title,
             csv,
             dpi: style.dpi,
-        }
+            missing: Vec::new(),
+        };
+        drawing.say_what_is_missing();
+        drawing
     }
 
     #[cfg(test)]
@@ -65,6 +87,39 @@ impl Drawing {
     /// What the figure shows, in one line.
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// The characters that no font here has a picture of, in the order in which they first occur. Boxes stand for them, and a
+    /// note below the figure names them.
+    pub fn missing(&self) -> &[char] {
+        &self.missing
+    }
+
+    /// Adds a note below the figure where boxes stand for characters.
+    fn say_what_is_missing(&mut self) {
+        for mark in &self.marks {
+            if let Mark::Text(words) = mark {
+                for c in text::missing(&words.text, words.weight) {
+                    if !self.missing.contains(&c) {
+                        self.missing.push(c);
+                    }
+                }
+            }
+        }
+        if self.missing.is_empty() {
+            return;
+        }
+        let (width, height) = self.size;
+        let lines = sheet::lines(&missing_note(&self.missing), width);
+        let (marks, added) = sheet::more_notes(&lines, (width, height));
+        self.size.1 += added;
+        // The white of the sheet comes first.
+        if let Some(Mark::Fill { points, .. }) = self.marks.first_mut() {
+            for (_, y) in points.iter_mut().filter(|(_, y)| *y == height) {
+                *y += added;
+            }
+        }
+        self.marks.extend(marks);
     }
 
     /// Writes `stem.csv`, `stem.svg`, `stem.pdf` and `stem.png` into an existing folder; each appears whole.

@@ -6,6 +6,7 @@ use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
 use crate::PlotError;
 use crate::canvas::{Ink, Mark, Words};
 use crate::pdf_font::Face;
+use crate::text::{self, Part, Step};
 
 const CATALOG: Ref = Ref::new(1);
 const PAGES: Ref = Ref::new(2);
@@ -26,7 +27,11 @@ pub(crate) fn write(marks: &[Mark], size: (i32, i32), title: &str) -> Result<Vec
             fonts.push(Face::new(words.weight));
             fonts.len() - 1
         });
-        fonts[known].add(&words.text);
+        for part in text::parts(&words.text, words.weight) {
+            if let Part::Own(text) = part {
+                fonts[known].add(text);
+            }
+        }
     }
     let mut page = Page::new(height);
     for mark in marks {
@@ -216,17 +221,70 @@ impl Page {
         };
         self.fill_with(&words.ink);
         let (x, y) = (words.at.0 as f32, words.at.1 as f32);
-        let matrix = if words.upright {
-            [0.0, -1.0, -1.0, 0.0, x, y]
-        } else {
-            [1.0, 0.0, 0.0, -1.0, x, y]
+        let mut start = 0.0;
+        for part in text::parts(&words.text, words.weight) {
+            let along = start * words.size as f32;
+            start += part.ems(words.weight);
+            let Part::Own(text) = part else {
+                self.outlines(words, &part, along);
+                continue;
+            };
+            let matrix = if words.upright {
+                [0.0, -1.0, -1.0, 0.0, x, y - along]
+            } else {
+                [1.0, 0.0, 0.0, -1.0, x + along, y]
+            };
+            self.content
+                .begin_text()
+                .set_font(Name(font_name(index).as_bytes()), words.size as f32)
+                .set_text_matrix(matrix)
+                .show(Str(&fonts[index].encode(text)))
+                .end_text();
+        }
+    }
+
+    /// Part of a text whose font is not embedded, as outlines that carry its words.
+    fn outlines(&mut self, words: &Words, part: &Part, along: f32) {
+        let mut steps = Vec::new();
+        part.outline(0.0, words.weight, &mut steps);
+        let scale = words.size as f32 / 1000.0;
+        let (x, y) = (words.at.0 as f32, words.at.1 as f32);
+        let place = |(right, down): (f32, f32)| match words.upright {
+            true => (x + down * scale, y - along - right * scale),
+            false => (x + along + right * scale, y + down * scale),
         };
-        self.content
-            .begin_text()
-            .set_font(Name(font_name(index).as_bytes()), words.size as f32)
-            .set_text_matrix(matrix)
-            .show(Str(&fonts[index].encode(&words.text)))
-            .end_text();
+        let mut pen = (0.0, 0.0);
+        for step in steps {
+            match step {
+                Step::Move(to) => {
+                    let (x, y) = place(to);
+                    self.content.move_to(x, y);
+                    pen = to;
+                }
+                Step::Line(to) => {
+                    let (x, y) = place(to);
+                    self.content.line_to(x, y);
+                    pen = to;
+                }
+                // The same curve of the next degree.
+                Step::Quad(by, to) => {
+                    let third = |from: f32, by: f32| from + (by - from) * 2.0 / 3.0;
+                    let near = |end: (f32, f32)| place((third(end.0, by.0), third(end.1, by.1)));
+                    let ((a, b), (c, d), (x, y)) = (near(pen), near(to), place(to));
+                    self.content.cubic_to(a, b, c, d, x, y);
+                    pen = to;
+                }
+                Step::Cubic(a, b, to) => {
+                    let ((a, b), (c, d), (x, y)) = (place(a), place(b), place(to));
+                    self.content.cubic_to(a, b, c, d, x, y);
+                    pen = to;
+                }
+                Step::Close => {
+                    self.content.close_path();
+                }
+            }
+        }
+        self.content.fill_nonzero();
     }
 }
 

@@ -15,6 +15,9 @@ pub(crate) enum Scale {
     LogWithZero { low: f64, high: f64 },
 }
 
+/// The smallest number that is told apart from 0.
+const SMALLEST: f64 = 1e-300;
+
 /// Share of a [`Scale::LogWithZero`] axis at which the logarithmic part begins.
 const LOG_STARTS: f64 = 0.07;
 /// Share of it at which 0 stands.
@@ -40,13 +43,13 @@ impl Scale {
         if low == high {
             return Scale::Linear {
                 low: low * 0.5,
-                high: high * 1.5,
+                high: (high * 1.5).min(f64::MAX),
             };
         }
         let room = (high - low) * pad;
         Scale::Linear {
             low: (low - room).max(0.0),
-            high: high + room,
+            high: (high + room).min(f64::MAX),
         }
     }
 
@@ -67,8 +70,15 @@ impl Scale {
     }
 
     fn log_between(low: f64, high: f64, zero: bool, pad: f64) -> Scale {
-        let stretch = (high / low).powf(pad);
-        let (low, high) = (low / stretch, high * stretch);
+        let stretch = match high / low {
+            ratio if ratio.is_finite() => ratio.powf(pad),
+            _ => ((high.ln() - low.ln()) * pad).exp(),
+        };
+        // Numbers at the ends of what there are have no room beside them.
+        let (low, high) = (
+            (low / stretch).max(f64::MIN_POSITIVE),
+            (high * stretch).min(f64::MAX),
+        );
         if zero {
             Scale::LogWithZero { low, high }
         } else {
@@ -97,8 +107,8 @@ impl Scale {
             (low.abs() * 0.1).max(1e-3)
         };
         Scale::Linear {
-            low: low - room,
-            high: high + room,
+            low: (low - room).max(f64::MIN),
+            high: (high + room).min(f64::MAX),
         }
     }
 
@@ -121,10 +131,11 @@ impl Scale {
     pub fn place(&self, value: f64) -> f64 {
         let share = match *self {
             Scale::Linear { low, high } => (value - low) / (high - low),
-            Scale::Log { low, high } => (value.max(low) / low).ln() / (high / low).ln(),
+            Scale::Log { low, high } => log_ratio(value.max(low), low) / log_ratio(high, low),
             Scale::LogWithZero { .. } if value <= 0.0 => ZERO_STANDS,
             Scale::LogWithZero { low, high } => {
-                LOG_STARTS + (1.0 - LOG_STARTS) * (value.max(low) / low).ln() / (high / low).ln()
+                LOG_STARTS
+                    + (1.0 - LOG_STARTS) * log_ratio(value.max(low), low) / log_ratio(high, low)
             }
         };
         share.clamp(0.0, 1.0)
@@ -156,12 +167,22 @@ impl Ranged for Scale {
     }
 }
 
+/// Logarithm of `a / b`, both above 0, of whatever size.
+fn log_ratio(a: f64, b: f64) -> f64 {
+    let ratio = a / b;
+    match ratio.is_finite() {
+        true => ratio.ln(),
+        false => a.ln() - b.ln(),
+    }
+}
+
 /// The smallest and the largest of the positive values, the first above the second if there are none; and whether any
 /// other occurs.
 fn positive_range(values: impl IntoIterator<Item = f64>) -> (f64, f64, bool) {
     let none = (f64::INFINITY, f64::NEG_INFINITY, false);
     values.into_iter().fold(none, |(low, high, zero), value| {
-        if value > 0.0 {
+        // Smaller ones are 0 to every reader, and have too few digits to divide.
+        if value >= SMALLEST {
             (low.min(value), high.max(value), zero)
         } else {
             (low, high, true)
@@ -173,7 +194,7 @@ fn positive_range(values: impl IntoIterator<Item = f64>) -> (f64, f64, bool) {
 /// they need.
 pub(crate) fn linear_steps(range: Range<f64>, at_most: usize) -> (Vec<f64>, usize) {
     let span = range.end - range.start;
-    if !(span > 0.0 && span.is_finite()) {
+    if !(span >= SMALLEST && span.is_finite()) {
         return (vec![range.start], 2);
     }
     let rough = span / at_most.max(2) as f64;
@@ -190,6 +211,49 @@ pub(crate) fn linear_steps(range: Range<f64>, at_most: usize) -> (Vec<f64>, usiz
     }
     let first = (range.start / step - 1e-9).ceil() as i64;
     let last = (range.end / step + 1e-9).floor() as i64;
+    // Values that differ in their last digits only have no whole multiples of a step between them that could be counted.
+    if last.saturating_sub(first) > at_most.max(2) as i64 + 1 {
+        return (vec![range.start], 2);
+    }
     let decimals = usize::try_from(-exponent).unwrap_or(0);
     ((first..=last).map(|i| i as f64 * step).collect(), decimals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Costs at the ends of what numbers there are: every scale has finite ends, places in order, and few steps.
+    #[test]
+    fn any_costs_have_a_scale() {
+        let numbers = [
+            0.0,
+            5e-324,
+            1e-310,
+            1e-300,
+            1.0,
+            1.0 + f64::EPSILON,
+            3.0,
+            1e15,
+            1e300,
+        ];
+        for &a in &numbers {
+            for &b in numbers.iter().filter(|&&b| b >= a) {
+                for scale in [
+                    Scale::for_costs([a, b], 0.02),
+                    Scale::log([a, b], 0.02),
+                    Scale::around([a, b], 0.02),
+                ] {
+                    let (low, high) = (scale.place(a), scale.place(b));
+                    assert!(
+                        low <= high,
+                        "{a}, {b}: {scale:?} puts them at {low}, {high}"
+                    );
+                    let (steps, _) = linear_steps(scale.range(), 7);
+                    assert!((1..=9).contains(&steps.len()), "{a}, {b}: {steps:?}");
+                    assert!(steps.iter().all(|step| step.is_finite()));
+                }
+            }
+        }
+    }
 }

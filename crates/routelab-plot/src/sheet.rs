@@ -2,7 +2,7 @@
 
 use crate::PlotError;
 use crate::axis::Axis;
-use crate::canvas::{Anchor, Area, Canvas};
+use crate::canvas::{Anchor, Area, Canvas, Ink, Mark, Words};
 use crate::frame::{BOTTOM_MARGIN, Frame, left_margin};
 use crate::legend::Legend;
 use crate::style::{ColumnWidth, FAINT, pt, size};
@@ -103,6 +103,30 @@ impl Notes {
         }
         Ok(())
     }
+}
+
+/// A note that was not known when the figure was laid out, in lines as wide as the sheet.
+pub(crate) fn lines(note: &str, width: i32) -> Vec<String> {
+    wrap(note, width - 2 * size::PAD)
+}
+
+/// Such a note below a sheet of some size, and how much higher it makes the sheet.
+pub(crate) fn more_notes(lines: &[String], (_, height): (i32, i32)) -> (Vec<Mark>, i32) {
+    let cap = (f64::from(size::NOTE) * text::CAP_HEIGHT) as i32;
+    let marks = (0..).zip(lines).map(|(i, line)| {
+        Mark::Text(Words {
+            text: line.clone(),
+            at: (size::PAD, height + i * NOTE_ROW + NOTE_ROW / 2 + cap / 2),
+            size: size::NOTE,
+            weight: Weight::Regular,
+            ink: Ink {
+                rgb: FAINT,
+                alpha: 1.0,
+            },
+            upright: false,
+        })
+    });
+    (marks.collect(), lines.len() as i32 * NOTE_ROW + size::PAD)
 }
 
 /// Breaks a text into lines at spaces, though not at no-break spaces; a word longer than a line is shortened.

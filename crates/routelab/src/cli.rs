@@ -68,11 +68,19 @@ pub enum Command {
                       docs/examples/predictions.csv --json"
     )]
     Evaluate(EvaluateArgs),
-    /// Choose a model for a prompt with a fitted router of a run.
+    /// Choose a model for a prompt, or for every prompt of a file, with a fitted router of a run.
+    ///
+    /// Many prompts are read from a file, or with `-` from standard input: one per line, or JSON Lines, objects with `prompt` and,
+    /// where the router looks at images, `image`. The router is loaded once. The result is JSON Lines or CSV, a line per prompt in
+    /// the order of the file, with the number of its line and its `id`, if it has one.
     #[command(
-        after_help = "Example, after `routelab run experiments/collapse.toml` and `python3 scripts/get-minilm.py`:\n  \
+        after_help = "Examples, after `routelab run experiments/collapse.toml` and `python3 scripts/get-minilm.py`:\n  \
                       routelab route --model runs/collapse/models/equirouter \\\n    --budget 0.001 \"Which planet is \
-                      known as the Red Planet?\""
+                      known as the Red Planet?\"\n  \
+                      routelab route --model runs/collapse/models/equirouter \\\n    --budget 0.001 --prompts \
+                      docs/examples/prompts.txt --format csv\n  \
+                      routelab route --model runs/collapse/models/equirouter \\\n    --budget 0.001 - < \
+                      docs/examples/prompts.jsonl"
     )]
     Route(RouteArgs),
     /// Compute the embeddings of a data set and store them beside it.
@@ -273,6 +281,9 @@ pub struct EvaluateArgs {
     /// Number of budgets of the sweep.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
     pub budgets: u32,
+    /// For two models: shares of the queries in (0, 1], for each of which the threshold is given that sends it to the strong model.
+    #[arg(long, value_delimiter = ',', default_values_t = [0.2, 0.5, 0.8])]
+    pub shares: Vec<f64>,
 }
 
 /// One of the two conventions for the cases that a rule leaves open.
@@ -329,10 +340,21 @@ pub struct RouteArgs {
     /// Largest cost of the answer, in the cost unit of the data that the router was fitted on; no limit if left out.
     #[arg(long)]
     pub budget: Option<f64>,
-    /// The prompt.
-    pub prompt: String,
+    /// The prompt; `-` reads prompts from standard input, as `--prompts -` does.
+    #[arg(required_unless_present = "prompts")]
+    pub prompt: Option<String>,
+    /// A file of prompts: text, one per line, or JSON Lines with `prompt` and, relative to the file, `image`; `-` for standard
+    /// input.
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    pub prompts: Option<PathBuf>,
+    /// What the file of prompts is; by default JSON Lines if its name ends so or its first line is a JSON object.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub input: Option<PromptLines>,
+    /// What many prompts give; by default JSON Lines.
+    #[arg(long, value_enum)]
+    pub format: Option<RouteFormat>,
     /// The query's image, for routers that look at images.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "prompts")]
     pub image: Option<PathBuf>,
     /// Folder of MiniLM's weights, for routers that were fitted on its embeddings.
     #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
@@ -343,6 +365,24 @@ pub struct RouteArgs {
     /// Where networks run.
     #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
     pub backend: String,
+}
+
+/// What a file of prompts holds.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PromptLines {
+    /// A prompt per line.
+    Text,
+    /// An object per line.
+    JsonLines,
+}
+
+/// How choices for many prompts are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RouteFormat {
+    /// An object per prompt.
+    JsonLines,
+    /// A row per prompt.
+    Csv,
 }
 
 /// Arguments of `embed`.

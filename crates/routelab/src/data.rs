@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use routelab_data::{
     DataSpec, Modality, RoutingTable, TableSummary, formats, summary, write_parquet,
 };
-use routelab_plot::{PoolChart, PoolModel};
+use routelab_plot::{PoolChart, PoolModel, Style, missing_note};
 use serde_json::json;
 
 use crate::cli::{DataArgs, DataCommand};
@@ -86,7 +86,7 @@ fn load(dataset: &Path, output: &Output) -> Outcome<RoutingTable> {
 fn inspect(dataset: &Path, out: &Path, output: &Output) -> Outcome {
     let table = load(dataset, output)?;
     let summary = summary(&table);
-    let pictures = draw_pool(&summary, &out.join(&summary.name))?;
+    let pictures = draw_pool(&summary, &out.join(&summary.name), output)?;
     let unit = &summary.cost_unit;
     let mut models: Vec<_> = summary.models.iter().collect();
     models.sort_by(|a, b| b.mean_quality.total_cmp(&a.mean_quality));
@@ -152,7 +152,7 @@ fn inspect(dataset: &Path, out: &Path, output: &Output) -> Outcome {
 }
 
 /// Draws quality and cost of the models, and how often each is the best.
-fn draw_pool(summary: &TableSummary, folder: &Path) -> Outcome<Vec<PathBuf>> {
+fn draw_pool(summary: &TableSummary, folder: &Path, output: &Output) -> Outcome<Vec<PathBuf>> {
     let names: Vec<String> = summary
         .models
         .iter()
@@ -181,7 +181,11 @@ fn draw_pool(summary: &TableSummary, folder: &Path) -> Outcome<Vec<PathBuf>> {
             .map(|assumption| format!("Costs are an assumption: {assumption}")),
     };
     std::fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
-    chart.save(folder, "pool").map_err(Failure::failed)
+    let drawing = chart.draw(&Style::default()).map_err(Failure::failed)?;
+    if !drawing.missing().is_empty() {
+        output.note(format!("note: {}", missing_note(drawing.missing())));
+    }
+    drawing.save(folder, "pool").map_err(Failure::failed)
 }
 
 fn convert(dataset: &Path, out: &Path, output: &Output) -> Outcome {

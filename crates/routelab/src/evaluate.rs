@@ -1,7 +1,10 @@
 //! `routelab evaluate`: every metric for predictions that were made elsewhere.
 
 use routelab_data::DataSpec;
-use routelab_eval::{Budgets, Evaluation, EvaluationOptions, Rule, Strongest, Truth, evaluate};
+use routelab_eval::two_model::CallShare;
+use routelab_eval::{
+    Budgets, Evaluation, EvaluationOptions, Point, Rule, Strongest, Truth, evaluate,
+};
 use serde_json::{Map, Value, json};
 
 use crate::cli::EvaluateArgs;
@@ -11,6 +14,15 @@ use crate::predictions;
 
 /// Evaluates the predictions and prints the metrics.
 pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
+    if let Some(bad) = args
+        .shares
+        .iter()
+        .find(|&&share| !(share > 0.0 && share <= 1.0))
+    {
+        return Err(bad_request!(
+            "`--shares` has {bad}\nhelp: a share is a number above 0 and up to 1, for example --shares 0.2,0.5,0.8"
+        ));
+    }
     let spec = DataSpec {
         missing: args.missing.into(),
         ..DataSpec::new("routerbench", &args.table)
@@ -47,12 +59,31 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
     };
     let evaluation = evaluate(&truth, &predictions.scores, &options).map_err(Failure::request)?;
     let models = table.models();
-    output.result(&to_json(&evaluation, models, predictions.ignored));
-    output.say(to_text(&evaluation, models, &table.cost_unit().label()));
+    let shares = evaluation.two_model.as_ref().map_or_else(Vec::new, |two| {
+        let found = two.thresholds(&truth, &predictions.scores, &args.shares);
+        let budget = |share: f64| {
+            let mut points = evaluation.points.iter();
+            points.find(|point| point.call_rates[two.strong] >= share)
+        };
+        found
+            .into_iter()
+            .map(|call| (call, budget(call.share)))
+            .collect()
+    });
+    output.result(&to_json(&evaluation, &shares, models, predictions.ignored));
+    output.say(to_text(
+        &evaluation,
+        &shares,
+        models,
+        &table.cost_unit().label(),
+    ));
     Ok(())
 }
 
-fn to_json(evaluation: &Evaluation, models: &[String], ignored: usize) -> Value {
+/// A threshold for a share of calls to the strong of two models, and the first point of the sweep that reaches the share.
+type Share<'a> = (CallShare, Option<&'a Point>);
+
+fn to_json(evaluation: &Evaluation, shares: &[Share], models: &[String], ignored: usize) -> Value {
     let e = evaluation;
     let by_model = |rates: &[f64]| -> Value {
         let pairs = models
@@ -79,6 +110,21 @@ fn to_json(evaluation: &Evaluation, models: &[String], ignored: usize) -> Value 
         .pareto
         .iter()
         .map(|point| json!({"cost": point.cost, "quality": point.quality}));
+    let strong = e.two_model.as_ref().map_or(0, |two| two.strong);
+    let share_values: Value = shares
+        .iter()
+        .map(|(call, point)| {
+            json!({
+                "share": call.share,
+                "threshold": call.threshold,
+                "called": call.calls,
+                "quality": call.quality,
+                "cost": call.cost,
+                "budget": point.map(|point| point.budget),
+                "called_at_budget": point.map(|point| point.call_rates[strong]),
+            })
+        })
+        .collect();
     json!({
         "nauc_shared": e.nauc_shared,
         "nauc_legacy": e.nauc_legacy,
@@ -115,6 +161,7 @@ fn to_json(evaluation: &Evaluation, models: &[String], ignored: usize) -> Value 
             "apgr": two.apgr,
             "cpt_50": two.cpt_50,
             "cpt_80": two.cpt_80,
+            "shares": share_values,
         })),
         "ignored_predictions": ignored,
         "points": points.collect::<Vec<_>>(),
@@ -122,7 +169,7 @@ fn to_json(evaluation: &Evaluation, models: &[String], ignored: usize) -> Value 
     })
 }
 
-fn to_text(evaluation: &Evaluation, models: &[String], unit: &str) -> String {
+fn to_text(evaluation: &Evaluation, shares: &[Share], models: &[String], unit: &str) -> String {
     let e = evaluation;
     let optional =
         |value: Option<f64>| value.map_or("undefined".to_owned(), |value| format!("{value:.4}"));
@@ -178,6 +225,45 @@ fn to_text(evaluation: &Evaluation, models: &[String], unit: &str) -> String {
     text += "call rates at the largest budget\n";
     for (model, rate) in models.iter().zip(&e.call_rates) {
         text += &format!("  {:>5.1} %  {model}\n", rate * 100.0);
+    }
+    if models.len() == 2 {
+        text += &two_models(e, shares, models, unit);
+    }
+    text
+}
+
+/// RouteLLM's metrics, and where shares of the queries go to the strong model.
+fn two_models(e: &Evaluation, shares: &[Share], models: &[String], unit: &str) -> String {
+    let Some(two) = &e.two_model else {
+        return "two models         equally good on average, so APGR and CPT are undefined\n"
+            .to_owned();
+    };
+    let (weak, strong) = (&models[two.weak], &models[two.strong]);
+    let mut text = format!("two models         {weak} (weak), {strong} (strong)\n");
+    text += &format!("APGR               {:.4}\n", two.apgr);
+    for (name, calls) in [("CPT(50 %)", two.cpt_50), ("CPT(80 %)", two.cpt_80)] {
+        text += &format!("{name:<18} {:.1} % of calls to {strong}\n", 100.0 * calls);
+    }
+    text += &format!(
+        "queries to {strong}: by a threshold on the predicted gain, its quality less that of {weak}\n"
+    );
+    for (call, point) in shares {
+        text += &format!(
+            "  {:>5.1} %  gain ≥ {:.6}: {:.1} % of these queries, quality {:.4} at {:.6} {unit}; ",
+            100.0 * call.share,
+            call.threshold,
+            100.0 * call.calls,
+            call.quality,
+            call.cost
+        );
+        text += &match point {
+            Some(point) => format!(
+                "by budget: {:.6}, {:.1} %\n",
+                point.budget,
+                100.0 * point.call_rates[two.strong]
+            ),
+            None => "no budget reaches that share\n".to_owned(),
+        };
     }
     text
 }

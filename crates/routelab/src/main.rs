@@ -40,10 +40,10 @@ fn main() -> ExitCode {
         Command::Backends(args) => backends::run(args, &output),
         Command::Serve(args) => backends::serve(args, &output),
     };
-    match done {
+    match done.and_then(|()| output.finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            output::error(&failure);
             failure.exit_code()
         }
     }

@@ -4,6 +4,7 @@
     dead_code,
     reason = "every test file compiles this module and uses a part of it"
 )]
+#![allow(clippy::print_stderr, reason = "a test prints as it likes")]
 
 use std::collections::BTreeMap;
 use std::fs;

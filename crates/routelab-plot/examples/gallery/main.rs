@@ -1,5 +1,6 @@
 //! Draws every figure with invented numbers of a realistic size, to look at when the style changes:
 //! `cargo run --release -p routelab-plot --example gallery -- FOLDER`.
+#![allow(clippy::print_stdout, reason = "an example prints as it likes")]
 
 use std::path::Path;
 

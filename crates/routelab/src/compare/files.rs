@@ -7,7 +7,7 @@ use super::flips::{Flip, Flips};
 use super::markdown::SHOWN;
 use super::settings::Change;
 use crate::failure::Outcome;
-use crate::run::results::{Csv, optional};
+use crate::run::results::{Csv, cell, optional};
 
 impl Comparison {
     /// `compare.csv`: every metric of every router in both runs.
@@ -30,9 +30,9 @@ impl Comparison {
                 csv.row([
                     router.label.clone(),
                     one.metric.clone(),
-                    one.a.to_string(),
-                    one.b.to_string(),
-                    one.difference.to_string(),
+                    cell(one.a),
+                    cell(one.b),
+                    cell(one.difference),
                     optional(one.interval.map(|(low, _)| low)),
                     optional(one.interval.map(|(_, high)| high)),
                     optional(one.p),
@@ -74,7 +74,7 @@ impl Comparison {
                     csv.row([
                         router.label.clone(),
                         flips.point.name.to_owned(),
-                        flips.point.budget.to_string(),
+                        cell(flips.point.budget),
                         seed.to_string(),
                         truth.ids[row].clone(),
                         self.a.models[from].clone(),

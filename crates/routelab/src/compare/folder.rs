@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::experiment::{Evaluation, slug};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::run::STUDY_MARK;
+use crate::run::results::read_cell;
 use crate::run::store::{MANIFEST, UnitOutcome, read_unit, unit_name};
 use crate::run::truth::{self, StoredTruth};
 
@@ -77,7 +78,7 @@ impl RunFolder {
         // Every router and seed has the same grid.
         let mut budgets: Vec<f64> = Vec::new();
         for row in &grid.rows {
-            let budget = number(&row[2]).ok_or_else(|| broken(path, "grid_points.csv"))?;
+            let budget = read_cell(&row[2]).ok_or_else(|| broken(path, "grid_points.csv"))?;
             if budgets.last().is_some_and(|&last| budget <= last) {
                 break;
             }
@@ -86,7 +87,7 @@ impl RunFolder {
         let mut routers: Vec<Router> = Vec::new();
         for row in &metrics.rows {
             let seed = row[2].parse().map_err(|_| broken(path, "metrics.csv"))?;
-            let values = row.iter().skip(3).map(number).collect();
+            let values = row.iter().skip(3).map(read_cell).collect();
             match routers.last_mut() {
                 Some(router) if router.label == row[0] => {
                     router.seeds.insert(seed, values);
@@ -193,10 +194,6 @@ fn csv(folder: &Path, name: &str) -> Outcome<Table> {
         return Err(broken(folder, name));
     }
     Ok(Table { header, rows })
-}
-
-fn number(cell: &str) -> Option<f64> {
-    cell.parse().ok()
 }
 
 fn broken(folder: &Path, name: &str) -> Failure {

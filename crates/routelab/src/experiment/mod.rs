@@ -5,7 +5,7 @@ mod strongest;
 mod study;
 mod tuning;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use routelab_data::DataSpec;
@@ -22,6 +22,9 @@ pub use study::{Request, Study};
 pub use tuning::Tuning;
 
 use crate::failure::{Outcome, bad_request};
+
+/// Budgets of a grid: each is a row of tables and a place of figures for every router and seed.
+const MOST_BUDGETS: usize = 10_000;
 
 /// The first seed where a file gives only their number.
 const FIRST_SEED: u64 = 42;
@@ -152,6 +155,9 @@ struct Figures {
     width: String,
     /// Resolution of PNG files, in dots per inch.
     dpi: u32,
+    /// Names of models in figures, by their names in the data.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    names: BTreeMap<String, String>,
 }
 
 impl Default for Figures {
@@ -160,6 +166,7 @@ impl Default for Figures {
         Self {
             width: width.name().to_owned(),
             dpi,
+            names: BTreeMap::new(),
         }
     }
 }
@@ -240,6 +247,8 @@ pub struct Experiment {
     pub tuning: Option<Tuning>,
     /// For what figures are drawn.
     pub style: Style,
+    /// Names of models in figures, by their names in the data.
+    pub names: BTreeMap<String, String>,
     /// The routers, in the order of the file.
     pub routers: Vec<Entry>,
     /// The experiment with every default written out, as it was meant: paths as in the file.
@@ -354,6 +363,7 @@ impl Experiment {
             reference,
             tuning: file.tune,
             style: file.figures.style()?,
+            names: file.figures.names,
             routers,
             resolved: toml::Table::new(),
         };
@@ -408,6 +418,7 @@ impl Experiment {
         let figures = Figures {
             width: self.style.width.name().to_owned(),
             dpi: self.style.dpi,
+            names: self.names.clone(),
         };
         table.insert("figures".into(), value(&figures));
         table.insert("cost".into(), value(&self.cost));
@@ -455,8 +466,19 @@ impl Evaluation {
         if self.bootstrap == 0 {
             return Err(wrong("`bootstrap` must be at least 1".into()));
         }
-        if matches!(&self.grid, Grid::Count(count) if *count < 2) {
-            return Err(wrong("`grid` must have at least 2 budgets".into()));
+        if matches!(&self.grid, Grid::Count(count) if !(2..=MOST_BUDGETS).contains(count)) {
+            return Err(wrong(format!(
+                "`grid` must have 2 to {MOST_BUDGETS} budgets"
+            )));
+        }
+        if let Grid::List(list) = &self.grid
+            && let Some(bad) = list
+                .iter()
+                .find(|budget| !(budget.is_finite() && **budget >= 0.0))
+        {
+            return Err(wrong(format!(
+                "`grid` has {bad}, but a budget must be a finite number of at least 0"
+            )));
         }
         let grid = match &self.grid {
             Grid::Count(_) => None,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Figure, records, text};
 use crate::failure::{Outcome, bad_request};
-use crate::run::figures::short_names;
+use crate::run::figures::drawn_names;
 
 /// One router at one budget on all seeds.
 struct AtBudget<'a> {
@@ -108,7 +108,10 @@ pub fn data(
         routers.push(value);
     }
 
-    let shorts = short_names(&models);
+    // Without given names there is no such key.
+    let given = manifest["experiment"]["figures"].get("names").cloned();
+    let given = given.and_then(|given| serde_json::from_value(given).ok());
+    let shorts = drawn_names(&models, &given.unwrap_or_default());
     let models = models.iter().enumerate().zip(model_looks(&use_of)).map(
         |((model, name), look)| {
             // The single models stand in the figure with their short names.

@@ -136,7 +136,7 @@ const FIGURES: [(&str, &str, &str, &str); 8] = [
     ),
 ];
 
-/// The figures that every run with a working router has, and that the scripts draw.
+/// The figures that the scripts draw. A run has those for which it has numbers.
 const INTERACTIVE: [&str; 5] = ["call_rate", "cost_quality", "call_mix", "margins", "rci"];
 
 /// Writes `report.html` into the folder of a run.
@@ -171,8 +171,8 @@ fn read(folder: &Path) -> Outcome<Run> {
     // A run without a working router has nothing to draw.
     if folder.join("figures").is_dir() {
         for (stem, title, short, explanation) in FIGURES {
-            let optional = !INTERACTIVE.contains(&stem);
-            if optional && !folder.join(format!("figures/{stem}.svg")).exists() {
+            let always = stem == "call_rate";
+            if !always && !folder.join(format!("figures/{stem}.svg")).exists() {
                 continue;
             }
             figures.push(Figure {

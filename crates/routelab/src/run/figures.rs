@@ -1,5 +1,8 @@
 //! From results to figures.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use ndarray::Axis;
 use routelab_eval::Metric;
 use routelab_eval::bootstrap::{Interval, seeds_interval};
@@ -17,23 +20,37 @@ use super::tables;
 use crate::experiment::{Experiment, Tuning};
 use crate::failure::{Failure, Outcome};
 
-/// Writes every figure into `figures/`, as SVG, PDF, PNG and the CSV that it draws.
+/// Writes every figure into `figures/`, as SVG, PDF, PNG and the CSV that it draws. Returns the characters of names that no font
+/// here has.
 pub fn write(
     experiment: &Experiment,
     inputs: &Inputs,
     results: &Results,
     store: &Store,
-) -> Outcome {
+) -> Outcome<Vec<char>> {
+    let missing = RefCell::new(Vec::new());
     if results.working().next().is_none() {
         store.log("no router worked, so there is nothing to draw".to_owned())?;
-        return Ok(());
+        return Ok(Vec::new());
     }
     let folder = store.folder().join("figures");
     std::fs::create_dir_all(&folder).map_err(|error| Failure::write(&folder, error))?;
     let style = &experiment.style;
     let save = |drawing: Result<Drawing, PlotError>, stem: &str| {
-        let saved = drawing.and_then(|drawing| drawing.save(&folder, stem));
-        saved.map(drop).map_err(Failure::failed)
+        // What a run lacks is no reason to lose the rest of it.
+        if let Err(PlotError::Empty { .. }) = drawing {
+            return store.log(format!("{stem}: nothing to draw"));
+        }
+        let drawing = drawing.map_err(Failure::failed)?;
+        for &c in drawing.missing() {
+            if !missing.borrow().contains(&c) {
+                missing.borrow_mut().push(c);
+            }
+        }
+        drawing
+            .save(&folder, stem)
+            .map(drop)
+            .map_err(Failure::failed)
     };
     save(call_rates(results).draw(style), "call_rate")?;
     save(
@@ -59,7 +76,7 @@ pub fn write(
     {
         save(chart.draw(style), "tuning")?;
     }
-    Ok(())
+    Ok(missing.take())
 }
 
 /// A metric as figures name it.
@@ -149,6 +166,13 @@ pub fn role(results: &Results, router: &RouterResult) -> Role {
     }
 }
 
+/// The names of models in figures: those that the experiment gives, for the others as [`short_names`].
+pub fn drawn_names(models: &[String], given: &BTreeMap<String, String>) -> Vec<String> {
+    let short = short_names(models).into_iter().zip(models);
+    let name = |(short, model)| given.get(model).cloned().unwrap_or(short);
+    short.map(name).collect()
+}
+
 /// A model's name without its vendor, where that leaves all names different.
 pub fn short_names(models: &[String]) -> Vec<String> {
     let short: Vec<String> = models
@@ -179,7 +203,7 @@ fn cost_note(results: &Results) -> Option<String> {
 }
 
 fn call_rates(results: &Results) -> CallRateChart {
-    let names = short_names(&results.models);
+    let names = &results.names;
     let strongest: Vec<&str> = results
         .strongest()
         .iter()
@@ -236,7 +260,7 @@ fn single_models(experiment: &Experiment, inputs: &Inputs) -> Vec<LabelledPoint>
             .expect("every split has test rows")
     };
     let (cost, quality) = (mean(inputs.table.cost()), mean(inputs.table.quality()));
-    short_names(inputs.table.models())
+    drawn_names(inputs.table.models(), &experiment.names)
         .into_iter()
         .enumerate()
         .map(|(model, name)| LabelledPoint {
@@ -271,7 +295,7 @@ fn cost_quality(experiment: &Experiment, inputs: &Inputs, results: &Results) -> 
 fn call_mix(results: &Results) -> CallMixChart {
     CallMixChart {
         budgets: results.grid.clone(),
-        models: short_names(&results.models),
+        models: results.names.clone(),
         panels: results
             .working()
             .map(|router| MixPanel {

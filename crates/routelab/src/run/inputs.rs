@@ -1,6 +1,7 @@
 //! The data of a run: table, embeddings, splits.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 
 use ndarray::{Array2, ArrayView1};
 use routelab_data::split::{self, Split};
@@ -9,6 +10,7 @@ use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query, side_by_side};
 use routelab_eval::Truth;
 use routelab_heads::Backend;
 
+use super::{figures, tuning};
 use crate::encoders;
 use crate::experiment::{EncoderSpec, Experiment, Part};
 use crate::failure::{Failure, Outcome, bad_request};
@@ -71,12 +73,28 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     for note in &report.notes {
         output.note(format!("note: {note}"));
     }
+    if let [only] = table.models() {
+        return Err(bad_request!(
+            "{} has one model, {only:?}: there is nothing to route\nhelp: give a table, or `models` in [data], with two models \
+             or more",
+            table.name()
+        ));
+    }
+    check_names(&experiment.names, table.models())?;
+    if let Some(note) = repeated_prompts(&table) {
+        output.note(note);
+    }
     let splits = experiment
         .seeds
         .iter()
         .map(|&seed| split::split(&table, &experiment.split, seed))
         .collect::<Result<Vec<Split>, _>>()
         .map_err(Failure::request)?;
+    if let Some(tuning) = &experiment.tuning {
+        for (&seed, split) in experiment.seeds.iter().zip(&splits) {
+            tuning::divide(experiment, tuning, seed, &table.select(&split.train))?;
+        }
+    }
 
     let strongest = splits
         .iter()
@@ -133,6 +151,53 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         embeddings,
         splits,
         strongest,
+    })
+}
+
+/// Names that an experiment gives to models in figures.
+fn check_names(given: &BTreeMap<String, String>, models: &[String]) -> Outcome {
+    if let Some(unknown) = given.keys().find(|name| !models.contains(name)) {
+        return Err(bad_request!(
+            "[figures] `names` has {unknown:?}, but no model is called so\nhelp: the models are {}",
+            models.join(", ")
+        ));
+    }
+    let drawn = figures::drawn_names(models, given);
+    let mut seen = HashSet::new();
+    match drawn
+        .iter()
+        .find(|name| name.trim().is_empty() || !seen.insert(*name))
+    {
+        None => Ok(()),
+        Some(bad) => Err(bad_request!(
+            "[figures] `names` calls two models {bad:?}, or one nothing\nhelp: give every model a name of its own"
+        )),
+    }
+}
+
+/// Says how many queries share their prompt and image with others, where some do and no group keeps them on one side of a split.
+fn repeated_prompts(table: &RoutingTable) -> Option<String> {
+    let image = |row: usize| table.images().and_then(|images| images[row].as_deref());
+    let mut first: HashMap<(&str, Option<&Path>), usize> = HashMap::new();
+    let mut kept = true;
+    for (row, prompt) in table.prompts().iter().enumerate() {
+        let before = *first.entry((prompt, image(row))).or_insert(row);
+        kept &= before == row
+            || table
+                .groups()
+                .is_some_and(|groups| groups[before] == groups[row]);
+    }
+    let (queries, prompts) = (table.len(), first.len());
+    if prompts == queries {
+        return None;
+    }
+    let what = format!("note: {queries} queries have {prompts} different prompts");
+    Some(match kept {
+        true => format!("{what}; equal ones are in one group, which no split divides"),
+        false => format!(
+            "{what}: equal ones may be on both sides of a split, which flatters every result; `group` in the [schema] of a \
+             tabular data set, set to the prompts' column, keeps them on one side"
+        ),
     })
 }
 

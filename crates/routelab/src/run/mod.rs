@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use routelab_data::write_atomically;
 use routelab_heads::Backend;
+use routelab_plot::missing_note;
 use serde_json::{Value, json};
 
 use crate::backends;
@@ -306,7 +307,11 @@ fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> 
     tasks::write(&inputs, &results, &experiment.seeds, &store)?;
     tuning::write(experiment, &results, &store)?;
     analysis::write(&inputs, &results, &store)?;
-    figures::write(experiment, &inputs, &results, &store)?;
+    let missing = figures::write(experiment, &inputs, &results, &store)?;
+    if !missing.is_empty() {
+        job.output
+            .note(format!("note: figures: {}", missing_note(&missing)));
+    }
     queries::write(experiment, &inputs, &fitted[0], &results, &store)?;
     store.log(format!(
         "wrote tables and figures: {:.1} s",

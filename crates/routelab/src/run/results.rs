@@ -8,6 +8,7 @@ use routelab_eval::{
 };
 use serde_json::{Map, Value, json};
 
+use super::figures::drawn_names;
 use super::fitting::Units;
 use super::inputs::Inputs;
 use super::store::{Seconds, Store, UnitOutcome};
@@ -24,6 +25,8 @@ pub struct Results {
     pub title: String,
     /// The models' names.
     pub models: Vec<String>,
+    /// Their names in figures.
+    pub names: Vec<String>,
     /// Unit of costs and budgets.
     pub cost_unit: String,
     /// The assumption behind the costs, if they were not recorded.
@@ -244,10 +247,12 @@ fn mean_rows<'a>(rows: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
         .collect()
 }
 
-/// The budgets that all routers share: those of the file, or some over the costs of the training queries.
+/// The budgets that all routers share: those of the file, or some over the costs of the training queries. In ascending order,
+/// each once, so that there is one where all costs are equal.
 pub fn grid(evaluation: &experiment::Evaluation, train: &RoutingTable) -> Vec<f64> {
-    match &evaluation.grid {
-        Grid::List(list) => list.clone(),
+    let mut grid = match &evaluation.grid {
+        // Adding 0 makes one zero of the two that there are.
+        Grid::List(list) => list.iter().map(|budget| budget + 0.0).collect(),
         Grid::Count(count) => {
             let costs = train.cost();
             let high = costs.iter().copied().fold(0.0, f64::max);
@@ -258,7 +263,10 @@ pub fn grid(evaluation: &experiment::Evaluation, train: &RoutingTable) -> Vec<f6
                 .fold(high, f64::min);
             spaced_grid(low, high, *count)
         }
-    }
+    };
+    grid.sort_by(f64::total_cmp);
+    grid.dedup();
+    grid
 }
 
 /// Evaluates every unit.
@@ -359,6 +367,7 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
     Ok(Results {
         title: experiment.title.clone(),
         models: table.models().to_vec(),
+        names: drawn_names(table.models(), &experiment.names),
         cost_unit: table.cost_unit().label(),
         cost_assumption: table.cost_unit().assumption.clone(),
         grid,
@@ -555,9 +564,9 @@ impl Results {
                 self.reference.clone().unwrap_or_default(),
                 comparison.router.to_owned(),
                 comparison.metric.name().to_owned(),
-                interval.mean.to_string(),
-                interval.low.to_string(),
-                interval.high.to_string(),
+                cell(interval.mean),
+                cell(interval.low),
+                cell(interval.high),
                 comparison.paired.p.to_string(),
                 comparison.holm.to_string(),
             ])?;
@@ -667,9 +676,28 @@ fn number(value: Option<f64>) -> Value {
     value.map_or(Value::Null, Value::from)
 }
 
-/// A number in CSV; empty where there is none.
+/// A number in CSV: `∞` where it has no limit, empty where it is undefined.
+pub fn cell(value: f64) -> String {
+    match value {
+        f64::INFINITY => "∞".to_owned(),
+        f64::NEG_INFINITY => "-∞".to_owned(),
+        value if value.is_nan() => String::new(),
+        value => value.to_string(),
+    }
+}
+
+/// The same, empty where there is none.
 pub fn optional(value: Option<f64>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
+    value.map(cell).unwrap_or_default()
+}
+
+/// A number that [`cell`] wrote; `None` where it wrote none.
+pub fn read_cell(cell: &str) -> Option<f64> {
+    match cell {
+        "∞" => Some(f64::INFINITY),
+        "-∞" => Some(f64::NEG_INFINITY),
+        cell => cell.parse().ok(),
+    }
 }
 
 /// A CSV file in memory.

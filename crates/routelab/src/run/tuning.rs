@@ -2,7 +2,7 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use routelab_data::split::{SplitSpec, split};
+use routelab_data::split::{Split, SplitSpec, split};
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Metric, Truth, evaluate};
 use routelab_heads::Backend;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use super::results::{Csv, Results, RouterResult};
+use super::results::{Csv, Results, RouterResult, optional};
 use super::store::Store;
 use crate::experiment::{Entry, Evaluation, Experiment, Tuning};
 use crate::failure::{Failure, Outcome};
@@ -42,6 +42,27 @@ pub struct Search<'a> {
     strongest: Vec<usize>,
 }
 
+/// Divides the training rows of a seed for a search.
+pub fn divide(
+    experiment: &Experiment,
+    tuning: &Tuning,
+    seed: u64,
+    train: &RoutingTable,
+) -> Outcome<Split> {
+    let share = 1.0 - tuning.validation;
+    let spec = match experiment.split {
+        SplitSpec::OutOfDomain { .. } => SplitSpec::OutOfDomain { train: share },
+        SplitSpec::InDomain { .. } | SplitSpec::TrainIsTest { .. } => {
+            SplitSpec::InDomain { train: share }
+        }
+    };
+    split(train, &spec, seed).map_err(|error| {
+        Failure::request(anyhow::anyhow!(
+            "the training rows of seed {seed} cannot be divided for the search: {error}"
+        ))
+    })
+}
+
 impl<'a> Search<'a> {
     /// Divides the training rows of a seed, in the same way as the table was divided into training and test rows.
     pub fn new(
@@ -51,18 +72,7 @@ impl<'a> Search<'a> {
         table: &RoutingTable,
         embeddings: &Embeddings,
     ) -> Outcome<Self> {
-        let train = 1.0 - tuning.validation;
-        let spec = match experiment.split {
-            SplitSpec::OutOfDomain { .. } => SplitSpec::OutOfDomain { train },
-            SplitSpec::InDomain { .. } | SplitSpec::TrainIsTest { .. } => {
-                SplitSpec::InDomain { train }
-            }
-        };
-        let inner = split(table, &spec, seed).map_err(|error| {
-            Failure::request(anyhow::anyhow!(
-                "the training rows of seed {seed} cannot be divided for the search: {error}"
-            ))
-        })?;
+        let inner = divide(experiment, tuning, seed, table)?;
         let part = |rows: &[usize]| (table.select(rows), embeddings.select(rows));
         let train = part(&inner.train);
         let truth = Truth::new(train.0.quality(), train.0.cost()).map_err(Failure::failed)?;
@@ -201,10 +211,7 @@ pub fn write(experiment: &Experiment, results: &Results, store: &Store) -> Outco
                     router.label.clone(),
                     seed.to_string(),
                     number.to_string(),
-                    trial
-                        .value
-                        .map(|value| value.to_string())
-                        .unwrap_or_default(),
+                    optional(trial.value),
                     (chosen == Some(number)).to_string(),
                     trial.failure.clone().unwrap_or_default(),
                     serde_json::to_string(&trial.settings).map_err(Failure::failed)?,

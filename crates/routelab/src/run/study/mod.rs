@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use routelab_data::write_atomically;
 use serde_json::{Value, json};
 
-use super::results::{Csv, RouterResult, optional};
+use super::results::{Csv, RouterResult, cell, optional};
 use super::{Finished, Job, run_one, store};
 use crate::experiment::Study;
 use crate::failure::{Failure, Outcome, bad_request};
@@ -155,7 +155,7 @@ impl Overview<'_> {
                         optional(variant.value),
                         router.label.clone(),
                         metric.to_owned(),
-                        summary.mean.to_string(),
+                        cell(summary.mean),
                         optional(summary.interval.map(|(low, _)| low)),
                         optional(summary.interval.map(|(_, high)| high)),
                         summary.finite.0.to_string(),
@@ -191,9 +191,9 @@ impl Overview<'_> {
                     run.results.reference.clone().unwrap_or_default(),
                     comparison.router.to_owned(),
                     comparison.metric.name().to_owned(),
-                    paired.difference.mean.to_string(),
-                    paired.difference.low.to_string(),
-                    paired.difference.high.to_string(),
+                    cell(paired.difference.mean),
+                    cell(paired.difference.low),
+                    cell(paired.difference.high),
                     paired.p.to_string(),
                     comparison.holm.to_string(),
                 ])?;
