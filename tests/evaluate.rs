@@ -258,3 +258,125 @@ fn bad_predictions() {
     );
     says(&error, &["p.csv", "help:"]);
 }
+
+/// Two models at fixed costs, ten queries: which go to the strong one is worked out by hand below.
+fn two_models(costs: [f64; 2], predicted_costs: [f64; 2]) -> Case {
+    // The predicted gains of the strong model: .9, .8, .7, .6, .5, .4, .3, .2, .1, -.1; the real ones in the last column.
+    let strong = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0];
+    let weak = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.1];
+    let real = [
+        [0.0, 1.0],
+        [0.0, 1.0],
+        [1.0, 1.0],
+        [0.0, 1.0],
+        [0.0, 0.0],
+        [0.0, 1.0],
+        [1.0, 0.0],
+        [1.0, 1.0],
+        [0.0, 0.0],
+        [1.0, 1.0],
+    ];
+    Case {
+        name: "two models".to_owned(),
+        quality: real.map(|row| row.to_vec()).to_vec(),
+        cost: vec![costs.to_vec(); 10],
+        predicted_quality: weak.iter().zip(strong).map(|(&w, s)| vec![w, s]).collect(),
+        predicted_cost: vec![predicted_costs.to_vec(); 10],
+        legacy: Legacy {
+            nauc: 0.0,
+            peak: 0.0,
+            qnc: None,
+            rci: 0.0,
+        },
+        shared: Shared { nauc: 0.0 },
+    }
+}
+
+#[test]
+fn two_models_have_thresholds_for_shares_of_strong_calls() {
+    let place = tempfile::tempdir().unwrap();
+    for costs in [[1.0, 1.0], [0.0, 0.0], [1.0, 20.0]] {
+        let case = two_models(costs, costs);
+        let (table, predictions) = write(&place, &case);
+        let found = evaluate(&table, &predictions, &["--shares", "0.2,0.5,0.84,1"]);
+        let two = &found["two_model"];
+        assert_eq!((&two["weak"], &two["strong"]), (&"m0".into(), &"m1".into()));
+        // The weak model has 4 of 10, the strong one 7: the real gains, in the order in which queries are sent.
+        let real: [f64; 10] = [1.0, 1.0, 0.0, 1.0, 0.0, 1.0, -1.0, 0.0, 0.0, 0.0];
+        let gap: f64 = real.iter().sum();
+        let mut recovered = vec![0.0];
+        for gain in real {
+            recovered.push(recovered[recovered.len() - 1] + gain / gap);
+        }
+        let apgr: f64 = recovered
+            .windows(2)
+            .map(|pair| (pair[0] + pair[1]) / 20.0)
+            .sum();
+        close("APGR", &two["apgr"], apgr);
+        let strong_queries = |share: f64| (share * 10.0).round() as usize;
+        for (index, (share, threshold)) in [(0.2, 0.8), (0.5, 0.5), (0.84, 0.2), (1.0, -0.1)]
+            .into_iter()
+            .enumerate()
+        {
+            let at = &two["shares"][index];
+            let calls = strong_queries(share);
+            close("share", &at["share"], share);
+            close("threshold", &at["threshold"], threshold);
+            close("called", &at["called"], calls as f64 / 10.0);
+            let quality: f64 = (0..10)
+                .map(|row| case.quality[row][usize::from(row < calls)])
+                .sum();
+            close("quality", &at["quality"], quality / 10.0);
+            let cost = (calls as f64 * costs[1] + (10 - calls) as f64 * costs[0]) / 10.0;
+            close("cost", &at["cost"], cost);
+            // Whoever applies the threshold to the predictions sends as many.
+            let threshold = at["threshold"].as_f64().unwrap();
+            let sent = case
+                .predicted_quality
+                .iter()
+                .filter(|row| row[1] - row[0] >= threshold)
+                .count();
+            assert_eq!(sent, calls);
+        }
+        let text = success(&[
+            "evaluate",
+            "--table",
+            arg(&table),
+            "--predictions",
+            arg(&predictions),
+        ]);
+        says(
+            &text,
+            &[
+                "APGR",
+                "CPT(50 %)",
+                "CPT(80 %)",
+                &format!("{apgr:.4}"),
+                "50.0 %  gain ≥ 0.500000: 50.0 %",
+            ],
+        );
+    }
+    // Where costs differ, the budget of the strong model sends it all queries but the last.
+    let case = two_models([1.0, 20.0], [1.0, 20.0]);
+    let (table, predictions) = write(&place, &case);
+    let found = evaluate(&table, &predictions, &[]);
+    let half = &found["two_model"]["shares"][1];
+    close("budget", &half["budget"], 20.0);
+    close("called at the budget", &half["called_at_budget"], 0.9);
+
+    for shares in ["0", "1.5", "nan"] {
+        let error = refused(
+            2,
+            &[
+                "evaluate",
+                "--table",
+                arg(&table),
+                "--predictions",
+                arg(&predictions),
+                "--shares",
+                shares,
+            ],
+        );
+        says(&error, &["`--shares`", "help: "]);
+    }
+}

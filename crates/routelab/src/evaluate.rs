@@ -251,7 +251,8 @@ fn two_models(e: &Evaluation, shares: &[Share], models: &[String], unit: &str) -
         text += &format!(
             "  {:>5.1} %  gain ≥ {:.6}: {:.1} % of these queries, quality {:.4} at {:.6} {unit}; ",
             100.0 * call.share,
-            call.threshold,
+            // Rounded down: the query that is just at the threshold reaches what is written, too.
+            (call.threshold * 1e6).floor() / 1e6,
             100.0 * call.calls,
             call.quality,
             call.cost

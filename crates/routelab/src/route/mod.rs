@@ -79,7 +79,8 @@ pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
     // Before the router, which may be large: a mistake in a line shows at once.
     let (prompts, blank) = prompts::read(path, args.input)?;
     if blank > 0 {
-        output.note(format!("note: left out {blank} blank lines"));
+        let lines = if blank == 1 { "line" } else { "lines" };
+        output.note(format!("note: left out {blank} blank {lines}"));
     }
     let routing = Routing::load(args, output)?;
     let routed = routing.route(&prompts, budget, output)?;
