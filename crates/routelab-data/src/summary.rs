@@ -1,6 +1,7 @@
 //! What a table looks like at a glance: its models, how often they differ, and what an oracle would gain.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use ndarray::{ArrayView1, Axis};
 use serde::Serialize;
@@ -21,6 +22,11 @@ pub struct TableSummary {
     pub images: usize,
     /// Number of groups, whose rows no split divides; `None` where there are no groups.
     pub groups: Option<usize>,
+    /// Different prompts; a prompt with another image is another one.
+    pub different_prompts: usize,
+    /// Queries that share their prompt and image with a query of another group (of any other, without groups), so that a split
+    /// may divide them.
+    pub repeated_prompts: usize,
     /// Tasks in alphabetical order.
     pub tasks: Vec<TaskSummary>,
     /// Unit of the costs, and the assumption that they rest on.
@@ -98,6 +104,7 @@ pub fn summary(table: &RoutingTable) -> TableSummary {
         .map(|model| model.name.clone())
         .collect();
     let share = |count: usize| count as f64 / queries as f64;
+    let repeats = repeated_prompts(table);
     TableSummary {
         name: table.name().to_owned(),
         queries,
@@ -107,6 +114,8 @@ pub fn summary(table: &RoutingTable) -> TableSummary {
         groups: table
             .groups()
             .map(|groups| groups.iter().collect::<BTreeSet<_>>().len()),
+        different_prompts: repeats.different,
+        repeated_prompts: repeats.divisible,
         tasks: tasks(table.tasks()),
         cost_unit: table.cost_unit().clone(),
         best_single: best_single(&models),
@@ -117,6 +126,40 @@ pub fn summary(table: &RoutingTable) -> TableSummary {
         all_equal_share: share(counts.all_equal),
         small_margin_share: (models.len() > 1).then(|| share(counts.small_margin)),
         models,
+    }
+}
+
+/// How often prompts repeat.
+pub(crate) struct RepeatedPrompts {
+    /// Different pairs of prompt and image.
+    pub(crate) different: usize,
+    /// Queries whose pair is also in another group.
+    pub(crate) divisible: usize,
+}
+
+/// Counts equal prompts. Compares 64 bits of a hash, so that a large table costs a few bytes per query.
+pub(crate) fn repeated_prompts(table: &RoutingTable) -> RepeatedPrompts {
+    let image = |row: usize| table.images().and_then(|images| images[row].as_deref());
+    let hash = |row: usize| {
+        let mut hasher = DefaultHasher::new();
+        (&table.prompts()[row], image(row)).hash(&mut hasher);
+        (hasher.finish(), row as u32)
+    };
+    let mut hashes: Vec<(u64, u32)> = (0..table.len()).map(hash).collect();
+    hashes.sort_unstable();
+    let (mut different, mut divisible) = (0, 0);
+    for equal in hashes.chunk_by(|a, b| a.0 == b.0) {
+        different += 1;
+        let group = |&(_, row): &(u64, u32)| table.groups().map(|groups| &groups[row as usize]);
+        let together =
+            group(&equal[0]).is_some() && equal.iter().all(|row| group(row) == group(&equal[0]));
+        if equal.len() > 1 && !together {
+            divisible += equal.len();
+        }
+    }
+    RepeatedPrompts {
+        different,
+        divisible,
     }
 }
 

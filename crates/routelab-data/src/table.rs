@@ -6,6 +6,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::ContentHash;
+use crate::source::rows::is_blank;
 
 /// What one unit of cost is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -391,7 +392,7 @@ fn check_names(parts: &RoutingTableParts) -> Result<(), TableError> {
         ("id", &parts.ids),
         ("task", &parts.tasks),
     ] {
-        if let Some(index) = names.iter().position(String::is_empty) {
+        if let Some(index) = names.iter().position(|name| is_blank(name)) {
             return Err(TableError::EmptyName {
                 what,
                 index: index + 1,
@@ -419,7 +420,7 @@ fn check_names(parts: &RoutingTableParts) -> Result<(), TableError> {
         .prompts
         .iter()
         .enumerate()
-        .find(|(index, prompt)| prompt.is_empty() && !has_image(*index))
+        .find(|(index, prompt)| is_blank(prompt) && !has_image(*index))
     {
         Some((index, _)) => Err(TableError::EmptyQuery {
             index: index + 1,

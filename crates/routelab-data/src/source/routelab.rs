@@ -76,6 +76,8 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     };
     let schema = TabularSchema {
         file: Some(FileKind::Parquet),
+        separator: None,
+        decimal: None,
         id: vec!["id".to_owned()],
         prompt: vec!["prompt".to_owned()],
         task: Some("task".to_owned()),
