@@ -337,7 +337,7 @@ impl<'a> TableBuilder<'a> {
             .push(query.task.unwrap_or_else(|| self.name.clone()));
         self.incomplete.push(incomplete);
         if incomplete {
-            self.missing(place, self.ids.len() - 1, prompt_column)?;
+            self.missing(place, self.ids.len() - 1, prompt_column, true)?;
         }
         Ok(())
     }
@@ -351,8 +351,19 @@ impl<'a> TableBuilder<'a> {
     }
 
     /// What is missing is counted at the end; here it may only be an error.
-    fn missing(&self, place: Place, row: usize, column: &str) -> Result<(), DataError> {
-        if self.spec.missing == Missing::DropQuery || !self.is_wanted(row) {
+    fn missing(
+        &self,
+        place: Place,
+        row: usize,
+        column: &str,
+        is_prompt: bool,
+    ) -> Result<(), DataError> {
+        let allowed = match self.spec.missing {
+            Missing::Error => false,
+            Missing::DropQuery => true,
+            Missing::Mask => !is_prompt,
+        };
+        if allowed || !self.is_wanted(row) {
             return Ok(());
         }
         Err(DataError::MissingCell {
@@ -379,6 +390,12 @@ impl<'a> TableBuilder<'a> {
         grid.get(row, column).is_some()
     }
 
+    /// Whether everything that the file records of a model on a query is there.
+    fn is_measured(&self, row: usize, column: usize) -> bool {
+        self.has(Value::Quality, row, column)
+            && (!self.has_cost() || self.has(Value::Cost, row, column))
+    }
+
     /// Checks and keeps one value. `name` is the column of the file, for errors.
     pub(crate) fn set(
         &mut self,
@@ -402,7 +419,7 @@ impl<'a> TableBuilder<'a> {
             }
         })?;
         let Some(number) = number else {
-            return self.missing(place, row, name);
+            return self.missing(place, row, name, false);
         };
         let number = match value {
             Value::Quality => self.quality_in_range(place, (row, column), number, name)?,
@@ -656,10 +673,20 @@ impl<'a> TableBuilder<'a> {
             .iter()
             .map(|&column| self.models[column].clone())
             .collect();
+        let measured = (self.spec.missing == Missing::Mask).then(|| {
+            Array2::from_shape_fn((keep.len(), columns.len()), |(row, model)| {
+                self.is_measured(keep[row], columns[model])
+            })
+        });
+        let masked = measured.is_some();
+        let into_array = |grid: Grid| match masked {
+            true => grid.into_array_with_gaps(&keep, &columns),
+            false => grid.into_array(&keep, &columns),
+        };
         let prompts = pick(self.prompts, &keep);
         let images = pick(self.images, &keep);
         let (mut cost, mut cost_unit) = match self.cost_source {
-            CostSource::Recorded(unit) => (self.cost.into_array(&keep, &columns), unit),
+            CostSource::Recorded(unit) => (into_array(self.cost), unit),
             CostSource::Assumed(assumption) => {
                 let has_image = |row: usize| images.get(row).is_some_and(Option::is_some);
                 let has_image = (0..keep.len()).map(has_image).collect();
@@ -709,20 +736,28 @@ impl<'a> TableBuilder<'a> {
             tasks: pick(self.tasks, &keep),
             images,
             groups,
-            quality: self.quality.into_array(&keep, &columns),
+            quality: into_array(self.quality),
             cost,
             cost_unit,
         };
-        let table = RoutingTable::new(parts).map_err(|source| DataError::Table {
+        let table = RoutingTable::new(parts).and_then(|table| match measured {
+            Some(measured) => table.with_measured(measured),
+            None => Ok(table),
+        });
+        let table = table.map_err(|source| DataError::Table {
             path: self.path,
             source,
         })?;
+        let complete_queries = table.complete_rows().len();
+        self.notes.extend(mask_note(&table, complete_queries));
         self.notes.extend(repeats_note(&table, self.spec));
         let report = LoadReport {
             format: self.spec.format.clone(),
             files: self.files,
             rows_read: self.rows_read,
             dropped_queries,
+            complete_queries,
+            incomplete_queries: table.len() - complete_queries,
             missing_cells,
             notes: self.notes,
         };
@@ -768,6 +803,10 @@ impl<'a> TableBuilder<'a> {
             if !self.is_wanted(row) {
                 continue;
             }
+            if self.spec.missing == Missing::Mask {
+                self.incomplete[row] |=
+                    (0..self.models.len()).all(|column| !self.is_measured(row, column));
+            }
             for column in 0..self.models.len() {
                 for &value in values {
                     if self.has(value, row, column) {
@@ -786,7 +825,7 @@ impl<'a> TableBuilder<'a> {
                         });
                     }
                     count += 1;
-                    self.incomplete[row] = true;
+                    self.incomplete[row] |= self.spec.missing == Missing::DropQuery;
                 }
             }
         }
@@ -888,6 +927,24 @@ fn prompt_groups(prompts: &[String], images: &[Option<PathBuf>]) -> Vec<String> 
             format!("prompt {}", first + 1)
         })
         .collect()
+}
+
+/// What to say about a table with gaps.
+fn mask_note(table: &RoutingTable, complete: usize) -> Option<String> {
+    let measured = table.measured()?;
+    let models: Vec<String> = measured
+        .columns()
+        .into_iter()
+        .zip(table.models())
+        .map(|(column, model)| (column.iter().filter(|measured| **measured).count(), model))
+        .filter(|&(count, _)| count < table.len())
+        .map(|(count, model)| format!("{model} on {count}"))
+        .collect();
+    Some(format!(
+        "{complete} of {} queries were measured for every model, the others for some (`missing = \"mask\"`): {}",
+        table.len(),
+        models.join(", ")
+    ))
 }
 
 /// What to say where a prompt may stand on both sides of a split.

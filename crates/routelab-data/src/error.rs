@@ -419,7 +419,9 @@ pub enum DataError {
 
 /// What to do about a file that cannot be opened.
 fn path_remedy(path: &Path) -> &'static str {
-    if has_backslashes(path) {
+    if path.to_string_lossy().contains(char::is_control) {
+        "the path has a tab or another character that is not seen, which a backslash in double quotes makes: write it with `/`"
+    } else if has_backslashes(path) {
         "the path has backslashes, as on Windows: write it with `/`"
     } else {
         "check the path and its permissions"

@@ -20,6 +20,9 @@ pub enum Missing {
     Error,
     /// Leave the query out for every model, and count it in the report.
     DropQuery,
+    /// Keep the query with what was measured: the table has a mask, [`crate::RoutingTable::measured`]. A query without a prompt
+    /// is an error, one of which nothing was measured is left out and counted.
+    Mask,
 }
 
 /// What to do with the images of a data set.

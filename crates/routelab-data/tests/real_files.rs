@@ -859,3 +859,115 @@ fn a_folder_of_compressed_files_is_a_folder_of_files() {
     let spec = DataSpec::new("routerarena", folder.path.parent().unwrap());
     assert_eq!(loads(&spec).table.models(), ["a", "b"]);
 }
+
+#[test]
+fn a_model_measured_on_some_queries_only_is_added_with_a_mask() {
+    let file = File::new("partial.csv", real("partial.csv"));
+    let spec = DataSpec {
+        missing: Missing::Mask,
+        ..file.spec("routerbench")
+    };
+    let loaded = loads(&spec);
+    let (table, report) = (loaded.table, loaded.report);
+    assert_eq!((table.len(), table.models().len()), (40, 4));
+    assert_eq!(
+        (
+            report.complete_queries,
+            report.incomplete_queries,
+            report.dropped_queries
+        ),
+        (8, 32, 0)
+    );
+    assert!(report.notes.iter().any(|note| {
+        note.contains("8 of 40 queries were measured for every model")
+            && note.contains("new-model on 8")
+    }));
+    let measured = table.measured().unwrap();
+    assert_eq!(measured.iter().filter(|measured| !**measured).count(), 32);
+    for ((row, model), &measured) in measured.indexed_iter() {
+        assert_eq!(table.is_measured(row, model), measured);
+        assert!(
+            measured
+                || (model == 3
+                    && table.quality()[[row, model]] == 0.0
+                    && table.cost()[[row, model]] == 0.0)
+        );
+    }
+    assert_eq!(table.complete_rows(), (0..8).collect::<Vec<_>>());
+    // The complete rows are the table that `drop-query` makes, and have no mask.
+    let dropped = loads(&DataSpec {
+        missing: Missing::DropQuery,
+        ..file.spec("routerbench")
+    });
+    assert_eq!(
+        (
+            dropped.table.len(),
+            dropped.report.complete_queries,
+            dropped.report.dropped_queries
+        ),
+        (8, 8, 32)
+    );
+    assert_eq!(table.select(&table.complete_rows()), dropped.table);
+    assert_eq!(dropped.table.measured(), None);
+    assert_ne!(table.content_hash(), dropped.table.content_hash());
+    assert!(table.select(&[0, 20]).measured().is_some());
+    let found = summary(&table);
+    assert_eq!(
+        (
+            found.queries,
+            found.complete_queries,
+            found.models[3].measured
+        ),
+        (40, 8, 8)
+    );
+    assert_eq!(
+        found.models[3].mean_quality,
+        summary(&dropped.table).models[3].mean_quality
+    );
+    assert_eq!(found.oracle_quality, summary(&dropped.table).oracle_quality);
+    let error = routelab_data::write_parquet(&table, &file.beside("t.parquet")).unwrap_err();
+    assert!(error.to_string().contains("mask"), "{error}");
+}
+
+#[test]
+fn what_a_mask_cannot_say_is_an_error() {
+    let mask = |text: &str| File::new("t.csv", format!("{TWO}{text}"));
+    let spec = |file: &File| file.toml(&format!("missing = \"mask\"\n{SMALL}"));
+    let file = mask("q,p,1,1,,\nr,s,1,1,,\n");
+    fails(&spec(&file), &["nothing was measured of the model \"b\""]);
+    let file = mask("q,,1,1,1,1\n");
+    fails(&spec(&file), &["column \"question\": the value is missing"]);
+    // Of a query without any measurement there is nothing to keep; a quality without its cost is none.
+    let file = mask("q,p,1,1,0,1\nr,s,,,,\nt,u,1,,0.5,1\n");
+    let loaded = loads(&spec(&file));
+    assert_eq!(loaded.table.ids(), ["q", "t"]);
+    assert_eq!(
+        loaded.table.measured().unwrap(),
+        array![[true, true], [false, true]]
+    );
+    assert_eq!(loaded.table.quality(), array![[1.0, 0.0], [0.0, 0.5]]);
+    assert_eq!(
+        (loaded.report.dropped_queries, loaded.report.missing_cells),
+        (1, 5)
+    );
+    // In the long layout a pair that has no row is not measured; with an assumed cost, the quality alone counts.
+    let file = File::new(
+        "t.csv",
+        "id,question,model,score\na,p,m,1\na,p,n,0\nb,q,m,0.5\n",
+    );
+    let long = "format = \"tabular\"\nmissing = \"mask\"\ncost = { kind = \"uniform\" }\n[schema]\nid = [\"id\"]\nprompt = [\"question\"]\nlayout.long = { model = \"model\", quality = \"score\" }";
+    let table = loads(&file.toml(long)).table;
+    assert_eq!(
+        table.measured().unwrap(),
+        array![[true, true], [true, false]]
+    );
+    assert_eq!(table.cost(), array![[1.0, 1.0], [1.0, 0.0]]);
+    assert!(table.clone().with_measured(array![[true]]).is_err());
+    assert_eq!(
+        table
+            .with_measured(ndarray::Array2::from_elem((2, 2), true))
+            .unwrap()
+            .measured(),
+        None
+    );
+}

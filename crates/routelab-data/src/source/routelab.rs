@@ -102,8 +102,16 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
 /// equal bytes.
 ///
 /// # Errors
-/// [`DataError::Io`] when the file cannot be written; [`DataError::Spec`] when an image path is not UTF-8.
+/// [`DataError::Io`] when the file cannot be written; [`DataError::Spec`] when an image path is not UTF-8, or
+/// when the table has a mask.
 pub fn write_parquet(table: &RoutingTable, path: &Path) -> Result<(), DataError> {
+    if table.measured().is_some() {
+        return Err(DataError::Spec {
+            key: "missing",
+            problem: "a table with a mask cannot be converted".to_owned(),
+            remedy: "set `missing = \"drop-query\"`, or keep the file as it is".to_owned(),
+        });
+    }
     let images = table
         .images()
         .map(|images| image_texts(images, path))

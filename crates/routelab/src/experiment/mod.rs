@@ -257,10 +257,9 @@ pub struct Experiment {
 
 /// Reads an experiment file; an error names it.
 fn read_file<T>(path: &Path, parse: impl Fn(&str, &Path) -> Result<T, String>) -> Outcome<T> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = routelab_data::read_text(path).map_err(|error| {
         bad_request!(
-            "cannot read the experiment {}: {error}\nhelp: `experiments/collapse.toml` is one to start from",
-            path.display()
+            "cannot read the experiment {error}\nhelp: `experiments/collapse.toml` is one to start from"
         )
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -284,7 +283,7 @@ fn check_name(name: &str) -> Result<(), String> {
 impl Experiment {
     fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Self, String> {
         let file: File =
-            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+            toml::from_str(text).map_err(|error| routelab_data::toml_detail(&error))?;
         Self::check(file, folder, seeds)
     }
 
@@ -446,18 +445,30 @@ mod erased {
 /// `[data]`: either a whole data spec, or `dataset = FOLDER` with keys that replace those of the folder's own.
 fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> {
     let in_data = |error: toml::de::Error| format!("[data] {}", error.message());
-    let Some(dataset) = table.remove("dataset") else {
-        let mut spec: DataSpec = table.try_into().map_err(in_data)?;
-        spec.resolve(folder);
-        return Ok(spec);
+    let spec = match table.remove("dataset") {
+        None => {
+            let mut spec: DataSpec = table.try_into().map_err(in_data)?;
+            spec.resolve(folder);
+            spec
+        }
+        Some(toml::Value::String(dataset)) => {
+            let path = routelab_data::resolve_path(folder, dataset.as_ref());
+            let spec = DataSpec::read(&path).map_err(|error| format!("[data] {error}"))?;
+            let mut base = toml::Table::try_from(&spec).expect("a data spec is plain data");
+            base.extend(table);
+            base.try_into().map_err(in_data)?
+        }
+        Some(_) => return Err("[data] `dataset` must be the path of a data set's folder".into()),
     };
-    let toml::Value::String(dataset) = dataset else {
-        return Err("[data] `dataset` must be the path of a data set's folder".into());
-    };
-    let spec = DataSpec::read(&folder.join(dataset)).map_err(|error| format!("[data] {error}"))?;
-    let mut base = toml::Table::try_from(&spec).expect("a data spec is plain data");
-    base.extend(table);
-    base.try_into().map_err(in_data)
+    // Nothing that trains or evaluates may take a placeholder for a measurement.
+    if spec.missing == routelab_data::Missing::Mask {
+        return Err(
+            "[data] `missing = \"mask\"` is read by `data inspect` only; set `missing = \"drop-query\"` to train and evaluate on \
+             the queries that are complete"
+                .into(),
+        );
+    }
+    Ok(spec)
 }
 
 impl Evaluation {

@@ -189,7 +189,10 @@ pub fn short_names(models: &[String]) -> Vec<String> {
 
 /// Which model counts as strongest, and that costs are an assumption, where they are.
 fn collapse_note(results: &Results) -> Option<String> {
-    let strongest = format!("Strongest model: {}.", results.strongest_named());
+    let strongest = format!(
+        "Strongest model: {}.",
+        results.strongest_named(&results.names)
+    );
     Some(match cost_note(results) {
         Some(costs) => format!("{strongest} {costs}"),
         None => strongest,

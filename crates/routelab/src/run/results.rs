@@ -400,17 +400,15 @@ impl Results {
         &self.strongest[0]
     }
 
-    /// Which models count as strongest, for tables, charts and pages: "gpt-4 (the dearest on the training queries)".
-    pub fn strongest_named(&self) -> String {
+    /// Which models count as strongest, by these names of the models, for tables, charts and pages: "gpt-4 (the dearest on the training queries)".
+    pub fn strongest_named(&self, names: &[String]) -> String {
         let mut counts: Vec<(String, usize)> = Vec::new();
         for models in &self.strongest {
-            let names: Vec<&str> = (models.iter())
-                .map(|&model| self.models[model].as_str())
-                .collect();
-            let names = names.join(", ");
-            match counts.iter_mut().find(|(known, _)| *known == names) {
+            let named: Vec<&str> = models.iter().map(|&model| names[model].as_str()).collect();
+            let named = named.join(", ");
+            match counts.iter_mut().find(|(known, _)| *known == named) {
                 Some((_, count)) => *count += 1,
-                None => counts.push((names, 1)),
+                None => counts.push((named, 1)),
             }
         }
         let seeds = self.strongest.len();
@@ -630,7 +628,7 @@ impl Results {
             "cost_unit": self.cost_unit,
             "cost_assumption": self.cost_assumption,
             "strongest": self.strongest().iter().map(|&model| &self.models[model]).collect::<Vec<_>>(),
-            "strongest_named": self.strongest_named(),
+            "strongest_named": self.strongest_named(&self.models),
             "reference": self.reference,
             "routers": routers.collect::<Vec<_>>(),
         })

@@ -119,7 +119,7 @@ fn notes(results: &Results) -> Vec<String> {
         format!(
             "Mean over the seeds with its 95 % interval (Student's t). Strongest model: {}. RCI, its two parts, calls \
              and regret are at the largest budget.",
-            results.strongest_named()
+            results.strongest_named(&results.models)
         ),
         "QNC is ∞ where the best single model's quality is never reached; (k/n): reached on k of n seeds, mean over \
          those."

@@ -184,7 +184,7 @@ impl Overview<'_> {
             let note = |text: String| format!("{}: {text}", variant.label);
             notes.push(note(format!(
                 "strongest model {}",
-                run.results.strongest_named()
+                run.results.strongest_named(&run.results.models)
             )));
             if let Some(assumption) = &run.results.cost_assumption {
                 notes.push(note(format!(
