@@ -103,7 +103,7 @@ fn piped(model: &Path, more: &[&str], input: &str) -> std::process::Output {
 fn prompts_come_from_standard_input_too() {
     let (_place, models) = fitted(QUICK_ROUTERS);
     let model = models.join("linear");
-    let text = "Spell the word number 5 backwards.\n\nCompute 12 * 15 + 7.\n";
+    let text = "Spell the word number 5 backwards and find a rhyme for it.\n\nCompute 12 * 15 + 7 and give the digits.\n";
     for more in [&["-"][..], &["--prompts", "-"]] {
         let output = piped(&model, &[more, &["--budget", "0.001"]].concat(), text);
         assert!(output.status.success());

@@ -85,6 +85,17 @@ pub fn fit(
     Ok(units)
 }
 
+/// A reason as tables and pages tell it: numbers that are none have no name there.
+fn in_words(reason: &str) -> String {
+    let words = reason.split(' ').map(|word| match word {
+        "inf" => "∞",
+        "-inf" => "-∞",
+        "NaN" => "no number",
+        word => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 /// What the fits of every seed share: made when the first of them begins, and dropped after the last one.
 struct SeedFits<'a> {
     new: &'a (dyn Fn(usize) -> Outcome<SeedFit<'a>> + Sync),
@@ -285,7 +296,7 @@ impl<'a> SeedFit<'a> {
                 let start = Instant::now();
                 let (outcome, fitted) = match self.predict(fitted) {
                     Ok((outcome, fitted)) => (outcome, Some(fitted)),
-                    Err(error) => (UnitOutcome::Failed(error.to_string()), None),
+                    Err(error) => (UnitOutcome::Failed(in_words(&error.to_string())), None),
                 };
                 let predict = start.elapsed().as_secs_f64();
                 (
