@@ -282,3 +282,27 @@ fn what_cannot_be_compared_is_refused() {
     run(place.path(), "d", &good);
     assert_eq!(compare(&c, &d)["settings"].as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn the_folder_of_a_study_is_told_from_that_of_a_run() {
+    let place = workplace(
+        &table(60),
+        &experiment("[[router]]\nkind = \"oracle\"\n").replace(
+            "[data]",
+            "[vary]\nkey = \"split.train\"\nvalues = [0.3, 0.5]\nlabels = [\"few\", \"many\"]\n\n[data]",
+        ),
+    );
+    let file = place.path().join("small.toml");
+    success(&["run", arg(&file), "--out", arg(place.path()), "--quiet"]);
+    let folder = place.path().join("small");
+    for args in [
+        vec!["report", arg(&folder)],
+        vec!["compare", arg(&folder), arg(&folder)],
+    ] {
+        let error = refused(2, &args);
+        says(
+            &error,
+            &["the folder of a study", "small/few", "small/many"],
+        );
+    }
+}

@@ -54,12 +54,12 @@ pub enum Command {
     )]
     Tune(TuneArgs),
     /// Write report.html of a run: one page with every figure and table, which opens from disk.
-    #[command(after_help = "Example:\n  routelab report runs/collapse")]
+    #[command(after_help = "Example:\n  routelab report runs/collapse/reasoning-gym")]
     Report(ReportArgs),
     /// Show what changed between two runs: settings, inputs, metrics with intervals, and choices that flipped.
     #[command(
         after_help = "Example, after `routelab run experiments/collapse.toml`:\n  routelab run experiments/collapse.toml \
-                      --seeds 2 --out /tmp/runs\n  routelab compare runs/collapse /tmp/runs/collapse --out /tmp/compared"
+                      --seeds 2 --out /tmp/runs\n  routelab compare runs/collapse/reasoning-gym /tmp/runs/collapse/reasoning-gym --out /tmp/compared"
     )]
     Compare(CompareArgs),
     /// Evaluate predictions that were made elsewhere.
@@ -75,11 +75,11 @@ pub enum Command {
     /// the order of the file, with the number of its line and its `id`, if it has one.
     #[command(
         after_help = "Examples, after `routelab run experiments/collapse.toml` and `python3 scripts/get-minilm.py`:\n  \
-                      routelab route --model runs/collapse/models/equirouter \\\n    --budget 0.001 \"Which planet is \
+                      routelab route --model runs/collapse/reasoning-gym/models/equirouter \\\n    --budget 0.0003 \"Which planet is \
                       known as the Red Planet?\"\n  \
-                      routelab route --model runs/collapse/models/equirouter \\\n    --budget 0.001 --prompts \
+                      routelab route --model runs/collapse/reasoning-gym/models/equirouter \\\n    --budget 0.0003 --prompts \
                       docs/examples/prompts.txt --format csv\n  \
-                      routelab route --model runs/collapse/models/equirouter \\\n    --budget 0.001 - < \
+                      routelab route --model runs/collapse/reasoning-gym/models/equirouter \\\n    --budget 0.0003 - < \
                       docs/examples/prompts.jsonl"
     )]
     Route(RouteArgs),
@@ -102,7 +102,7 @@ pub enum Command {
     Bench(BenchArgs),
     /// List where networks can run: the backends of this build and the devices of this machine; or compare them.
     #[command(
-        after_help = "Examples:\n  routelab backends\n  routelab backends compare experiments/collapse.toml --router \
+        after_help = "Examples:\n  routelab backends\n  routelab backends compare experiments/paper/main-text.toml --router \
                       EquiRouter --epochs 2 --rows 256"
     )]
     Backends(BackendsArgs),
@@ -126,7 +126,7 @@ pub struct BackendsArgs {
 pub enum BackendsCommand {
     /// Fit the same networks on several backends: time, memory, and how far their results agree.
     #[command(
-        after_help = "Example:\n  routelab backends compare experiments/collapse.toml --backends flex,ndarray,flex@bf16 \
+        after_help = "Example:\n  routelab backends compare experiments/paper/main-text.toml --backends flex,ndarray,flex@bf16 \
                       --router EquiRouter --epochs 2 --rows 256"
     )]
     Compare(CompareBackendsArgs),

@@ -55,7 +55,7 @@ impl RunFolder {
         if !path.join(MANIFEST).exists() {
             return Err(bad_request!(
                 "{} is not the folder of a run: there is no {MANIFEST} in it\nhelp: give the folder of a finished run, such \
-                 as runs/collapse",
+                 as runs/collapse/reasoning-gym",
                 path.display()
             ));
         }
@@ -136,14 +136,15 @@ impl RunFolder {
 }
 
 /// Runs of a study are compared one by one.
-fn study(path: &Path) -> Outcome<Failure> {
+/// The folder of a study where that of a run is needed.
+pub fn study(path: &Path) -> Outcome<Failure> {
     let study: Value = json(path, STUDY_MARK)?;
     let variants = study["variants"].as_array().into_iter().flatten();
     let folders: Vec<String> = variants
         .filter_map(|variant| Some(path.join(variant["folder"].as_str()?).display().to_string()))
         .collect();
     Ok(bad_request!(
-        "{} is the folder of a study, which has a run for every variant\nhelp: compare two of the runs: {}",
+        "{} is the folder of a study, which has a run for every variant\nhelp: give one of the runs: {}",
         path.display(),
         folders.join(", ")
     ))

@@ -2,7 +2,7 @@
 
 mod files;
 mod flips;
-mod folder;
+pub mod folder;
 pub mod markdown;
 mod metrics;
 mod settings;

@@ -16,9 +16,10 @@ use routelab_plot::Role;
 use serde_json::{Value, json};
 
 use crate::cli::ReportArgs;
+use crate::compare::folder::study;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
-use crate::run::tasks;
+use crate::run::{STUDY_MARK, tasks};
 
 pub use index::{IndexEntry, html as index};
 pub use overview::{OverviewPage, OverviewTable, html as overview};
@@ -149,11 +150,14 @@ pub fn write(folder: &Path) -> Outcome<PathBuf> {
 }
 
 fn read(folder: &Path) -> Outcome<Run> {
+    if folder.join(STUDY_MARK).exists() {
+        return Err(study(folder)?);
+    }
     let text = |name: &str| -> Outcome<String> {
         let path = folder.join(name);
         std::fs::read_to_string(&path).map_err(|error| {
             bad_request!(
-                "cannot read {}: {error}\nhelp: give the folder of a finished run, such as runs/collapse",
+                "cannot read {}: {error}\nhelp: give the folder of a finished run, such as runs/collapse/reasoning-gym",
                 path.display()
             )
         })

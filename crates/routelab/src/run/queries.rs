@@ -77,7 +77,7 @@ pub fn write(
         .map(|router| choices(router, grid[grid.len() - 1]))
         .collect();
     let roles: Vec<Role> = routers.iter().map(|router| router.role).collect();
-    let sample = sample(&kinds(&truth, &last, &roles, &results.strongest()));
+    let sample = sample(&kinds(&truth, &last, &roles, results.strongest()));
 
     let queries: Vec<Value> = sample
         .iter()
