@@ -89,6 +89,7 @@ fn navigation(run: &Run) -> String {
     let others = [
         ("table", "Table"),
         ("comparisons", "Comparisons"),
+        ("tasks", "By task"),
         ("predictability", "Limits"),
         ("queries", "Queries"),
         ("settings", "Settings"),
@@ -96,6 +97,7 @@ fn navigation(run: &Run) -> String {
     for (id, name) in figures.chain(others) {
         let there = match id {
             "comparisons" => !run.comparisons.is_empty(),
+            "tasks" => tables::has_tasks(run),
             "predictability" => run.predictability.is_object(),
             _ => true,
         };

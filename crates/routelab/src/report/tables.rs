@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::{Run, escape, text};
+use crate::run::short_names;
 
 /// Which end of a column is the good one.
 #[derive(Clone, Copy, PartialEq)]
@@ -192,6 +193,12 @@ pub fn comparisons(run: &Run) -> String {
     html
 }
 
+/// Whether the queries are of several tasks.
+pub fn has_tasks(run: &Run) -> bool {
+    let first = run.tasks.first().map(|row| &row[1]);
+    run.tasks.iter().any(|row| Some(&row[1]) != first)
+}
+
 /// Every router on every task, at the largest budget; nothing where all queries are of one task.
 pub fn tasks(run: &Run) -> String {
     let distinct = |column: usize| -> Vec<&str> {
@@ -204,13 +211,14 @@ pub fn tasks(run: &Run) -> String {
         names
     };
     let (routers, mut tasks) = (distinct(0), distinct(1));
-    if tasks.len() < 2 {
+    if !has_tasks(run) {
         return String::new();
     }
     tasks.sort_unstable();
-    let models: Vec<&str> = (run.metrics["models"].as_array().into_iter().flatten())
-        .map(text)
+    let models: Vec<String> = (run.metrics["models"].as_array().into_iter().flatten())
+        .map(|model| text(model).to_owned())
         .collect();
+    let models = short_names(&models);
     let cells: HashMap<(&str, &str), &Vec<String>> = (run.tasks.iter())
         .map(|row| ((row[1].as_str(), row[0].as_str()), row))
         .collect();
@@ -243,7 +251,7 @@ pub fn tasks(run: &Run) -> String {
             html += &match cell {
                 Some((quality, cost, most, rate)) => format!(
                     "<td data-value=\"{quality}\">{quality:.3}<small>{cost:.3e}</small><small>{} {:.0} %</small></td>",
-                    escape(models.get(most).copied().unwrap_or_default()),
+                    escape(models.get(most).map_or("", String::as_str)),
                     rate * 100.0
                 ),
                 None => "<td>–</td>".to_owned(),
