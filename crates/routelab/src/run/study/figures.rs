@@ -32,7 +32,13 @@ impl Overview<'_> {
             let saved = drawing.and_then(|drawing| drawing.save(&folder, stem));
             saved.map(drop).map_err(Failure::failed)
         };
-        let note = self.cost_note();
+        let (costs, strongest) = (self.cost_note(), self.strongest_note());
+        let both = costs
+            .iter()
+            .chain([&strongest])
+            .cloned()
+            .collect::<Vec<_>>();
+        let both = Some(both.join(". "));
         if let Some(positions) = self.positions() {
             let panels = DRAWN.map(|metric| self.panel(metric));
             let chart = SweepChart {
@@ -47,7 +53,7 @@ impl Overview<'_> {
                     })
                     .collect(),
                 panels: panels.to_vec(),
-                note,
+                note: both,
             };
             return save(chart.draw(style), "sweep");
         }
@@ -68,7 +74,10 @@ impl Overview<'_> {
                             .collect(),
                     })
                     .collect(),
-                note: note.clone(),
+                note: match metric {
+                    Metric::Rci | Metric::StrongestCallRate => both.clone(),
+                    _ => costs.clone(),
+                },
             };
             save(chart.draw(style), metric.name())?;
         }
@@ -157,6 +166,21 @@ impl Overview<'_> {
                 }
             },
         )
+    }
+
+    /// Which model counts as strongest, where it is not the same everywhere in which variant.
+    fn strongest_note(&self) -> String {
+        let named: Vec<String> = (self.runs.iter())
+            .map(|run| run.results.strongest_named(&run.results.names))
+            .collect();
+        if named.iter().all(|name| *name == named[0]) {
+            return format!("Strongest model: {}", named[0]);
+        }
+        let variants = self.study.variants.iter().zip(&named);
+        let each: Vec<String> = variants
+            .map(|(variant, name)| format!("{}: {name}", variant.label))
+            .collect();
+        format!("Strongest model: {}", each.join("; "))
     }
 
     /// What the report of the study shows.
