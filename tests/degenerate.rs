@@ -168,6 +168,10 @@ fn no_broken_numbers(folder: &Path, context: &str) {
     assert!(files.len() > 10, "{context}");
     for (name, bytes) in files {
         let mut text = String::from_utf8(bytes).unwrap();
+        // What has no limit is a number that programs read.
+        if name.ends_with(".csv") {
+            text = text.replace("inf", "");
+        }
         // The library that draws on the page may speak of what is not a number.
         while let Some(start) = text.find("<script>") {
             let end = start + text[start..].find("</script>").unwrap();

@@ -11,7 +11,6 @@ use serde_json::Value;
 use crate::experiment::{Evaluation, slug};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::run::STUDY_MARK;
-use crate::run::results::read_cell;
 use crate::run::store::{MANIFEST, UnitOutcome, read_unit, unit_name};
 use crate::run::truth::{self, StoredTruth};
 
@@ -78,7 +77,9 @@ impl RunFolder {
         // Every router and seed has the same grid.
         let mut budgets: Vec<f64> = Vec::new();
         for row in &grid.rows {
-            let budget = read_cell(&row[2]).ok_or_else(|| broken(path, "grid_points.csv"))?;
+            let budget = row[2]
+                .parse()
+                .map_err(|_| broken(path, "grid_points.csv"))?;
             if budgets.last().is_some_and(|&last| budget <= last) {
                 break;
             }
@@ -87,7 +88,7 @@ impl RunFolder {
         let mut routers: Vec<Router> = Vec::new();
         for row in &metrics.rows {
             let seed = row[2].parse().map_err(|_| broken(path, "metrics.csv"))?;
-            let values = row.iter().skip(3).map(read_cell).collect();
+            let values = row.iter().skip(3).map(|cell| cell.parse().ok()).collect();
             match routers.last_mut() {
                 Some(router) if router.label == row[0] => {
                     router.seeds.insert(seed, values);

@@ -674,28 +674,17 @@ fn number(value: Option<f64>) -> Value {
     value.map_or(Value::Null, Value::from)
 }
 
-/// A number in CSV: `∞` where it has no limit, empty where it is undefined.
+/// A number in CSV: `inf` where it has no limit, which programs read as a number, and empty where it is undefined.
 pub fn cell(value: f64) -> String {
-    match value {
-        f64::INFINITY => "∞".to_owned(),
-        f64::NEG_INFINITY => "-∞".to_owned(),
-        value if value.is_nan() => String::new(),
-        value => value.to_string(),
+    match value.is_nan() {
+        true => String::new(),
+        false => value.to_string(),
     }
 }
 
 /// The same, empty where there is none.
 pub fn optional(value: Option<f64>) -> String {
     value.map(cell).unwrap_or_default()
-}
-
-/// A number that [`cell`] wrote; `None` where it wrote none.
-pub fn read_cell(cell: &str) -> Option<f64> {
-    match cell {
-        "∞" => Some(f64::INFINITY),
-        "-∞" => Some(f64::NEG_INFINITY),
-        cell => cell.parse().ok(),
-    }
 }
 
 /// A CSV file in memory.
