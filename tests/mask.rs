@@ -213,7 +213,7 @@ fn a_search_is_judged_on_complete_queries() {
         "--out",
         arg(place.path()),
     ]);
-    let trials = fs::read_to_string(place.path().join("small/trials.csv")).unwrap();
+    let trials = fs::read_to_string(place.path().join("small-tuned/trials.csv")).unwrap();
     assert!(
         trials.lines().count() > 6 && !trials.contains("NaN"),
         "{trials}"
