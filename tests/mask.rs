@@ -126,6 +126,10 @@ fn the_commands_of_the_page_work() {
         let id = query["id"].as_str().unwrap();
         assert!(id[1..].parse::<usize>().unwrap() < 8, "{id}");
     }
+    // What is kept of the truth are the complete queries.
+    let truth = fs::read(run.join("truth.safetensors")).unwrap();
+    let truth = safetensors::SafeTensors::deserialize(&truth).unwrap();
+    assert_eq!(truth.tensor("quality").unwrap().shape(), [8, 4]);
     // A run can be compared with itself: its truth belongs to its predictions.
     success(&[
         "compare",
