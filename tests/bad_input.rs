@@ -272,12 +272,3 @@ fn paths_of_windows_in_an_experiment() {
         &["a backslash in double quotes", "write it with `/`"],
     );
 }
-
-#[test]
-fn a_table_with_gaps_is_neither_trained_on_nor_evaluated() {
-    refuse(
-        &with_cell(5, ""),
-        &experiment(QUICK_ROUTERS).replace("[data]\n", "[data]\nmissing = \"mask\"\n"),
-        &["small.toml", "mask", "drop-query"],
-    );
-}

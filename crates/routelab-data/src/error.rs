@@ -186,7 +186,7 @@ pub enum DataError {
         remedy: String,
     },
     /// A blank cell or NaN.
-    #[error("{path}, {place} (id {id:?}), column {column:?}: the value is missing (blank or NaN); fill it in, or set `missing = \"drop-query\"` to leave such queries out for every model", path = path.display())]
+    #[error("{path}, {place} (id {id:?}), column {column:?}: the value is missing (blank or NaN); fill it in, or set `missing = \"drop-query\"` to leave such queries out for every model, or `missing = \"mask\"` to keep what was measured", path = path.display())]
     MissingCell {
         /// The file.
         path: PathBuf,
@@ -198,7 +198,7 @@ pub enum DataError {
         column: String,
     },
     /// In a file with one row per query and model, one pair has no row.
-    #[error("{path}: query {id:?} has no {what} for model {model:?}; add the row, or set `missing = \"drop-query\"` to leave such queries out for every model", path = path.display())]
+    #[error("{path}: query {id:?} has no {what} for model {model:?}; add the row, or set `missing = \"drop-query\"` to leave such queries out for every model, or `missing = \"mask\"` to keep what was measured", path = path.display())]
     MissingPair {
         /// The file.
         path: PathBuf,

@@ -270,17 +270,34 @@ impl RoutingTable {
             });
         }
         self.set_measured(measured);
+        self.set_placeholders(0.0, 0.0);
         Ok(self)
     }
 
     fn set_measured(&mut self, measured: Array2<bool>) {
-        for ((cell, measured), cost) in self.quality.iter_mut().zip(&measured).zip(&mut self.cost) {
-            if !measured {
-                (*cell, *cost) = (0.0, 0.0);
-            }
-        }
         let gaps = measured.iter().any(|measured| !measured);
         self.measured = gaps.then_some(measured);
+    }
+
+    fn set_placeholders(&mut self, quality: f64, cost: f64) {
+        let cells = self.quality.iter_mut().zip(&mut self.cost);
+        for (cell, measured) in cells.zip(self.measured.iter().flatten()) {
+            if !measured {
+                (*cell.0, *cell.1) = (quality, cost);
+            }
+        }
+    }
+
+    /// The same table with other numbers in the cells that were not measured, for tests of those who read a table with a mask:
+    /// nothing may depend on them.
+    ///
+    /// # Panics
+    /// When they are no quality or no cost.
+    #[doc(hidden)]
+    pub fn with_placeholders(mut self, quality: f64, cost: f64) -> Self {
+        assert!((0.0..=1.0).contains(&quality) && cost >= 0.0 && cost.is_finite());
+        self.set_placeholders(quality, cost);
+        self
     }
 
     /// What was measured, `N x M`; `None` where everything was. A cell is measured when its quality and, where costs were

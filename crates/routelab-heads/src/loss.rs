@@ -8,6 +8,16 @@ pub(crate) fn mean_squared_error(predicted: Tensor<2>, target: Tensor<2>) -> Ten
     (error.clone() * error).mean()
 }
 
+/// Mean squared error over the measured entries, those where `measured` is 1 and not 0; 0, with gradients 0, where there is none.
+pub(crate) fn measured_squared_error(
+    predicted: Tensor<2>,
+    target: Tensor<2>,
+    measured: Tensor<2>,
+) -> Tensor<1> {
+    let error = (predicted - target) * measured.clone();
+    (error.clone() * error).sum() / measured.sum().clamp_min(1.0)
+}
+
 /// Mean binary cross-entropy of logits against probabilities: `-t ln σ(z) - (1 - t) ln σ(-z)`.
 pub(crate) fn binary_cross_entropy(logits: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
     // With ln σ(-z) = ln σ(z) - z; ln σ stays finite for large logits, where the logarithm of σ would not.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Predicts, for every model, the mean quality and the mean cost of the training queries of a cluster, averaged over the
-/// clusters nearest to the query.
+/// clusters nearest to the query. A model that was measured on no query of a cluster has its mean over all there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AvengersPro {
@@ -39,7 +39,7 @@ impl Default for AvengersPro {
 }
 
 /// Predicts, for every model, the mean quality of the training queries of the query's cluster; costs come from the shared
-/// cost network.
+/// cost network. A model that was measured on no query of a cluster has its mean over all there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Avengers {
@@ -63,6 +63,10 @@ impl Router for AvengersPro {
         at_least_one("nearest", self.nearest)
     }
 
+    fn takes_mask(&self) -> bool {
+        true
+    }
+
     fn search_space(&self) -> SearchSpace {
         space([
             ("clusters", Values::integers([5, 10, 20, 50, 100, 200])),
@@ -76,8 +80,8 @@ impl Router for AvengersPro {
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
         let clustering = Clustering::fit(train.x(), self.clusters, context.seed);
-        let quality = clustering.means(train.quality());
-        let cost = Cost::OfClusters(clustering.means(train.cost()));
+        let quality = clustering.measured_means(train.quality(), train.measured());
+        let cost = Cost::OfClusters(clustering.measured_means(train.cost(), train.measured()));
         Ok(Box::new(FittedClusters {
             nearest: self.nearest,
             centroids: Points::new(clustering.centroids),
@@ -96,6 +100,10 @@ impl Router for Avengers {
         at_least_one("clusters", self.clusters)
     }
 
+    fn takes_mask(&self) -> bool {
+        true
+    }
+
     fn search_space(&self) -> SearchSpace {
         space([("clusters", Values::integers([5, 10, 20, 50, 100, 300]))])
     }
@@ -106,7 +114,7 @@ impl Router for Avengers {
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
         let clustering = Clustering::fit(train.x(), self.clusters, context.seed);
-        let quality = clustering.means(train.quality());
+        let quality = clustering.measured_means(train.quality(), train.measured());
         let cost = Cost::Network(context.cost.get(train, context)?);
         Ok(Box::new(FittedClusters {
             nearest: 1,

@@ -1,18 +1,20 @@
 //! A scalar router whose predictions are calibrated, model by model, on queries that it was not fitted on.
 
-use ndarray::{Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use routelab_data::{Embeddings, split};
 use routelab_eval::{Decision, Scores};
 use routelab_heads::{Backend, History};
 use serde::{Deserialize, Serialize};
 
 use crate::margin::base_router;
-use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, registry};
+use crate::{
+    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, measured_only, registry,
+};
 
 /// Takes the predictions of another router and maps those of every model to the quality that such predictions really had.
 ///
 /// The map of a model is the isotonic regression of its real quality on its prediction, both on training queries that the
-/// base, fitted on the other folds, had not seen.
+/// base, fitted on the other folds, had not seen, and on which the model was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Calibrated {
@@ -43,6 +45,10 @@ impl Router for Calibrated {
             0 | 1 => Err(format!("`folds` must be at least 2, not {}", self.folds)),
             _ => Ok(()),
         }
+    }
+
+    fn takes_mask(&self) -> bool {
+        base_router(&self.base).is_ok_and(|(_, base)| base.takes_mask())
     }
 
     fn fit(
@@ -99,7 +105,14 @@ impl Router for Calibrated {
         let curves = held_out
             .axis_iter(Axis(1))
             .zip(train.quality().axis_iter(Axis(1)))
-            .map(|(predicted, real)| Curve::fit(predicted, real))
+            .enumerate()
+            .map(|(model, (predicted, real))| match train.measured() {
+                None => Curve::fit(predicted, real),
+                Some(measured) => {
+                    let only = |values| Array1::from(measured_only(values, measured.column(model)));
+                    Curve::fit(only(predicted).view(), only(real).view())
+                }
+            })
             .collect();
         Ok(Box::new(Fitted { base, kind, curves }))
     }

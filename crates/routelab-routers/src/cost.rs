@@ -8,9 +8,9 @@ use routelab_heads::scalar::mlp::{FittedMlp, Init, MlpConfig};
 use routelab_heads::{Architecture, Backend, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{Archive, Context, RouterError, TrainingSet, column_scales, to_f32};
+use crate::{Archive, Context, RouterError, TrainingSet, measured_scales, to_f32};
 
-/// A perceptron behind a low-rank linear layer, weights `N(0, 0.01²)`, trained by mean squared error on the costs.
+/// A perceptron behind a low-rank linear layer, weights `N(0, 0.01²)`, trained by mean squared error on the costs that were measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CostConfig {
@@ -145,7 +145,7 @@ impl SharedCost {
         let network = Arc::new(CostNetwork {
             config: self.config.clone(),
             network: ScaledMlp::fit(
-                train.x(),
+                train,
                 train.cost(),
                 self.config.standardise,
                 &self.config.network(),
@@ -167,9 +167,9 @@ pub(crate) struct ScaledMlp {
 }
 
 impl ScaledMlp {
-    /// Fits `targets [queries, outputs]` on `x [queries, dimension]`; `standardise` scales every output by itself.
+    /// Fits `targets [queries, models]`, where they were measured, on the embeddings; `standardise` scales every output by itself.
     pub(crate) fn fit(
-        x: ArrayView2<f32>,
+        train: &TrainingSet,
         targets: ArrayView2<f64>,
         standardise: bool,
         config: &MlpConfig,
@@ -178,14 +178,22 @@ impl ScaledMlp {
     ) -> Result<Self, RouterError> {
         let outputs = targets.ncols();
         let (mean, deviation) = if standardise {
-            column_scales(targets)
+            measured_scales(targets, train.measured())
         } else {
             (Array1::zeros(outputs), Array1::ones(outputs))
         };
         let scaled = to_f32(((&targets - &mean) / &deviation).view());
+        let measured = train.measured_f32();
         Ok(Self {
-            network: FittedMlp::fit(x, scaled.view(), config, training, &context.fit())?,
-            dimension: x.ncols(),
+            network: FittedMlp::fit_measured(
+                train.x(),
+                scaled.view(),
+                measured.as_ref().map(|measured| measured.view()),
+                config,
+                training,
+                &context.fit(),
+            )?,
+            dimension: train.x().ncols(),
             mean,
             deviation,
         })

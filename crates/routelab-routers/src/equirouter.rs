@@ -158,6 +158,11 @@ impl Router for EquiRouter {
         }
     }
 
+    /// Pairs with a model that was not measured are left out; the listwise objectives need whole lists.
+    fn takes_mask(&self) -> bool {
+        self.objective().takes_mask()
+    }
+
     /// The settings that matter to the chosen objective.
     fn search_space(&self) -> SearchSpace {
         let mut space = space([
@@ -183,10 +188,12 @@ impl Router for EquiRouter {
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
         let cost = PredictedCost::Network(context.cost.get(train, context)?);
-        let quality = FittedEquiRouter::fit(
+        let measured = train.measured_f32();
+        let quality = FittedEquiRouter::fit_measured(
             train.x(),
             to_f32(train.quality()).view(),
             to_f32(train.cost()).view(),
+            measured.as_ref().map(|measured| measured.view()),
             &self.network(),
             &self.objective(),
             &self.training(),

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_data::Embeddings;
@@ -13,7 +13,7 @@ use routelab_eval::Scores;
 use routelab_heads::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet};
+use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, column_means};
 
 /// What a policy prefers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,8 +44,12 @@ macro_rules! policy {
             ) -> Result<Box<dyn FittedRouter>, RouterError> {
                 Ok(Box::new(FittedPolicy {
                     preference: $preference,
-                    cost: mean($train.cost()),
+                    cost: mean($train, $train.cost()),
                 }))
+            }
+
+            fn takes_mask(&self) -> bool {
+                true
             }
         }
     };
@@ -57,23 +61,20 @@ policy!(
 );
 policy!(
     /// The model with the smallest mean cost.
-    Cheapest, "cheapest", |train, _context| Preference::Fixed(mean(train.cost()).iter().map(|cost| -cost).collect())
+    Cheapest, "cheapest", |train, _context| Preference::Fixed(mean(train, train.cost()).iter().map(|cost| -cost).collect())
 );
 policy!(
     /// The model with the largest mean cost: what a collapsed router does.
-    Strongest, "strongest", |train, _context| Preference::Fixed(mean(train.cost()))
+    Strongest, "strongest", |train, _context| Preference::Fixed(mean(train, train.cost()))
 );
 policy!(
     /// The model with the largest mean quality.
-    BestSingle, "best-single", |train, _context| Preference::Fixed(mean(train.quality()))
+    BestSingle, "best-single", |train, _context| Preference::Fixed(mean(train, train.quality()))
 );
 
-/// Mean over the queries, one per model.
-fn mean(values: ndarray::ArrayView2<f64>) -> Vec<f64> {
-    let mean = values
-        .mean_axis(Axis(0))
-        .expect("a table has at least one query");
-    mean.to_vec()
+/// Mean over the queries on which a model was measured, one per model.
+fn mean(train: &TrainingSet, values: ArrayView2<f64>) -> Vec<f64> {
+    column_means(values, train.measured()).to_vec()
 }
 
 #[derive(Serialize, Deserialize)]

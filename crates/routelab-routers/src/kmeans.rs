@@ -5,7 +5,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::nearest::{Points, nearest};
-use crate::{to_f32, to_f64};
+use crate::{column_means, to_f32, to_f64};
 
 /// Lloyd's algorithm ends when no query changes its cluster, or after this many rounds.
 const ROUNDS: usize = 300;
@@ -38,6 +38,36 @@ impl Clustering {
         }
         for (mut mean, size) in means.outer_iter_mut().zip(sizes) {
             mean /= size;
+        }
+        means
+    }
+
+    /// [`means`](Self::means) over the queries that were measured; where none of a cluster was, the column's mean over all that
+    /// were.
+    pub(crate) fn measured_means(
+        &self,
+        values: ArrayView2<f64>,
+        measured: Option<ArrayView2<bool>>,
+    ) -> Array2<f64> {
+        let Some(mask) = measured else {
+            return self.means(values);
+        };
+        let fallback = column_means(values, measured);
+        let shape = (self.centroids.nrows(), values.ncols());
+        let (mut means, mut counts) = (Array2::zeros(shape), Array2::<f64>::zeros(shape));
+        for ((row, column), &value) in values.indexed_iter() {
+            if mask[[row, column]] {
+                means[[self.labels[row], column]] += value;
+                counts[[self.labels[row], column]] += 1.0;
+            }
+        }
+        for ((cluster, column), mean) in means.indexed_iter_mut() {
+            let count = counts[[cluster, column]];
+            *mean = if count > 0.0 {
+                *mean / count
+            } else {
+                fallback[column]
+            };
         }
         means
     }

@@ -1,6 +1,6 @@
 //! k nearest neighbours.
 
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::Backend;
@@ -12,11 +12,17 @@ use crate::nearest::{Points, nearest};
 use crate::space::space;
 use crate::{
     Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, to_f32, to_f64,
+    check_dimension, column_means, to_f32, to_f64,
 };
+
+/// What was measured, in an archive.
+const MEASURED: &str = "measured";
 
 /// Predicts the mean quality and cost of the `k` nearest training queries (Euclidean distance), each weighted by
 /// `1 / (distance + epsilon)`, so that an exact match takes all the weight.
+///
+/// Of a model that was not measured on all of them, the mean over those of them on which it was, with the same weights; of one that
+/// was on none of them, its mean over all training queries on which it was.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Knn {
@@ -45,6 +51,10 @@ impl Router for Knn {
         above_zero("epsilon", self.epsilon)
     }
 
+    fn takes_mask(&self) -> bool {
+        true
+    }
+
     fn search_space(&self) -> SearchSpace {
         space([("k", Values::integers([5, 10, 20, 50, 100, 200, 300]))])
     }
@@ -55,6 +65,7 @@ impl Router for Knn {
             points: Points::new(train.x().to_owned()),
             quality: train.quality().to_owned(),
             cost: train.cost().to_owned(),
+            measured: train.measured().map(|measured| measured.to_owned()),
         }))
     }
 }
@@ -64,17 +75,48 @@ struct FittedKnn {
     points: Points,
     quality: Array2<f64>,
     cost: Array2<f64>,
+    /// What was measured; `None` where everything was.
+    measured: Option<Array2<bool>>,
 }
 
-impl FittedRouter for FittedKnn {
-    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
-        check_dimension(self.points.x().ncols(), queries)?;
+impl FittedKnn {
+    /// `[queries, 2 · models]`, where some models were measured on some training queries only.
+    fn predict_measured(&self, queries: &Embeddings, mask: ArrayView2<bool>) -> Vec<Vec<f64>> {
+        let models = self.quality.ncols();
+        let means = |values: &Array2<f64>| column_means(values.view(), Some(mask));
+        let (quality, cost) = (means(&self.quality), means(&self.cost));
+        self.points.map(queries.values(), |squared| {
+            let mut weighted = vec![0.0; 2 * models];
+            let mut totals = vec![0.0; models];
+            for row in nearest(squared, self.config.k) {
+                let weight = 1.0 / (f64::from(squared[row]).sqrt() + self.config.epsilon);
+                for model in (0..models).filter(|&model| mask[[row, model]]) {
+                    totals[model] += weight;
+                    weighted[model] += weight * self.quality[[row, model]];
+                    weighted[models + model] += weight * self.cost[[row, model]];
+                }
+            }
+            for (model, &total) in totals.iter().enumerate() {
+                if total > 0.0 {
+                    weighted[model] /= total;
+                    weighted[models + model] /= total;
+                } else {
+                    weighted[model] = quality[model];
+                    weighted[models + model] = cost[model];
+                }
+            }
+            weighted
+        })
+    }
+
+    /// `[queries, 2 · models]`, where every model was measured on every training query.
+    fn predict_all(&self, queries: &Embeddings) -> Vec<Vec<f64>> {
         let models = self.quality.ncols();
         // Side by side, so that a neighbour is one row to add.
         let targets = concatenate![Axis(1), self.quality, self.cost];
         let targets = targets.as_standard_layout();
         let targets = targets.as_slice().expect("it is in the standard layout");
-        let rows = self.points.map(queries.values(), |squared| {
+        self.points.map(queries.values(), |squared| {
             let mut weighted = vec![0.0; 2 * models];
             let mut total = 0.0;
             let near = nearest(squared, self.config.k);
@@ -93,7 +135,18 @@ impl FittedRouter for FittedKnn {
             );
             weighted.iter_mut().for_each(|sum| *sum /= total);
             weighted
-        });
+        })
+    }
+}
+
+impl FittedRouter for FittedKnn {
+    fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
+        check_dimension(self.points.x().ncols(), queries)?;
+        let models = self.quality.ncols();
+        let rows = match &self.measured {
+            None => self.predict_all(queries),
+            Some(mask) => self.predict_measured(queries, mask.view()),
+        };
         let shape = (rows.len(), 2 * models);
         let predicted = Array2::from_shape_vec(shape, rows.concat()).expect("rows of one length");
         let (quality, cost) = predicted.view().split_at(Axis(1), models);
@@ -105,6 +158,10 @@ impl FittedRouter for FittedKnn {
         archive.put_matrix("x", &to_f64(self.points.x().view()));
         archive.put_matrix("quality", &self.quality);
         archive.put_matrix("cost", &self.cost);
+        if let Some(measured) = &self.measured {
+            let measured = measured.mapv(|measured| f64::from(u8::from(measured)));
+            archive.put_matrix(MEASURED, &measured);
+        }
         Ok(())
     }
 }
@@ -113,10 +170,23 @@ pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRoute
     let x = archive.matrix("x")?;
     let quality = archive.matrix_with("quality", Some(x.nrows()), None)?;
     let cost = archive.matrix_with("cost", Some(x.nrows()), Some(quality.ncols()))?;
+    // Only where there were gaps.
+    let measured = match archive.bytes(MEASURED) {
+        Err(_) => None,
+        Ok(_) => {
+            let stored = archive.matrix_with(MEASURED, Some(x.nrows()), Some(quality.ncols()))?;
+            let measured = stored.mapv(|value| value != 0.0);
+            if (measured.axis_iter(Axis(1))).any(|column| column.iter().all(|measured| !measured)) {
+                return Err(archive.broken(MEASURED, "has a model without any measurement"));
+            }
+            Some(measured)
+        }
+    };
     Ok(Box::new(FittedKnn {
         config: archive.get("config")?,
         points: Points::new(to_f32(x.view())),
         quality,
         cost,
+        measured,
     }))
 }

@@ -41,7 +41,7 @@ pub mod uniroute;
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Decision, Scores};
 use routelab_heads::{Backend, Fit, HeadError, History};
@@ -89,6 +89,17 @@ impl<'a> TrainingSet<'a> {
         self.table.cost()
     }
 
+    /// What was measured, `[queries, models]`; `None` where everything was. Quality and cost of the other cells are placeholders
+    /// that nothing may depend on. Only routers that [take a mask](Router::takes_mask) are given one.
+    pub fn measured(&self) -> Option<ArrayView2<'a, bool>> {
+        self.table.measured()
+    }
+
+    /// The mask in single precision, 1 where a cell was measured.
+    fn measured_f32(&self) -> Option<Array2<f32>> {
+        (self.measured()).map(|measured| measured.mapv(|measured| f32::from(u8::from(measured))))
+    }
+
     /// The number of candidate models.
     pub fn models(&self) -> usize {
         self.table.models().len()
@@ -132,6 +143,11 @@ pub trait Router: Send + Sync {
     /// Checks the ranges of the settings; the error names the setting and what was expected.
     fn validate(&self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Whether it can be fitted, with these settings, where some models were measured on some of the training queries only.
+    fn takes_mask(&self) -> bool {
+        false
     }
 
     /// The settings that a search may change. Empty: there is nothing to search.
@@ -196,6 +212,24 @@ pub enum RouterError {
         kind: String,
         /// What is wrong and what was expected.
         reason: String,
+    },
+    /// A table with gaps for a router that takes none.
+    #[error(
+        "router `{kind}` needs every model measured on every training query{reason}; routers that do not: {takers}"
+    )]
+    Gaps {
+        /// The router.
+        kind: String,
+        /// More about this router, after a blank; or empty.
+        reason: &'static str,
+        /// The routers that take a table with gaps.
+        takers: String,
+    },
+    /// A model without any training query.
+    #[error("model {model:?} was measured on none of the training queries")]
+    Unmeasured {
+        /// Its name.
+        model: String,
     },
     /// Embeddings and table of different lengths.
     #[error("{embeddings} embeddings for a table of {table} queries: expected one per query")]
@@ -299,6 +333,47 @@ fn stack(rows: &[Array1<f64>], columns: usize) -> Array2<f64> {
         row.assign(values);
     }
     matrix
+}
+
+/// Mean of every column over the rows where it was measured; every column was on one.
+fn column_means(values: ArrayView2<f64>, measured: Option<ArrayView2<bool>>) -> Array1<f64> {
+    match measured {
+        None => (values.mean_axis(Axis(0))).expect("a training set has at least one query"),
+        Some(measured) => (values.axis_iter(Axis(1)).zip(measured.axis_iter(Axis(1))))
+            .map(|(values, measured)| {
+                let values = measured_only(values, measured);
+                values.iter().sum::<f64>() / values.len() as f64
+            })
+            .collect(),
+    }
+}
+
+/// The values of the rows that were measured.
+fn measured_only(values: ArrayView1<f64>, measured: ArrayView1<bool>) -> Vec<f64> {
+    (values.iter().zip(measured))
+        .filter(|(_, measured)| **measured)
+        .map(|(&value, _)| value)
+        .collect()
+}
+
+/// [`column_scales`] over the rows where every column was measured.
+fn measured_scales(
+    values: ArrayView2<f64>,
+    measured: Option<ArrayView2<bool>>,
+) -> (Array1<f64>, Array1<f64>) {
+    let Some(mask) = measured else {
+        return column_scales(values);
+    };
+    let mut deviation = Array1::ones(values.ncols());
+    for ((values, mask), deviation) in
+        (values.axis_iter(Axis(1)).zip(mask.axis_iter(Axis(1)))).zip(&mut deviation)
+    {
+        let found = Array1::from(measured_only(values, mask)).std(0.0);
+        if found > 0.0 {
+            *deviation = found;
+        }
+    }
+    (column_means(values, measured), deviation)
 }
 
 /// Mean and deviation of every column; the deviation of a constant column is 1, so that dividing by it is harmless.

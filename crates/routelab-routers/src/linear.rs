@@ -1,5 +1,7 @@
 //! Ridge regression.
 
+use std::collections::BTreeMap;
+
 use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use routelab_data::Embeddings;
@@ -15,7 +17,8 @@ use crate::{
 };
 
 /// Predicts quality and cost of every model by a linear map of the embedding with an intercept:
-/// `min Σ (x w + b - y)² + alpha |w|²`, solved exactly.
+/// `min Σ (x w + b - y)² + alpha |w|²`, solved exactly, for every model over the training queries
+/// on which it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Linear {
@@ -38,15 +41,50 @@ impl Router for Linear {
         above_zero("alpha", self.alpha)
     }
 
+    fn takes_mask(&self) -> bool {
+        true
+    }
+
     fn search_space(&self) -> SearchSpace {
         space([("alpha", Values::log(1e-3, 1e3))])
     }
 
     fn fit(&self, train: &TrainingSet, _: &Context) -> Result<Box<dyn FittedRouter>, RouterError> {
         let targets = ndarray::concatenate![Axis(1), train.quality(), train.cost()];
-        let map = ridge(to_f64(train.x()).view(), targets.view(), self.alpha)?;
+        let x = to_f64(train.x());
+        let map = match train.measured() {
+            None => ridge(x.view(), targets.view(), self.alpha)?,
+            Some(measured) => {
+                let measured = ndarray::concatenate![Axis(1), measured, measured];
+                ridge_measured(x.view(), targets.view(), measured.view(), self.alpha)?
+            }
+        };
         Ok(Box::new(FittedLinear { map }))
     }
+}
+
+/// [`ridge`], every output on the rows where it was measured.
+fn ridge_measured(
+    x: ArrayView2<f64>,
+    targets: ArrayView2<f64>,
+    measured: ArrayView2<bool>,
+    alpha: f64,
+) -> Result<Array2<f64>, RouterError> {
+    // Outputs that were measured on the same rows are solved together.
+    let mut groups: BTreeMap<Vec<usize>, Vec<usize>> = BTreeMap::new();
+    for (output, measured) in measured.axis_iter(Axis(1)).enumerate() {
+        let rows = (0..measured.len()).filter(|&row| measured[row]).collect();
+        groups.entry(rows).or_default().push(output);
+    }
+    let mut map = Array2::zeros((x.ncols() + 1, targets.ncols()));
+    for (rows, outputs) in groups {
+        let (x, targets) = (x.select(Axis(0), &rows), targets.select(Axis(0), &rows));
+        let part = ridge(x.view(), targets.select(Axis(1), &outputs).view(), alpha)?;
+        for (&output, column) in outputs.iter().zip(part.axis_iter(Axis(1))) {
+            map.column_mut(output).assign(&column);
+        }
+    }
+    Ok(map)
 }
 
 /// The ridge solution of `targets [rows, outputs]` on `x [rows, dimension]`: weights `[dimension, outputs]` with the

@@ -52,6 +52,10 @@ impl Router for MarginRule {
         not_negative("delta", self.delta)
     }
 
+    fn takes_mask(&self) -> bool {
+        base_router(&self.base).is_ok_and(|(_, base)| base.takes_mask())
+    }
+
     fn search_space(&self) -> SearchSpace {
         space([("delta", Values::numbers([0.01, 0.02, 0.05, 0.1, 0.2]))])
     }

@@ -106,7 +106,7 @@ impl Plan {
                 ..*context
             };
             ScaledMlp::fit(
-                train.x(),
+                train,
                 targets,
                 standardise,
                 &self.network,
@@ -148,6 +148,10 @@ impl Router for Mlp {
 
     fn validate(&self) -> Result<(), String> {
         self.plan().validate()
+    }
+
+    fn takes_mask(&self) -> bool {
+        true
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -193,6 +197,10 @@ impl Router for MlpMf {
 
     fn validate(&self) -> Result<(), String> {
         self.plan().validate()
+    }
+
+    fn takes_mask(&self) -> bool {
+        true
     }
 
     fn search_space(&self) -> SearchSpace {

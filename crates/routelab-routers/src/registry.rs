@@ -1,13 +1,16 @@
 //! From a name in an experiment file to a router: the only place that lists them.
 
+use ndarray::Axis;
+use routelab_data::RoutingTable;
 use routelab_heads::Backend;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Archive, FittedRouter, Router, RouterError, avengers, calibrated, carrot, eagle, embedllm,
-    equirouter, fixed, gbt, graphrouter, hybridllm, irt, knn, linear, linear_mf, margin, mlp,
-    omnirouter, regret, routellm_mf, routellm_sw, routerdc, svr, uniroute,
+    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, avengers,
+    calibrated, carrot, eagle, embedllm, equirouter, fixed, gbt, graphrouter, hybridllm, irt, knn,
+    linear, linear_mf, margin, mlp, omnirouter, regret, routellm_mf, routellm_sw, routerdc, svr,
+    uniroute,
 };
 
 type Load = fn(&Archive, &Backend) -> Result<Box<dyn FittedRouter>, RouterError>;
@@ -211,9 +214,75 @@ fn parse_as<R: Router + Serialize + DeserializeOwned + 'static>(
     router.validate().map_err(wrong)?;
     let settings = toml::Table::try_from(&router).expect("settings are plain data");
     Ok(ParsedRouter {
-        router: Box::new(router),
+        router: Box::new(Checked(router)),
         settings,
     })
+}
+
+/// A router of the registry: one that takes no mask sees none, and no router sees a model of which nothing was measured.
+struct Checked<R>(R);
+
+impl<R: Router> Router for Checked<R> {
+    fn kind(&self) -> &'static str {
+        self.0.kind()
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        self.0.validate()
+    }
+
+    fn takes_mask(&self) -> bool {
+        self.0.takes_mask()
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        self.0.search_space()
+    }
+
+    fn fit(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        check_mask(self, train.table())?;
+        self.0.fit(train, context)
+    }
+}
+
+/// Checks that a router can be fitted on the gaps of a training table.
+///
+/// # Errors
+///
+/// [`RouterError::Gaps`] where there are some and it takes none, [`RouterError::Unmeasured`] where nothing of a model was measured.
+pub fn check_mask(router: &dyn Router, train: &RoutingTable) -> Result<(), RouterError> {
+    let Some(measured) = train.measured() else {
+        return Ok(());
+    };
+    if !router.takes_mask() {
+        let takers = (ROUTERS.iter())
+            .filter(|info| {
+                (info.parse)(info.kind, toml::Table::new())
+                    .is_ok_and(|taker| taker.router.takes_mask())
+            })
+            .map(|info| info.kind)
+            .collect::<Vec<_>>();
+        return Err(RouterError::Gaps {
+            kind: router.kind().to_owned(),
+            reason: match takers.contains(&router.kind()) {
+                true => " with these settings",
+                false => "",
+            },
+            takers: takers.join(", "),
+        });
+    }
+    let nothing =
+        (measured.axis_iter(Axis(1))).position(|column| column.iter().all(|measured| !measured));
+    match nothing {
+        None => Ok(()),
+        Some(model) => Err(RouterError::Unmeasured {
+            model: train.models()[model].clone(),
+        }),
+    }
 }
 
 /// Every router that can be fitted.

@@ -21,6 +21,8 @@ use crate::{
 /// Predicts `q̂ = 1 - Φ(x) · Ψ_m`: `Ψ_m` holds the mean error `1 - q` of model `m` on every cluster of training queries, `Φ(x)` is
 /// the soft assignment of the query to the clusters, `exp(-|x - μ_k|² / (temperature · s²))` scaled to sum 1, where `s²` is the mean
 /// squared distance of training queries to their centroids. Costs come from the shared cost network.
+///
+/// A model that was measured on no query of a cluster has its mean error over all there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UniRoute {
@@ -49,6 +51,10 @@ impl Router for UniRoute {
         above_zero("temperature", self.temperature)
     }
 
+    fn takes_mask(&self) -> bool {
+        true
+    }
+
     fn search_space(&self) -> SearchSpace {
         space([
             ("clusters", Values::integers([5, 10, 20, 50, 100])),
@@ -68,7 +74,7 @@ impl Router for UniRoute {
             / train.x().nrows() as f64;
         Ok(Box::new(Fitted {
             errors: clustering
-                .means(train.quality())
+                .measured_means(train.quality(), train.measured())
                 .mapv(|quality| 1.0 - quality),
             width: self.temperature * spread,
             centroids: Points::new(clustering.centroids),

@@ -3,6 +3,8 @@
 //! Columns `id`, `prompt`, `task`, then `image` and `group` where the table has them (text), then `MODEL|quality` and
 //! `MODEL|cost` for every model (double). The file's metadata has a key `routelab` with a JSON object: `version`, `name`,
 //! `models` in order, `cost_unit`. Image paths under the folder of the file are stored relative to it, others absolute.
+//!
+//! Of a table with a mask the cells that were not measured are null; `missing = "mask"` reads it back.
 
 use std::io;
 use std::path::Path;
@@ -102,16 +104,8 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
 /// equal bytes.
 ///
 /// # Errors
-/// [`DataError::Io`] when the file cannot be written; [`DataError::Spec`] when an image path is not UTF-8, or
-/// when the table has a mask.
+/// [`DataError::Io`] when the file cannot be written; [`DataError::Spec`] when an image path is not UTF-8.
 pub fn write_parquet(table: &RoutingTable, path: &Path) -> Result<(), DataError> {
-    if table.measured().is_some() {
-        return Err(DataError::Spec {
-            key: "missing",
-            problem: "a table with a mask cannot be converted".to_owned(),
-            remedy: "set `missing = \"drop-query\"`, or keep the file as it is".to_owned(),
-        });
-    }
     let images = table
         .images()
         .map(|images| image_texts(images, path))
@@ -146,8 +140,14 @@ pub fn write_parquet(table: &RoutingTable, path: &Path) -> Result<(), DataError>
             let mut group = writer.next_row_group()?;
             texts.write(&mut group, rows.clone())?;
             for model in 0..table.models().len() {
-                write_numbers(&mut group, table.quality().column(model), rows.clone())?;
-                write_numbers(&mut group, table.cost().column(model), rows.clone())?;
+                let measured = table.measured();
+                let measured = measured
+                    .as_ref()
+                    .filter(|_| has_gaps(table, model))
+                    .map(|measured| measured.column(model));
+                for values in [table.quality(), table.cost()] {
+                    write_numbers(&mut group, values.column(model), measured, rows.clone())?;
+                }
             }
             group.close()?;
         }
@@ -188,9 +188,9 @@ fn schema(table: &RoutingTable, has_images: bool) -> Result<TypePtr, ParquetErro
             .with_repetition(repetition)
             .build()
     };
-    let number = |name: String| {
+    let number = |name: String, repetition| {
         Type::primitive_type_builder(&name, Physical::DOUBLE)
-            .with_repetition(Repetition::REQUIRED)
+            .with_repetition(repetition)
             .build()
     };
     let mut fields = vec![];
@@ -203,15 +203,24 @@ fn schema(table: &RoutingTable, has_images: bool) -> Result<TypePtr, ParquetErro
     if table.groups().is_some() {
         fields.push(Arc::new(text("group", Repetition::REQUIRED)?));
     }
-    for model in table.models() {
-        fields.push(Arc::new(number(format!("{model}|quality"))?));
-        fields.push(Arc::new(number(format!("{model}|cost"))?));
+    for (index, model) in table.models().iter().enumerate() {
+        let repetition = match has_gaps(table, index) {
+            true => Repetition::OPTIONAL,
+            false => Repetition::REQUIRED,
+        };
+        fields.push(Arc::new(number(format!("{model}|quality"), repetition)?));
+        fields.push(Arc::new(number(format!("{model}|cost"), repetition)?));
     }
     Ok(Arc::new(
         Type::group_type_builder("routing_table")
             .with_fields(fields)
             .build()?,
     ))
+}
+
+/// Whether a model was not measured on every query.
+fn has_gaps(table: &RoutingTable, model: usize) -> bool {
+    (0..table.len()).any(|row| !table.is_measured(row, model))
 }
 
 struct TextColumns<'a> {
@@ -258,16 +267,24 @@ fn write_texts<'a>(
     column.close()
 }
 
+/// Writes the next column; cells that were not `measured` are null.
 fn write_numbers(
     group: &mut SerializedRowGroupWriter<'_, impl io::Write + Send>,
     numbers: ArrayView1<'_, f64>,
+    measured: Option<ArrayView1<'_, bool>>,
     rows: std::ops::Range<usize>,
 ) -> Result<(), ParquetError> {
-    let numbers: Vec<f64> = numbers.slice_axis(Axis(0), Slice::from(rows)).to_vec();
+    let mut numbers: Vec<f64> = (numbers.slice_axis(Axis(0), Slice::from(rows.clone()))).to_vec();
+    let levels: Option<Vec<i16>> =
+        measured.map(|measured| rows.map(|row| i16::from(measured[row])).collect());
+    if let Some(levels) = &levels {
+        let mut levels = levels.iter();
+        numbers.retain(|_| levels.next() == Some(&1));
+    }
     let mut column = next_column(group)?;
     column
         .typed::<DoubleType>()
-        .write_batch(&numbers, None, None)?;
+        .write_batch(&numbers, levels.as_deref(), None)?;
     column.close()
 }
 

@@ -92,18 +92,50 @@ impl FittedEquiRouter {
         training: &TrainConfig,
         fit: &Fit,
     ) -> Result<Self, HeadError> {
-        check_rows(x, &[quality, cost])?;
+        Self::fit_measured(x, quality, cost, None, config, objective, training, fit)
+    }
+
+    /// [`fit`](Self::fit) on what was measured only: cells where `measured`, `[queries, models]`, is 1 and not 0, and pairs of
+    /// them; all without it.
+    ///
+    /// # Errors
+    ///
+    /// Different numbers of rows, no rows, a loss that is not a number, or a mask for an objective that takes none.
+    #[expect(clippy::too_many_arguments, reason = "data, then what to make of them")]
+    pub fn fit_measured(
+        x: ArrayView2<f32>,
+        quality: ArrayView2<f32>,
+        cost: ArrayView2<f32>,
+        measured: Option<ArrayView2<f32>>,
+        config: &EquiRouterConfig,
+        objective: &Objective,
+        training: &TrainConfig,
+        fit: &Fit,
+    ) -> Result<Self, HeadError> {
+        let targets = [Some(quality), Some(cost), measured].into_iter().flatten();
+        check_rows(x, &targets.collect::<Vec<_>>())?;
+        if measured.is_some() && !objective.takes_mask() {
+            return Err(HeadError::NoSignal {
+                reason: "a listwise objective needs every model on every query",
+            });
+        }
         let sizes = [x.ncols(), quality.ncols()];
         let device = train::training_device(fit.backend);
         let network = config.init(x.ncols(), quality.ncols(), fit.seed, &device);
         let rows = x.nrows();
         let [x, quality, cost] =
             [x, quality, cost].map(|values| matrix::to_tensor(values, &device));
+        let measured = measured.map(|measured| matrix::to_tensor(measured, &device));
         let (network, history) =
             train::train_with(network, rows, training, fit, |network, batch| {
                 let [x, quality, cost] =
                     [&x, &quality, &cost].map(|values| values.clone().select(0, batch.clone()));
-                network.loss_and_gradients(x, |scores| objective.loss(scores, quality, cost))
+                let measured = measured.as_ref();
+                let measured = measured.map(|values| values.clone().select(0, batch));
+                network.loss_and_gradients(x, |scores| match measured {
+                    Some(measured) => objective.loss_measured(scores, quality, cost, measured),
+                    None => objective.loss(scores, quality, cost),
+                })
             })?;
         Ok(Self::new(
             config.clone(),

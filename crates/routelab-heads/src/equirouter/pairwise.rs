@@ -41,6 +41,22 @@ impl RankingLoss {
     /// `scores`, `quality`, `cost`: `[batch, models]`; returns `[1]`.
     pub fn forward(&self, scores: Tensor<2>, quality: Tensor<2>, cost: Tensor<2>) -> Tensor<1> {
         let pairs = self.pairs(quality, cost); // [batch, models, models]
+        self.of_pairs(scores, pairs)
+    }
+
+    /// The loss of those pairs of which both models were measured: where `measured`, `[batch, models]`, is 1 and not 0.
+    pub(super) fn forward_measured(
+        &self,
+        scores: Tensor<2>,
+        quality: Tensor<2>,
+        cost: Tensor<2>,
+        measured: Tensor<2>,
+    ) -> Tensor<1> {
+        let pairs = self.pairs(quality, cost) * row(measured.clone()) * column(measured);
+        self.of_pairs(scores, pairs)
+    }
+
+    fn of_pairs(&self, scores: Tensor<2>, pairs: Tensor<3>) -> Tensor<1> {
         let gaps = row(scores.clone()) - column(scores); // s_i - s_j
         // softplus(-x) = -log(sigmoid(x)), which stays finite for large gaps.
         let losses = -activation::log_sigmoid(gaps) * pairs.clone();

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::fitted::Network;
 pub use crate::init::Init;
 use crate::init::Initializer;
-use crate::loss::mean_squared_error;
+use crate::loss::{mean_squared_error, measured_squared_error};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
 
@@ -128,11 +128,35 @@ impl FittedMlp {
         training: &TrainConfig,
         fit: &Fit,
     ) -> Result<Self, HeadError> {
-        check_rows(x, &[y])?;
+        Self::fit_measured(x, y, None, config, training, fit)
+    }
+
+    /// [`fit`](Self::fit) on those targets only where `measured`, `[queries, models]`, is 1 and not 0; all without it.
+    ///
+    /// # Errors
+    ///
+    /// Different numbers of rows, no rows, or a loss that is not a number.
+    pub fn fit_measured(
+        x: ArrayView2<f32>,
+        y: ArrayView2<f32>,
+        measured: Option<ArrayView2<f32>>,
+        config: &MlpConfig,
+        training: &TrainConfig,
+        fit: &Fit,
+    ) -> Result<Self, HeadError> {
+        let targets = [Some(y), measured].into_iter().flatten();
+        check_rows(x, &targets.collect::<Vec<_>>())?;
         let sizes = [x.ncols(), y.ncols()];
         let rows = x.nrows();
         let device = train::training_device(fit.backend);
         let [x, y] = [x, y].map(|values| matrix::to_tensor(values, &device));
+        if let Some(measured) = measured {
+            let measured = matrix::to_tensor(measured, &device);
+            return Self::train(config, sizes, rows, training, fit, |network, batch| {
+                let [y, measured] = [&y, &measured].map(|values| batch.select(values));
+                measured_squared_error(network.forward(batch.select(&x)), y, measured)
+            });
+        }
         Self::train(config, sizes, rows, training, fit, |network, batch| {
             mean_squared_error(network.forward(batch.select(&x)), batch.select(&y))
         })

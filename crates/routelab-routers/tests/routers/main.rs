@@ -11,6 +11,7 @@ mod knn;
 mod linear;
 mod linear_mf;
 mod margin;
+mod mask;
 mod neural;
 mod pairwise;
 mod settings;

@@ -460,14 +460,6 @@ fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> 
         }
         Some(_) => return Err("[data] `dataset` must be the path of a data set's folder".into()),
     };
-    // Nothing that trains or evaluates may take a placeholder for a measurement.
-    if spec.missing == routelab_data::Missing::Mask {
-        return Err(
-            "[data] `missing = \"mask\"` is read by `data inspect` only; set `missing = \"drop-query\"` to train and evaluate on \
-             the queries that are complete"
-                .into(),
-        );
-    }
     Ok(spec)
 }
 

@@ -124,8 +124,15 @@ fn data_line(run: &Run) -> String {
         Some(0) | None => String::new(),
         Some(count) => format!(" {count} queries with missing cells were left out."),
     };
+    let gaps = match data["incomplete_queries"].as_u64() {
+        Some(0) | None => String::new(),
+        Some(count) => format!(
+            " {} queries were measured for every model, {count} for some: these train, and no evaluation takes them.",
+            data["complete_queries"]
+        ),
+    };
     format!(
-        "<p class=\"soft\">{}: {} queries × {} models{sizes}, {} seeds.{dropped} Strongest model: {}.</p>\n",
+        "<p class=\"soft\">{}: {} queries × {} models{sizes}, {} seeds.{dropped}{gaps} Strongest model: {}.</p>\n",
         escape(text(&data["name"])),
         data["queries"],
         data["models"].as_array().map_or(0, Vec::len),

@@ -27,7 +27,16 @@ pub fn write(inputs: &Inputs, results: &Results, store: &Store) -> Outcome {
     let Some(embeddings) = inputs.embeddings() else {
         return Ok(());
     };
-    let table = &inputs.table;
+    // The neighbours are compared by what every model did.
+    let complete = inputs
+        .table
+        .measured()
+        .map(|_| inputs.table.complete_rows());
+    let selected = complete.map(|rows| (inputs.table.select(&rows), embeddings.select(&rows)));
+    let (table, embeddings) = match &selected {
+        Some((table, embeddings)) => (table, embeddings),
+        None => (&inputs.table, embeddings),
+    };
     let options = PredictabilityOptions {
         counts: COUNTS
             .into_iter()

@@ -7,10 +7,9 @@ use ndarray::{Array2, ArrayView1};
 use routelab_data::split::{self, Split};
 use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
 use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query, side_by_side};
-use routelab_eval::Truth;
 use routelab_heads::Backend;
 
-use super::{figures, tuning};
+use super::{figures, gaps, tuning};
 use crate::encoders;
 use crate::experiment::{EncoderSpec, Experiment, Part};
 use crate::failure::{Failure, Outcome, bad_request};
@@ -32,6 +31,10 @@ pub struct Inputs {
     embeddings: Option<Embeddings>,
     /// One split per seed.
     pub splits: Vec<Split>,
+    /// The incomplete test queries of every split, which are left out of its test rows.
+    pub incomplete_tests: Vec<usize>,
+    /// What training and evaluation take, where some models were measured on some queries only.
+    pub gaps: Option<String>,
     /// The columns of the strongest models of every split, by its training rows.
     pub strongest: Vec<Vec<usize>>,
 }
@@ -84,12 +87,27 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     if let Some(note) = repeated_prompts(&table) {
         output.note(note);
     }
-    let splits = experiment
+    gaps::check_routers(experiment, &table)?;
+    let mut splits = experiment
         .seeds
         .iter()
         .map(|&seed| split::split(&table, &experiment.split, seed))
         .collect::<Result<Vec<Split>, _>>()
         .map_err(Failure::request)?;
+    let mut incomplete_tests = Vec::new();
+    for (seed, split) in experiment.seeds.iter().zip(&mut splits) {
+        gaps::check_training(
+            &table,
+            &split.train,
+            &format!("training queries of seed {seed}"),
+        )?;
+        let rows = format!("test queries of seed {seed}");
+        incomplete_tests.push(gaps::complete_test(&table, split, &rows)?);
+    }
+    let gaps = gaps::note(&table, &splits, &incomplete_tests, &experiment.seeds);
+    if let Some(note) = &gaps {
+        output.note(format!("note: {note}"));
+    }
     if let Some(tuning) = &experiment.tuning {
         for (&seed, split) in experiment.seeds.iter().zip(&splits) {
             tuning::divide(experiment, tuning, seed, &table.select(&split.train))?;
@@ -99,10 +117,8 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     let strongest = splits
         .iter()
         .map(|split| {
-            let train = table.select(&split.train);
-            let truth = Truth::new(train.quality(), train.cost()).map_err(Failure::failed)?;
             let spec = &experiment.evaluation.strongest;
-            spec.resolve(table.models(), &truth)
+            spec.resolve_on(&table.select(&split.train))
                 .map_err(|reason| bad_request!("[evaluation] {reason}"))
         })
         .collect::<Outcome<Vec<_>>>()?;
@@ -150,6 +166,8 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         parts,
         embeddings,
         splits,
+        incomplete_tests,
+        gaps,
         strongest,
     })
 }

@@ -16,7 +16,7 @@ pub fn manifest(experiment: &Experiment, inputs: &Inputs, backend: &Backend) -> 
             "bytes": input.bytes,
         })
     };
-    json!({
+    let mut manifest = json!({
         "routelab": env!("CARGO_PKG_VERSION"),
         "burn": routelab_heads::BURN_VERSION,
         "backend": backend.identity(),
@@ -46,5 +46,18 @@ pub fn manifest(experiment: &Experiment, inputs: &Inputs, backend: &Backend) -> 
             "train": split.train.len(),
             "test": split.test.len(),
         })).collect::<Vec<_>>(),
-    })
+    });
+    // Only where some models were measured on some queries only: every other manifest stays what it was.
+    if inputs.table.measured().is_some() {
+        let (data, report) = (&mut manifest["data"], &inputs.report);
+        data["complete_queries"] = report.complete_queries.into();
+        data["incomplete_queries"] = report.incomplete_queries.into();
+        let splits = manifest["splits"].as_array_mut().into_iter().flatten();
+        for ((value, split), left_out) in splits.zip(&inputs.splits).zip(&inputs.incomplete_tests) {
+            let complete = inputs.table.select(&split.train).complete_rows().len();
+            value["train_complete"] = complete.into();
+            value["test_left_out"] = (*left_out).into();
+        }
+    }
+    manifest
 }

@@ -3,6 +3,7 @@
 mod analysis;
 pub mod figures;
 mod fitting;
+mod gaps;
 pub mod inputs;
 mod manifest;
 mod merge;
@@ -281,6 +282,9 @@ fn open(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<(Inputs, Valu
         "read data and embeddings: {:.1} s",
         start.elapsed().as_secs_f64()
     ))?;
+    if let Some(note) = &inputs.gaps {
+        store.log(note.clone())?;
+    }
     Ok((inputs, manifest, store))
 }
 

@@ -254,13 +254,14 @@ pub fn grid(evaluation: &experiment::Evaluation, train: &RoutingTable) -> Vec<f6
         // Adding 0 makes one zero of the two that there are.
         Grid::List(list) => list.iter().map(|budget| budget + 0.0).collect(),
         Grid::Count(count) => {
-            let costs = train.cost();
-            let high = costs.iter().copied().fold(0.0, f64::max);
-            let low = costs
-                .iter()
-                .copied()
-                .filter(|&cost| cost > 0.0)
-                .fold(high, f64::min);
+            let models = train.models().len();
+            let costs = || {
+                (train.cost().into_iter().copied().enumerate())
+                    .filter(|&(at, _)| train.is_measured(at / models, at % models))
+                    .map(|(_, cost)| cost)
+            };
+            let high = costs().fold(0.0, f64::max);
+            let low = costs().filter(|&cost| cost > 0.0).fold(high, f64::min);
             spaced_grid(low, high, *count)
         }
     };

@@ -27,10 +27,22 @@ pub struct StoredTruth {
     pub strongest: BTreeMap<u64, Vec<usize>>,
 }
 
-/// The file: tensors `quality` and `cost` of the whole table, `test/SEED` with row numbers, `strongest/SEED` with columns, and
+/// The file: tensors `quality` and `cost` of the whole table (of its complete queries where it has gaps), `test/SEED` with row numbers, `strongest/SEED` with columns, and
 /// the ids as a JSON list in the metadata.
 pub fn bytes(experiment: &Experiment, inputs: &Inputs) -> Vec<u8> {
-    let table = &inputs.table;
+    // Of a table with gaps the complete queries: the others have cells that nobody measured.
+    let complete = inputs
+        .table
+        .measured()
+        .map(|_| inputs.table.complete_rows());
+    let selected = complete.as_ref().map(|rows| inputs.table.select(rows));
+    let table = selected.as_ref().unwrap_or(&inputs.table);
+    let place = |row: usize| match &complete {
+        Some(complete) => complete
+            .binary_search(&row)
+            .expect("a test row is complete"),
+        None => row,
+    };
     let shape = vec![table.len(), table.models().len()];
     let numbers = |numbers: &[usize]| -> Vec<u8> {
         let numbers = numbers.iter().map(|&number| number as u64);
@@ -53,7 +65,8 @@ pub fn bytes(experiment: &Experiment, inputs: &Inputs) -> Vec<u8> {
     for ((seed, split), strongest) in
         (experiment.seeds.iter().zip(&inputs.splits)).zip(&inputs.strongest)
     {
-        for (part, list) in [("test", &split.test), ("strongest", strongest)] {
+        let test: Vec<usize> = split.test.iter().map(|&row| place(row)).collect();
+        for (part, list) in [("test", &test), ("strongest", strongest)] {
             tensors.push((
                 format!("{part}/{seed}"),
                 Dtype::U64,

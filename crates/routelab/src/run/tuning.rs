@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
+use super::gaps;
 use super::results::{Csv, Results, RouterResult, optional};
 use super::store::Store;
 use crate::experiment::{Entry, Evaluation, Experiment, Tuning};
@@ -42,7 +43,7 @@ pub struct Search<'a> {
     strongest: Vec<usize>,
 }
 
-/// Divides the training rows of a seed for a search.
+/// Divides the training rows of a seed for a search; the validation rows are complete.
 pub fn divide(
     experiment: &Experiment,
     tuning: &Tuning,
@@ -56,11 +57,15 @@ pub fn divide(
             SplitSpec::InDomain { train: share }
         }
     };
-    split(train, &spec, seed).map_err(|error| {
+    let mut split = split(train, &spec, seed).map_err(|error| {
         Failure::request(anyhow::anyhow!(
             "the training rows of seed {seed} cannot be divided for the search: {error}"
         ))
-    })
+    })?;
+    let rows = |what: &str| format!("{what} queries of the search of seed {seed}");
+    gaps::check_training(train, &split.train, &rows("training"))?;
+    gaps::complete_test(train, &mut split, &rows("validation"))?;
+    Ok(split)
 }
 
 impl<'a> Search<'a> {
@@ -75,9 +80,8 @@ impl<'a> Search<'a> {
         let inner = divide(experiment, tuning, seed, table)?;
         let part = |rows: &[usize]| (table.select(rows), embeddings.select(rows));
         let train = part(&inner.train);
-        let truth = Truth::new(train.0.quality(), train.0.cost()).map_err(Failure::failed)?;
         let strongest = (experiment.evaluation.strongest)
-            .resolve(table.models(), &truth)
+            .resolve_on(&train.0)
             .map_err(|reason| Failure::request(anyhow::anyhow!(reason)))?;
         Ok(Self {
             tuning,
