@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{QUICK_ROUTERS, arg, experiment, refused, says, table, workplace};
+use common::{QUICK_ROUTERS, arg, experiment, refused, says, success, table, workplace};
 
 /// Runs an experiment that must be refused; nothing may appear where the run would have been.
 #[track_caller]
@@ -234,4 +234,50 @@ fn embeddings_that_do_not_fit() {
         &["others.safetensors", "q0"],
     );
     assert!(!out.exists());
+}
+
+#[test]
+fn a_byte_order_mark_of_an_experiment_is_left_out() {
+    let marked = format!("\u{feff}{}", experiment(QUICK_ROUTERS));
+    let place = workplace(&format!("\u{feff}{}", table(40)), &marked);
+    success(&["run", arg(&place.path().join("small.toml")), "--check"]);
+    let wide: Vec<u8> = experiment(QUICK_ROUTERS)
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    fs::write(place.path().join("small.toml"), wide).unwrap();
+    let error = refused(2, &["run", arg(&place.path().join("small.toml"))]);
+    says(
+        &error,
+        &["small.toml", "UTF-16LE", "iconv -f UTF-16LE -t UTF-8"],
+    );
+}
+
+#[test]
+fn paths_of_windows_in_an_experiment() {
+    let good = experiment(QUICK_ROUTERS);
+    let place = workplace("", &good.replace("\"table.csv\"", "'data\\table.csv'"));
+    fs::create_dir(place.path().join("data")).unwrap();
+    fs::write(place.path().join("data/table.csv"), table(40)).unwrap();
+    success(&["run", arg(&place.path().join("small.toml")), "--check"]);
+    refuse(
+        &table(40),
+        &good.replace("\"table.csv\"", "\"scores\\scores.csv\""),
+        &["small.toml", "backslash", "single quotes"],
+    );
+    // Some letters make another character of it.
+    refuse(
+        &table(40),
+        &good.replace("\"table.csv\"", "\"data\\table.csv\""),
+        &["a backslash in double quotes", "write it with `/`"],
+    );
+}
+
+#[test]
+fn a_table_with_gaps_is_neither_trained_on_nor_evaluated() {
+    refuse(
+        &with_cell(5, ""),
+        &experiment(QUICK_ROUTERS).replace("[data]\n", "[data]\nmissing = \"mask\"\n"),
+        &["small.toml", "mask", "drop-query"],
+    );
 }

@@ -7,6 +7,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataError;
+use crate::input::{read_text, resolve_path};
 use crate::report::InputFile;
 use crate::table::CostUnit;
 
@@ -36,6 +37,11 @@ pub enum CostAssumption {
     },
     /// Every call costs 1 call: routing by quality alone.
     Uniform,
+    /// The file has costs, but nobody recorded them: an estimate, and marked as one.
+    Estimated {
+        /// How they were estimated, in a few words.
+        how: String,
+    },
 }
 
 /// What a cost may depend on.
@@ -69,7 +75,7 @@ struct Price {
 impl CostAssumption {
     pub(crate) fn resolve(&mut self, folder: &Path) {
         if let Self::Prices { file, .. } = self {
-            *file = folder.join(&*file);
+            *file = resolve_path(folder, file);
         }
     }
 
@@ -106,6 +112,7 @@ impl CostAssumption {
                 },
                 file: None,
             }),
+            Self::Estimated { .. } => unreachable!("costs of the file itself"),
         }
     }
 }
@@ -131,10 +138,7 @@ fn from_prices(file: &Path, table: &str, pool: &Pool<'_>) -> Result<AssumedCost,
         detail,
     };
     let input = InputFile::of(file)?;
-    let text = std::fs::read_to_string(file).map_err(|source| DataError::Io {
-        path: file.to_owned(),
-        source,
-    })?;
+    let text = read_text(file)?;
     let mut document: toml::Table = text
         .parse()
         .map_err(|error: toml::de::Error| wrong(error.to_string()))?;

@@ -11,9 +11,11 @@ use rand_chacha::ChaCha8Rng;
 use crate::assumption::{CostAssumption, Pool};
 use crate::error::{DataError, Place};
 use crate::grid::Grid;
+use crate::range::{QualityScale, Range};
 use crate::report::{InputFile, LoadReport, Loaded};
-use crate::source::rows::Cell;
-use crate::spec::{DataSpec, Images, Missing, OutOfRange};
+use crate::source::rows::{Cell, is_blank};
+use crate::spec::{DataSpec, GroupBy, Images, Missing, OutOfRange};
+use crate::summary::repeated_prompts;
 use crate::table::{CostUnit, RoutingTable, RoutingTableParts};
 
 /// One query as a reader found it.
@@ -42,7 +44,12 @@ pub(crate) struct TableBuilder<'a> {
     files: Vec<InputFile>,
     notes: Vec<String>,
     rows_read: usize,
-    clamped: usize,
+    /// The qualities of every model, by column.
+    ranges: Vec<Range>,
+    /// The first quality outside [0, 1]; whether it is an error is decided when all are known.
+    first_outside: Option<Outside>,
+    /// The decimals of numbers in text come after a comma.
+    decimal_comma: bool,
     repeats: Repeats,
     models: Vec<String>,
     column_of: HashMap<String, Option<usize>>,
@@ -57,6 +64,14 @@ pub(crate) struct TableBuilder<'a> {
     quality: Grid,
     cost: Grid,
     cost_source: CostSource<'a>,
+}
+
+/// Where a quality outside [0, 1] is.
+struct Outside {
+    path: PathBuf,
+    place: Place,
+    column: String,
+    value: f64,
 }
 
 /// What to do with a second row of one query and model.
@@ -88,6 +103,13 @@ impl<'a> TableBuilder<'a> {
                 });
             }
         }
+        if let Some(scale) = spec.quality_scale.as_ref().and_then(QualityScale::unusable) {
+            return Err(DataError::Spec {
+                key: "quality_scale",
+                problem: format!("qualities cannot be divided by {scale}"),
+                remedy: "give a number above 0, such as 100 for percent".to_owned(),
+            });
+        }
         let cost_source = cost_source(&spec.path, cost_unit, spec.cost.as_ref())?;
         Ok(Self {
             spec,
@@ -96,7 +118,9 @@ impl<'a> TableBuilder<'a> {
             files: Vec::new(),
             notes: Vec::new(),
             rows_read: 0,
-            clamped: 0,
+            ranges: Vec::new(),
+            first_outside: None,
+            decimal_comma: false,
             repeats: Repeats::Refused,
             models: Vec::new(),
             column_of: HashMap::new(),
@@ -139,6 +163,22 @@ impl<'a> TableBuilder<'a> {
     /// Of several rows of one query and model, keeps the largest quality instead of refusing them. Without recorded costs.
     pub(crate) fn keep_best_of_repeats(&mut self) {
         self.repeats = Repeats::Best(0);
+    }
+
+    /// Says what stands before the decimals of numbers in text: a point unless given.
+    pub(crate) fn set_decimal(&mut self, decimal: Option<char>) -> Result<(), DataError> {
+        self.decimal_comma = match decimal {
+            None | Some('.') => false,
+            Some(',') => true,
+            Some(other) => {
+                return Err(DataError::Spec {
+                    key: "schema",
+                    problem: format!("{other:?} cannot stand before decimals"),
+                    remedy: "give `decimal = \",\"` or leave it out".to_owned(),
+                });
+            }
+        };
+        Ok(())
     }
 
     /// Adds a remark to the report, once where several files give rise to it.
@@ -206,7 +246,9 @@ impl<'a> TableBuilder<'a> {
         } else {
             query.image
         };
-        let different = if self.prompts[row] != query.prompt {
+        let same_prompt = self.prompts[row] == query.prompt
+            || (self.prompts[row].is_empty() && is_blank(&query.prompt));
+        let different = if !same_prompt {
             "prompt"
         } else if query.task.is_some_and(|task| self.tasks[row] != task) {
             "task"
@@ -277,7 +319,8 @@ impl<'a> TableBuilder<'a> {
                 image,
             });
         }
-        let incomplete = query.prompt.is_empty() && image.is_none();
+        let blank = is_blank(&query.prompt);
+        let incomplete = blank && image.is_none();
         if let Some(group) = query.group {
             self.groups.get_or_insert_default().push(group);
         }
@@ -288,12 +331,13 @@ impl<'a> TableBuilder<'a> {
             self.images.push(image);
         }
         self.ids.insert(query.id, place.row);
-        self.prompts.push(query.prompt);
+        self.prompts
+            .push(if blank { String::new() } else { query.prompt });
         self.tasks
             .push(query.task.unwrap_or_else(|| self.name.clone()));
         self.incomplete.push(incomplete);
         if incomplete {
-            self.missing(place, self.ids.len() - 1, prompt_column)?;
+            self.missing(place, self.ids.len() - 1, prompt_column, true)?;
         }
         Ok(())
     }
@@ -307,8 +351,19 @@ impl<'a> TableBuilder<'a> {
     }
 
     /// What is missing is counted at the end; here it may only be an error.
-    fn missing(&self, place: Place, row: usize, column: &str) -> Result<(), DataError> {
-        if self.spec.missing == Missing::DropQuery || !self.is_wanted(row) {
+    fn missing(
+        &self,
+        place: Place,
+        row: usize,
+        column: &str,
+        is_prompt: bool,
+    ) -> Result<(), DataError> {
+        let allowed = match self.spec.missing {
+            Missing::Error => false,
+            Missing::DropQuery => true,
+            Missing::Mask => !is_prompt,
+        };
+        if allowed || !self.is_wanted(row) {
             return Ok(());
         }
         Err(DataError::MissingCell {
@@ -335,6 +390,12 @@ impl<'a> TableBuilder<'a> {
         grid.get(row, column).is_some()
     }
 
+    /// Whether everything that the file records of a model on a query is there.
+    fn is_measured(&self, row: usize, column: usize) -> bool {
+        self.has(Value::Quality, row, column)
+            && (!self.has_cost() || self.has(Value::Cost, row, column))
+    }
+
     /// Checks and keeps one value. `name` is the column of the file, for errors.
     pub(crate) fn set(
         &mut self,
@@ -344,47 +405,36 @@ impl<'a> TableBuilder<'a> {
         cell: &Cell<'_>,
         name: &str,
     ) -> Result<(), DataError> {
-        let number = cell.number().map_err(|text| DataError::Unexpected {
-            path: self.path.clone(),
-            place,
-            column: name.to_owned(),
-            value: text.to_owned(),
-            expected: match value {
-                Value::Quality => "a quality, a number from 0 to 1".to_owned(),
-                Value::Cost => "a cost, a finite number not below 0".to_owned(),
-            },
-        })?;
-        let Some(mut number) = number else {
-            return self.missing(place, row, name);
-        };
-        if value == Value::Quality && self.spec.out_of_range == OutOfRange::Clamp {
-            let inside = number.clamp(0.0, 1.0);
-            self.clamped += usize::from(inside != number && self.is_wanted(row));
-            number = inside;
-        }
-        let (fits, expected, remedy) = match value {
-            Value::Quality => (
-                (0.0..=1.0).contains(&number),
-                "a quality from 0 to 1",
-                "scale the scores to [0, 1], name the right column, or set `out_of_range = \"clamp\"`",
-            ),
-            Value::Cost => (
-                number >= 0.0 && number.is_finite(),
-                "a finite cost not below 0",
-                "correct the cost or name the right column",
-            ),
-        };
-        if !fits {
-            let (path, column) = (self.path.clone(), name.to_owned());
-            return Err(DataError::OutOfRange {
-                path,
+        let number = cell.number(self.decimal_comma).map_err(|text| {
+            let expected = match value {
+                Value::Quality => "a quality, a number from 0 to 1",
+                Value::Cost => "a cost, a finite number not below 0",
+            };
+            DataError::Unexpected {
+                path: self.path.clone(),
                 place,
-                column,
-                value: number,
-                expected,
-                remedy,
-            });
-        }
+                column: name.to_owned(),
+                value: text.to_owned(),
+                expected: format!("{expected}{}", self.number_hint(text)),
+            }
+        })?;
+        let Some(number) = number else {
+            return self.missing(place, row, name, false);
+        };
+        let number = match value {
+            Value::Quality => self.quality_in_range(place, (row, column), number, name)?,
+            Value::Cost if number >= 0.0 && number.is_finite() => number,
+            Value::Cost => {
+                return Err(DataError::OutOfRange {
+                    path: self.path.clone(),
+                    place,
+                    column: name.to_owned(),
+                    value: number,
+                    expected: "a finite cost not below 0",
+                    remedy: "correct the cost or name the right column".to_owned(),
+                });
+            }
+        };
         let grid = if value == Value::Quality {
             &mut self.quality
         } else {
@@ -394,6 +444,199 @@ impl<'a> TableBuilder<'a> {
         Ok(())
     }
 
+    /// Divides and clamps a quality as the user asked for, and keeps in mind what was outside [0, 1].
+    fn quality_in_range(
+        &mut self,
+        place: Place,
+        (row, column): (usize, usize),
+        number: f64,
+        name: &str,
+    ) -> Result<f64, DataError> {
+        let scale = self.spec.quality_scale.as_ref();
+        let number = scale.map_or(number, |scale| number / scale.of(&self.models[column]));
+        if !number.is_finite() {
+            return Err(DataError::OutOfRange {
+                path: self.path.clone(),
+                place,
+                column: name.to_owned(),
+                value: number,
+                expected: "a quality from 0 to 1",
+                remedy: "correct it, or leave it blank where it was not measured".to_owned(),
+            });
+        }
+        if self.is_wanted(row) {
+            if self.ranges.len() <= column {
+                self.ranges.resize(column + 1, Range::default());
+            }
+            self.ranges[column].add(number);
+        }
+        let inside = number.clamp(0.0, 1.0);
+        if inside != number && self.first_outside.is_none() {
+            self.first_outside = Some(Outside {
+                path: self.path.clone(),
+                place,
+                column: name.to_owned(),
+                value: number,
+            });
+        }
+        Ok(inside)
+    }
+
+    /// Whether what was outside [0, 1] may be clamped. Counts it, or says what the scores look like.
+    fn check_range(&mut self) -> Result<(), DataError> {
+        let all = self.ranges.iter().fold(Range::default(), Range::join);
+        if let Some(scale) = &self.spec.quality_scale {
+            self.notes.push(match scale {
+                QualityScale::All(scale) => {
+                    format!("qualities were divided by {scale} (`quality_scale`)")
+                }
+                QualityScale::Models(scales) => {
+                    let scales: Vec<String> = scales
+                        .iter()
+                        .map(|(model, scale)| format!("those of {model} by {scale}"))
+                        .collect();
+                    format!(
+                        "qualities were divided: {} (`quality_scale`)",
+                        scales.join(", ")
+                    )
+                }
+            });
+            if let QualityScale::Models(scales) = scale
+                && let Some(model) = scales
+                    .keys()
+                    .find(|model| !self.column_of.contains_key(*model))
+            {
+                let mut available: Vec<String> = self.column_of.keys().cloned().collect();
+                available.sort();
+                return Err(DataError::UnknownModel {
+                    path: self.path.clone(),
+                    model: model.clone(),
+                    option: "quality_scale",
+                    available,
+                });
+            }
+            self.note_needless_scale(scale);
+        }
+        let Some(first) = self.first_outside.take() else {
+            return Ok(());
+        };
+        let Outside {
+            path,
+            place,
+            column,
+            value,
+        } = first;
+        let clamp = self.spec.out_of_range == OutOfRange::Clamp;
+        let spoilt = self.ranges.iter().any(Range::spoilt_by_clamping);
+        let scale = self.ranges.iter().filter_map(Range::scale).max();
+        if clamp && !spoilt {
+            if all.outside > 0 {
+                self.notes.push(format!(
+                    "{} of {} qualities were outside [0, 1], between {} and {}, and were clamped (`out_of_range = \"clamp\"`)",
+                    all.outside, all.count, all.least, all.most
+                ));
+            }
+            return Ok(());
+        }
+        if scale.is_none() && !clamp {
+            return Err(DataError::OutOfRange {
+                path,
+                place,
+                column,
+                value,
+                expected: "a quality from 0 to 1",
+                remedy: "scale the scores to [0, 1] (`quality_scale` divides them), name the right column, or set \
+                         `out_of_range = \"clamp\"`"
+                    .to_owned(),
+            });
+        }
+        let of = |models: &[usize], scale: u32| {
+            let scales: Vec<String> = models
+                .iter()
+                .map(|&model| format!("{:?} = {scale}", self.models[model]))
+                .collect();
+            format!("{{ {} }}", scales.join(", "))
+        };
+        let look = match scale {
+            Some(100) => "which looks like percent",
+            Some(_) => "which looks like marks up to 10",
+            None => "too far for single stray values",
+        };
+        let remedy = match scale {
+            Some(scale) => {
+                let scaled: Vec<usize> = (0..self.ranges.len())
+                    .filter(|&model| self.ranges[model].scale().is_some())
+                    .collect();
+                // Beside models on the other scale there may be some that are not on it, which dividing would ruin.
+                let others = self
+                    .ranges
+                    .iter()
+                    .any(|range| range.count > 0 && range.most <= 1.0);
+                let setting = match others {
+                    true => of(&scaled, scale),
+                    false => scale.to_string(),
+                };
+                let mixed = if others { " for some models only" } else { "" };
+                format!("{look}{mixed}: set `quality_scale = {setting}` to divide by {scale}")
+            }
+            None => format!("{look}: divide them with `quality_scale`, or name the right column"),
+        };
+        let remedy = match clamp {
+            true => format!("{remedy}; `out_of_range = \"clamp\"` would turn them into 0 and 1"),
+            false => remedy,
+        };
+        Err(DataError::OtherScale {
+            path,
+            place,
+            column,
+            value,
+            outside: all.outside,
+            count: all.count,
+            least: all.least,
+            most: all.most,
+            remedy,
+        })
+    }
+
+    /// Names the models whose scores were within [0, 1] before they were divided.
+    fn note_needless_scale(&mut self, scale: &QualityScale) {
+        let needless: Vec<&str> = self
+            .ranges
+            .iter()
+            .zip(&self.models)
+            .filter(|(range, model)| {
+                let scale = scale.of(model);
+                scale > 1.0 && range.count > 0 && range.most > 0.0 && range.most * scale <= 1.0
+            })
+            .map(|(_, model)| model.as_str())
+            .collect();
+        if !needless.is_empty() {
+            let models = needless.join(", ");
+            self.notes.push(format!(
+                "no score of {models} was above 1 before the division; is `quality_scale` meant for it?"
+            ));
+        }
+    }
+
+    /// What more to say about a text that is no number.
+    fn number_hint(&self, text: &str) -> &'static str {
+        let text = text.trim();
+        let number = |text: &str| text.parse::<f64>().is_ok();
+        let percent = text.strip_suffix('%').map(str::trim_end);
+        if percent.is_some_and(|percent| number(&percent.replace(',', "."))) {
+            "; it has a percent sign: remove the signs and set `quality_scale = 100`"
+        } else if self.decimal_comma && text.contains('.') {
+            " with a decimal comma (`decimal = \",\"`) and without other separators"
+        } else if text.matches(',').count() == 1 && number(&text.replace(',', ".")) {
+            match self.spec.schema {
+                Some(_) => "; it has a decimal comma: set `decimal = \",\"` in the schema",
+                None => "; it has a decimal comma: save the file with decimal points",
+            }
+        } else {
+            ""
+        }
+    }
+
     /// Makes the table: finds missing pairs, leaves out incomplete queries, applies an assumed cost.
     pub(crate) fn finish(mut self) -> Result<Loaded, DataError> {
         self.path = self.spec.path.clone();
@@ -401,6 +644,7 @@ impl<'a> TableBuilder<'a> {
             return Err(DataError::NoRows { path: self.path });
         }
         self.check_tasks()?;
+        self.check_range()?;
         let missing_cells = self.find_missing()?;
         let columns = self.model_order()?;
         let limit = self.spec.limit.unwrap_or(usize::MAX);
@@ -429,10 +673,20 @@ impl<'a> TableBuilder<'a> {
             .iter()
             .map(|&column| self.models[column].clone())
             .collect();
+        let measured = (self.spec.missing == Missing::Mask).then(|| {
+            Array2::from_shape_fn((keep.len(), columns.len()), |(row, model)| {
+                self.is_measured(keep[row], columns[model])
+            })
+        });
+        let masked = measured.is_some();
+        let into_array = |grid: Grid| match masked {
+            true => grid.into_array_with_gaps(&keep, &columns),
+            false => grid.into_array(&keep, &columns),
+        };
         let prompts = pick(self.prompts, &keep);
         let images = pick(self.images, &keep);
         let (mut cost, mut cost_unit) = match self.cost_source {
-            CostSource::Recorded(unit) => (self.cost.into_array(&keep, &columns), unit),
+            CostSource::Recorded(unit) => (into_array(self.cost), unit),
             CostSource::Assumed(assumption) => {
                 let has_image = |row: usize| images.get(row).is_some_and(Option::is_some);
                 let has_image = (0..keep.len()).map(has_image).collect();
@@ -444,32 +698,36 @@ impl<'a> TableBuilder<'a> {
                 };
                 let assumed = assumption.apply(&pool)?;
                 self.files.extend(assumed.file);
-                self.notes.extend(
-                    assumed
-                        .unit
-                        .assumption
-                        .iter()
-                        .map(|text| format!("costs are assumed: {text}")),
-                );
                 (assumed.cost, assumed.unit)
             }
         };
+        let assumption = cost_unit.assumption.iter();
+        self.notes
+            .extend(assumption.map(|text| format!("costs are assumed: {text}")));
         scale(&mut cost, &mut cost_unit, &models, &self.spec.scale_cost)?;
         if let Repeats::Best(count @ 1..) = self.repeats {
             self.notes.push(format!(
                 "{count} rows repeated a query and model; the best of them counts"
             ));
         }
-        if self.clamped > 0 {
-            self.notes.push(format!(
-                "{} qualities outside [0, 1] were clamped (`out_of_range = \"clamp\"`)",
-                self.clamped
-            ));
-        }
         if self.spec.images == Images::Ignore {
             self.notes
                 .push("images were left out (`images = \"ignore\"`)".to_owned());
         }
+        let groups = self.groups.map(|groups| pick(groups, &keep));
+        let groups = match self.spec.group {
+            Some(GroupBy::Prompt) if groups.is_some() => {
+                return Err(DataError::Spec {
+                    key: "group",
+                    problem: "the data has groups of its own".to_owned(),
+                    remedy:
+                        "leave it out, or name the prompt's column as the `group` of the schema"
+                            .to_owned(),
+                });
+            }
+            Some(GroupBy::Prompt) => Some(prompt_groups(&prompts, &images)),
+            None => groups,
+        };
         let parts = RoutingTableParts {
             name: self.name,
             models,
@@ -477,20 +735,29 @@ impl<'a> TableBuilder<'a> {
             prompts,
             tasks: pick(self.tasks, &keep),
             images,
-            groups: self.groups.map(|groups| pick(groups, &keep)),
-            quality: self.quality.into_array(&keep, &columns),
+            groups,
+            quality: into_array(self.quality),
             cost,
             cost_unit,
         };
-        let table = RoutingTable::new(parts).map_err(|source| DataError::Table {
+        let table = RoutingTable::new(parts).and_then(|table| match measured {
+            Some(measured) => table.with_measured(measured),
+            None => Ok(table),
+        });
+        let table = table.map_err(|source| DataError::Table {
             path: self.path,
             source,
         })?;
+        let complete_queries = table.complete_rows().len();
+        self.notes.extend(mask_note(&table, complete_queries));
+        self.notes.extend(repeats_note(&table, self.spec));
         let report = LoadReport {
             format: self.spec.format.clone(),
             files: self.files,
             rows_read: self.rows_read,
             dropped_queries,
+            complete_queries,
+            incomplete_queries: table.len() - complete_queries,
             missing_cells,
             notes: self.notes,
         };
@@ -536,6 +803,10 @@ impl<'a> TableBuilder<'a> {
             if !self.is_wanted(row) {
                 continue;
             }
+            if self.spec.missing == Missing::Mask {
+                self.incomplete[row] |=
+                    (0..self.models.len()).all(|column| !self.is_measured(row, column));
+            }
             for column in 0..self.models.len() {
                 for &value in values {
                     if self.has(value, row, column) {
@@ -554,7 +825,7 @@ impl<'a> TableBuilder<'a> {
                         });
                     }
                     count += 1;
-                    self.incomplete[row] = true;
+                    self.incomplete[row] |= self.spec.missing == Missing::DropQuery;
                 }
             }
         }
@@ -613,6 +884,16 @@ fn cost_source<'a>(
 ) -> Result<CostSource<'a>, DataError> {
     let (problem, remedy) = match (recorded, assumed) {
         (Some(unit), None) => return Ok(CostSource::Recorded(unit)),
+        (Some(unit), Some(CostAssumption::Estimated { how })) => {
+            return Ok(CostSource::Recorded(CostUnit {
+                assumption: Some(how.clone()),
+                ..unit
+            }));
+        }
+        (None, Some(CostAssumption::Estimated { .. })) => (
+            format!("{} has no costs that could be an estimate", path.display()),
+            "say which columns hold them in `layout`, or assume them: `kind = \"prices\"`, `\"per-call\"` or `\"uniform\"`",
+        ),
         (None, Some(assumption)) => return Ok(CostSource::Assumed(assumption)),
         (Some(unit), Some(_)) => (
             format!("{} records its own costs, in {}", path.display(), unit.name),
@@ -634,7 +915,67 @@ fn cost_source<'a>(
     })
 }
 
-/// The entries at `keep`, which ascends.
+/// A group per prompt and image, named after its first query, counted from 1.
+fn prompt_groups(prompts: &[String], images: &[Option<PathBuf>]) -> Vec<String> {
+    let mut first: HashMap<(&str, Option<&Path>), usize> = HashMap::new();
+    let image = |row: usize| images.get(row).and_then(Option::as_deref);
+    prompts
+        .iter()
+        .enumerate()
+        .map(|(row, prompt)| {
+            let first = *first.entry((prompt, image(row))).or_insert(row);
+            format!("prompt {}", first + 1)
+        })
+        .collect()
+}
+
+/// What to say about a table with gaps.
+fn mask_note(table: &RoutingTable, complete: usize) -> Option<String> {
+    let measured = table.measured()?;
+    let models: Vec<String> = measured
+        .columns()
+        .into_iter()
+        .zip(table.models())
+        .map(|(column, model)| (column.iter().filter(|measured| **measured).count(), model))
+        .filter(|&(count, _)| count < table.len())
+        .map(|(count, model)| format!("{model} on {count}"))
+        .collect();
+    Some(format!(
+        "{complete} of {} queries were measured for every model, the others for some (`missing = \"mask\"`): {}",
+        table.len(),
+        models.join(", ")
+    ))
+}
+
+/// What to say where a prompt may stand on both sides of a split.
+fn repeats_note(table: &RoutingTable, spec: &DataSpec) -> Option<String> {
+    let repeats = repeated_prompts(table);
+    if repeats.divisible == 0 {
+        return None;
+    }
+    let remedy = match &spec.schema {
+        Some(schema) if schema.group.is_some() => {
+            "they are in several groups; name the prompt's column as `group` in the schema"
+                .to_owned()
+        }
+        Some(schema) if schema.prompt.len() == 1 => {
+            format!(
+                "`group = {:?}` in the schema keeps them together",
+                schema.prompt[0]
+            )
+        }
+        _ if table.groups().is_some() => "they are in several groups".to_owned(),
+        _ => "`group = \"prompt\"` keeps them together".to_owned(),
+    };
+    Some(format!(
+        "{} queries have {} different prompts; {} share theirs with a query that a split may put on the other side, which \
+         flatters results; {remedy}",
+        table.len(),
+        repeats.different,
+        repeats.divisible
+    ))
+}
+
 /// Multiplies the costs of some models, and says so in the unit.
 fn scale(
     cost: &mut Array2<f64>,
@@ -674,6 +1015,7 @@ fn scale(
     Ok(())
 }
 
+/// The entries at `keep`, which ascends.
 fn pick<T>(values: impl IntoIterator<Item = T>, keep: &[usize]) -> Vec<T> {
     let mut keep = keep.iter().copied().peekable();
     values

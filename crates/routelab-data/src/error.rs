@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::table::TableError;
 
@@ -28,12 +28,22 @@ impl fmt::Display for Place {
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
     /// The file system refused.
-    #[error("{path}: {source}; check the path and its permissions", path = path.display())]
+    #[error("{path}: {source}; {}", path_remedy(path), path = path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the file system said.
         source: io::Error,
+    },
+    /// A file that is packed or encoded in a way that is not read, or is something else than its name says.
+    #[error("{path}: {problem}; {remedy}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        remedy: String,
     },
     /// A folder where a file was expected.
     #[error("{path} is a folder; give the path of the data file in it", path = path.display())]
@@ -114,7 +124,7 @@ pub enum DataError {
         found: u64,
     },
     /// Bytes that are not UTF-8 text.
-    #[error("{path}, {place}, column {column:?}: the text is not UTF-8; convert the file, for example with `iconv -t UTF-8`", path = path.display())]
+    #[error("{path}, {place}, column {column:?}: the text is not UTF-8; {}", crate::input::encoding_remedy(path), path = path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
@@ -124,7 +134,7 @@ pub enum DataError {
         column: String,
     },
     /// A value of another form than is needed, such as text where a number should be.
-    #[error("{path}, {place}, column {column:?}: found {value:?}, expected {expected}", path = path.display())]
+    #[error("{path}, {place}, column {column:?}: found {:?}, expected {expected}", shortened(value), path = path.display())]
     Unexpected {
         /// The file.
         path: PathBuf,
@@ -151,7 +161,29 @@ pub enum DataError {
         /// What was expected.
         expected: &'static str,
         /// What to do.
-        remedy: &'static str,
+        remedy: String,
+    },
+    /// Many qualities outside their range, so that they must be on another scale.
+    #[error("{path}, {place}, column {column:?}: found {value}, expected a quality from 0 to 1; {outside} of {count} qualities are outside, between {least} and {most}, {remedy}", path = path.display())]
+    OtherScale {
+        /// The file of the first such quality.
+        path: PathBuf,
+        /// Its row.
+        place: Place,
+        /// Its column.
+        column: String,
+        /// What was found.
+        value: f64,
+        /// Qualities outside [0, 1].
+        outside: usize,
+        /// All qualities.
+        count: usize,
+        /// The smallest.
+        least: f64,
+        /// The largest.
+        most: f64,
+        /// What it looks like and what to do.
+        remedy: String,
     },
     /// A blank cell or NaN.
     #[error("{path}, {place} (id {id:?}), column {column:?}: the value is missing (blank or NaN); fill it in, or set `missing = \"drop-query\"` to leave such queries out for every model", path = path.display())]
@@ -226,7 +258,7 @@ pub enum DataError {
         column: &'static str,
     },
     /// An image that is not there.
-    #[error("{path}, {place} (id {id:?}): the image {image} does not exist; fetch the images, or set `images = \"ignore\"` for a text-only table", path = path.display(), image = image.display())]
+    #[error("{path}, {place} (id {id:?}): the image {image} does not exist; {}, or set `images = \"ignore\"` for a text-only table", image_remedy(image), path = path.display(), image = image.display())]
     MissingImage {
         /// The data file.
         path: PathBuf,
@@ -258,7 +290,7 @@ pub enum DataError {
         detail: String,
     },
     /// A Parquet file compressed in a way that is not supported.
-    #[error("{path} is compressed with {codec}; write it again without compression or with Snappy or Zstandard", path = path.display())]
+    #[error("{path} is compressed with {codec}; write it again without compression or with Snappy, gzip, Brotli, LZ4 or Zstandard, such as pandas' `to_parquet(path, compression=\"zstd\")`", path = path.display())]
     ParquetCodec {
         /// The file.
         path: PathBuf,
@@ -282,7 +314,7 @@ pub enum DataError {
         name: String,
     },
     /// A Parquet column of a type that is not text, a number or a truth value.
-    #[error("{path}, column {column:?}: cannot read the type {found}; expected text, a number or true/false", path = path.display())]
+    #[error("{path}, column {column:?}: cannot read the type {found}; expected text, a number or true/false, so {remedy}", path = path.display())]
     ColumnType {
         /// The file.
         path: PathBuf,
@@ -290,6 +322,8 @@ pub enum DataError {
         column: String,
         /// Its type.
         found: String,
+        /// What to do.
+        remedy: String,
     },
     /// Not a readable safetensors file of embeddings.
     #[error("{path}: not a readable embeddings file ({detail}); make it again with `routelab embed`", path = path.display())]
@@ -383,13 +417,54 @@ pub enum DataError {
     },
 }
 
+/// What to do about a file that cannot be opened.
+fn path_remedy(path: &Path) -> &'static str {
+    if path.to_string_lossy().contains(char::is_control) {
+        "the path has a tab or another character that is not seen, which a backslash in double quotes makes: write it with `/`"
+    } else if has_backslashes(path) {
+        "the path has backslashes, as on Windows: write it with `/`"
+    } else {
+        "check the path and its permissions"
+    }
+}
+
+/// What to do about an image that is not there.
+fn image_remedy(image: &Path) -> &'static str {
+    let text = image.to_string_lossy();
+    let drive = text
+        .split('/')
+        .any(|part| matches!(part.as_bytes(), [letter, b':'] if letter.is_ascii_alphabetic()));
+    if cfg!(windows) {
+        "fetch the images"
+    } else if drive {
+        "the path names a drive of a Windows computer: write it relative to the folder of the table, with `/`"
+    } else if has_backslashes(image) {
+        "the path has backslashes, as on Windows: write it with `/`"
+    } else {
+        "fetch the images"
+    }
+}
+
+fn has_backslashes(path: &Path) -> bool {
+    cfg!(not(windows)) && path.to_string_lossy().contains('\\')
+}
+
+/// The beginning of a text that is too long for a message.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 200;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Names for a message: all of a short list, the first ones of a long one.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 40;
     let shown: Vec<String> = names
         .iter()
         .take(SHOWN)
-        .map(|name| format!("{name:?}"))
+        .map(|name| format!("{:?}", shortened(name)))
         .collect();
     match names.len() {
         0 => "none".to_owned(),

@@ -49,6 +49,13 @@ impl Grid {
         self.width = width;
     }
 
+    /// The given rows and columns, some of which may not be set and are 0 then.
+    pub(crate) fn into_array_with_gaps(self, rows: &[usize], columns: &[usize]) -> Array2<f64> {
+        Array2::from_shape_fn((rows.len(), columns.len()), |(row, column)| {
+            self.get(rows[row], columns[column]).unwrap_or(0.0)
+        })
+    }
+
     /// The given rows, which ascend, and columns, no more than there are, all of which are set. Nothing is copied elsewhere: a
     /// large table has no room for a second one.
     pub(crate) fn into_array(mut self, rows: &[usize], columns: &[usize]) -> Array2<f64> {

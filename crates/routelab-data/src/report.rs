@@ -62,8 +62,14 @@ pub struct LoadReport {
     pub files: Vec<InputFile>,
     /// Rows or records read, before anything was left out.
     pub rows_read: usize,
-    /// Queries left out because of missing cells (`missing = "drop-query"`).
+    /// Queries left out because of missing cells (`missing = "drop-query"`), or because nothing was measured (`"mask"`).
     pub dropped_queries: usize,
+    /// Queries of the table on which every model was measured.
+    #[serde(default)]
+    pub complete_queries: usize,
+    /// Queries of the table on which some model was not (`missing = "mask"`).
+    #[serde(default)]
+    pub incomplete_queries: usize,
     /// Missing cells met.
     pub missing_cells: usize,
     /// Decisions that a reader of the results must know, such as an assumed price list or decoded prompts.

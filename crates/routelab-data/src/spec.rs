@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::assumption::CostAssumption;
 use crate::error::DataError;
+use crate::input::{read_text, resolve_path};
+use crate::range::QualityScale;
 use crate::source::tabular::TabularSchema;
 
 /// What to do with a query for which a quality, a cost or the prompt is missing (a blank cell or NaN).
@@ -18,6 +20,9 @@ pub enum Missing {
     Error,
     /// Leave the query out for every model, and count it in the report.
     DropQuery,
+    /// Keep the query with what was measured: the table has a mask, [`crate::RoutingTable::measured`]. A query without a prompt
+    /// is an error, one of which nothing was measured is left out and counted.
+    Mask,
 }
 
 /// What to do with the images of a data set.
@@ -42,6 +47,14 @@ pub enum OutOfRange {
     Clamp,
 }
 
+/// What makes queries belong together, where no column says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GroupBy {
+    /// Queries with the same prompt and image are one group.
+    Prompt,
+}
+
 /// Which data to read and how: the `[data]` table of an experiment file, or the `dataset.toml` of a data set's folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,9 +73,15 @@ pub struct DataSpec {
     /// What to do about qualities outside [0, 1].
     #[serde(default)]
     pub out_of_range: OutOfRange,
+    /// What qualities are divided by: `100` for percent, or a table with a number per model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality_scale: Option<QualityScale>,
     /// What to do about images.
     #[serde(default)]
     pub images: Images,
+    /// `"prompt"`: queries with the same prompt stay on one side of a split. For data without groups of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupBy>,
     /// Which part of a file that holds several tables, such as `easy/5/all_strong` of RouterEval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subset: Option<String>,
@@ -101,7 +120,9 @@ impl DataSpec {
             name: None,
             missing: Missing::default(),
             out_of_range: OutOfRange::default(),
+            quality_scale: None,
             images: Images::default(),
+            group: None,
             subset: None,
             tasks: None,
             models: None,
@@ -114,9 +135,9 @@ impl DataSpec {
         }
     }
 
-    /// Makes relative paths relative to `folder`, the folder of the file that the spec was read from.
+    /// Makes relative paths, which may have backslashes as on Windows, relative to `folder`, the folder of the file that the spec was read from.
     pub fn resolve(&mut self, folder: &Path) {
-        self.path = folder.join(&self.path);
+        self.path = resolve_path(folder, &self.path);
         if let Some(cost) = &mut self.cost {
             cost.resolve(folder);
         }
@@ -132,15 +153,24 @@ impl DataSpec {
         } else {
             path.to_owned()
         };
-        let text = std::fs::read_to_string(&file).map_err(|source| DataError::Io {
-            path: file.clone(),
-            source,
-        })?;
+        let text = read_text(&file)?;
         let mut spec: Self = toml::from_str(&text).map_err(|error| DataError::Toml {
             path: file.clone(),
-            detail: error.to_string(),
+            detail: toml_detail(&error),
         })?;
         spec.resolve(file.parent().unwrap_or(Path::new("")));
         Ok(spec)
+    }
+}
+
+/// What is wrong with a TOML text, and what to do where a Windows path is the likely cause.
+pub fn toml_detail(error: &toml::de::Error) -> String {
+    let text = error.to_string().trim_end().to_owned();
+    if error.message().contains("escape") || error.message().contains("unicode") {
+        format!(
+            "{text}\na backslash begins an escape in double quotes: write paths with `/`, or in single quotes"
+        )
+    } else {
+        text
     }
 }

@@ -1,8 +1,9 @@
 //! What a table looks like at a glance: its models, how often they differ, and what an oracle would gain.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
-use ndarray::{ArrayView1, Axis};
+use ndarray::ArrayView1;
 use serde::Serialize;
 
 use crate::table::{CostUnit, RoutingTable};
@@ -17,10 +18,17 @@ pub struct TableSummary {
     pub name: String,
     /// `N`.
     pub queries: usize,
+    /// Queries on which every model was measured; only these count where models are compared.
+    pub complete_queries: usize,
     /// Queries with an image.
     pub images: usize,
     /// Number of groups, whose rows no split divides; `None` where there are no groups.
     pub groups: Option<usize>,
+    /// Different prompts; a prompt with another image is another one.
+    pub different_prompts: usize,
+    /// Queries that share their prompt and image with a query of another group (of any other, without groups), so that a split
+    /// may divide them.
+    pub repeated_prompts: usize,
     /// Tasks in alphabetical order.
     pub tasks: Vec<TaskSummary>,
     /// Unit of the costs, and the assumption that they rest on.
@@ -48,9 +56,11 @@ pub struct TableSummary {
 pub struct ModelSummary {
     /// Its name.
     pub name: String,
-    /// Mean quality, in [0, 1].
+    /// Queries on which it was measured.
+    pub measured: usize,
+    /// Mean quality on these, in [0, 1].
     pub mean_quality: f64,
-    /// Mean cost, not negative.
+    /// Mean cost on these, not negative.
     pub mean_cost: f64,
     /// Queries on which no model is better.
     pub best: usize,
@@ -71,23 +81,46 @@ pub struct TaskSummary {
 pub fn summary(table: &RoutingTable) -> TableSummary {
     let (quality, cost) = (table.quality(), table.cost());
     let queries = table.len();
-    let mean = |total: f64| total / queries as f64;
+    // What compares models can only be said of queries on which all were measured.
+    let rows = table.complete_rows();
+    let complete = rows.len();
+    let mean = |total: f64| total / complete.max(1) as f64;
+    let measured = |model: usize| {
+        let rows = (0..queries).filter(move |&row| table.is_measured(row, model));
+        rows.collect::<Vec<usize>>()
+    };
     let mut models: Vec<ModelSummary> = table
         .models()
         .iter()
         .enumerate()
-        .map(|(model, name)| ModelSummary {
+        .map(|(model, name)| {
+            let rows = measured(model);
+            // Without a mask the sum is that of the whole column, to the last bit.
+            let mean = |values: ArrayView1<'_, f64>| match rows.len() == queries {
+                true => values.sum() / queries as f64,
+                false => {
+                    rows.iter().map(|&row| values[row]).sum::<f64>() / rows.len().max(1) as f64
+                }
+            };
+            (
+                name,
+                rows.len(),
+                mean(quality.column(model)),
+                mean(cost.column(model)),
+            )
+        })
+        .map(|(name, measured, mean_quality, mean_cost)| ModelSummary {
             name: name.clone(),
-            mean_quality: mean(quality.column(model).sum()),
-            mean_cost: mean(cost.column(model).sum()),
+            measured,
+            mean_quality,
+            mean_cost,
             best: 0,
             only_best: 0,
         })
         .collect();
     let mut counts = Counts::default();
-    let rows = quality.axis_iter(Axis(0)).zip(cost.axis_iter(Axis(0)));
-    for (quality, cost) in rows {
-        counts.add(quality, cost, &mut models);
+    for row in rows {
+        counts.add(quality.row(row), cost.row(row), &mut models);
     }
     let highest_cost = models
         .iter()
@@ -97,16 +130,20 @@ pub fn summary(table: &RoutingTable) -> TableSummary {
         .filter(|model| model.mean_cost == highest_cost)
         .map(|model| model.name.clone())
         .collect();
-    let share = |count: usize| count as f64 / queries as f64;
+    let share = |count: usize| count as f64 / complete.max(1) as f64;
+    let repeats = repeated_prompts(table);
     TableSummary {
         name: table.name().to_owned(),
         queries,
+        complete_queries: complete,
         images: table
             .images()
             .map_or(0, |images| images.iter().flatten().count()),
         groups: table
             .groups()
             .map(|groups| groups.iter().collect::<BTreeSet<_>>().len()),
+        different_prompts: repeats.different,
+        repeated_prompts: repeats.divisible,
         tasks: tasks(table.tasks()),
         cost_unit: table.cost_unit().clone(),
         best_single: best_single(&models),
@@ -117,6 +154,40 @@ pub fn summary(table: &RoutingTable) -> TableSummary {
         all_equal_share: share(counts.all_equal),
         small_margin_share: (models.len() > 1).then(|| share(counts.small_margin)),
         models,
+    }
+}
+
+/// How often prompts repeat.
+pub(crate) struct RepeatedPrompts {
+    /// Different pairs of prompt and image.
+    pub(crate) different: usize,
+    /// Queries whose pair is also in another group.
+    pub(crate) divisible: usize,
+}
+
+/// Counts equal prompts. Compares 64 bits of a hash, so that a large table costs a few bytes per query.
+pub(crate) fn repeated_prompts(table: &RoutingTable) -> RepeatedPrompts {
+    let image = |row: usize| table.images().and_then(|images| images[row].as_deref());
+    let hash = |row: usize| {
+        let mut hasher = DefaultHasher::new();
+        (&table.prompts()[row], image(row)).hash(&mut hasher);
+        (hasher.finish(), row as u32)
+    };
+    let mut hashes: Vec<(u64, u32)> = (0..table.len()).map(hash).collect();
+    hashes.sort_unstable();
+    let (mut different, mut divisible) = (0, 0);
+    for equal in hashes.chunk_by(|a, b| a.0 == b.0) {
+        different += 1;
+        let group = |&(_, row): &(u64, u32)| table.groups().map(|groups| &groups[row as usize]);
+        let together =
+            group(&equal[0]).is_some() && equal.iter().all(|row| group(row) == group(&equal[0]));
+        if equal.len() > 1 && !together {
+            divisible += equal.len();
+        }
+    }
+    RepeatedPrompts {
+        different,
+        divisible,
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::digest::ContentHash;
+use crate::source::rows::is_blank;
 
 /// What one unit of cost is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +91,7 @@ pub enum TableError {
         "`{field}` is {rows} x {columns} but the table has {queries} queries x {models} models"
     )]
     Shape {
-        /// `quality` or `cost`.
+        /// `quality`, `cost` or `measured`.
         field: &'static str,
         /// Rows of the matrix.
         rows: usize,
@@ -124,6 +125,14 @@ pub enum TableError {
         first: usize,
         /// Second model, counted from 1.
         second: usize,
+    },
+    /// A mask under which nothing is left of a query or a model.
+    #[error("nothing was measured of the {what} {name:?}; leave it out")]
+    Unmeasured {
+        /// `query` or `model`.
+        what: &'static str,
+        /// Its id or name.
+        name: String,
     },
     /// A name, id or task is empty.
     #[error("{what} {index} (counted from 1) is empty; give every {what} a name")]
@@ -185,6 +194,8 @@ pub struct RoutingTable {
     quality: Array2<f64>,
     cost: Array2<f64>,
     cost_unit: CostUnit,
+    /// `None` where everything was measured.
+    measured: Option<Array2<bool>>,
 }
 
 impl RoutingTable {
@@ -222,7 +233,77 @@ impl RoutingTable {
             quality,
             cost,
             cost_unit,
+            measured: None,
         })
+    }
+
+    /// The same table with a mask of what was measured, `N x M`. Quality and cost of a cell that was not become 0, which nothing
+    /// may read: whoever uses [`Self::quality`] or [`Self::cost`] of a table with a mask looks at [`Self::measured`] first. A
+    /// mask without gaps is none.
+    ///
+    /// # Errors
+    /// [`TableError::Shape`] when the mask is not `N x M`; [`TableError::Unmeasured`] when nothing of a query or of a model was
+    /// measured.
+    pub fn with_measured(mut self, measured: Array2<bool>) -> Result<Self, TableError> {
+        let (queries, models) = (self.ids.len(), self.models.len());
+        let (rows, columns) = measured.dim();
+        if (rows, columns) != (queries, models) {
+            return Err(TableError::Shape {
+                field: "measured",
+                rows,
+                columns,
+                queries,
+                models,
+            });
+        }
+        let nothing = |line: ArrayView1<'_, bool>| line.iter().all(|measured| !measured);
+        if let Some(query) = measured.rows().into_iter().position(nothing) {
+            return Err(TableError::Unmeasured {
+                what: "query",
+                name: self.ids[query].clone(),
+            });
+        }
+        if let Some(model) = measured.columns().into_iter().position(nothing) {
+            return Err(TableError::Unmeasured {
+                what: "model",
+                name: self.models[model].clone(),
+            });
+        }
+        self.set_measured(measured);
+        Ok(self)
+    }
+
+    fn set_measured(&mut self, measured: Array2<bool>) {
+        for ((cell, measured), cost) in self.quality.iter_mut().zip(&measured).zip(&mut self.cost) {
+            if !measured {
+                (*cell, *cost) = (0.0, 0.0);
+            }
+        }
+        let gaps = measured.iter().any(|measured| !measured);
+        self.measured = gaps.then_some(measured);
+    }
+
+    /// What was measured, `N x M`; `None` where everything was. A cell is measured when its quality and, where costs were
+    /// recorded, its cost are there.
+    pub fn measured(&self) -> Option<ArrayView2<'_, bool>> {
+        self.measured.as_ref().map(|measured| measured.view())
+    }
+
+    /// Whether a model was measured on a query.
+    ///
+    /// # Panics
+    /// When there is no such row or model.
+    pub fn is_measured(&self, row: usize, model: usize) -> bool {
+        self.measured
+            .as_ref()
+            .is_none_or(|measured| measured[[row, model]])
+    }
+
+    /// The rows on which every model was measured, ascending; all of them without a mask.
+    pub fn complete_rows(&self) -> Vec<usize> {
+        (0..self.len())
+            .filter(|&row| (0..self.models.len()).all(|model| self.is_measured(row, model)))
+            .collect()
     }
 
     /// Name of the data set.
@@ -284,7 +365,8 @@ impl RoutingTable {
         self.ids.len()
     }
 
-    /// The table of the given rows, in the given order.
+    /// The table of the given rows, in the given order. It has a mask where the rows have gaps; a model of which none of the
+    /// rows was measured stays, with a mask that says so.
     ///
     /// # Panics
     /// When `rows` is empty, repeats a row or names one that does not exist: that is a mistake of the calling code.
@@ -309,7 +391,12 @@ impl RoutingTable {
             cost_unit: self.cost_unit.clone(),
         };
         match RoutingTable::new(parts) {
-            Ok(table) => table,
+            Ok(mut table) => {
+                if let Some(measured) = &self.measured {
+                    table.set_measured(measured.select(Axis(0), rows));
+                }
+                table
+            }
             Err(error) => panic!("rows of a sound table do not make a table: {error}"),
         }
     }
@@ -343,6 +430,12 @@ impl RoutingTable {
         hash.text(self.cost_unit.assumption.as_deref().unwrap_or_default());
         for value in self.quality.iter().chain(&self.cost) {
             hash.bytes(&value.to_le_bytes());
+        }
+        if let Some(measured) = &self.measured {
+            hash.text("measured");
+            for &measured in measured {
+                hash.bytes(&[u8::from(measured)]);
+            }
         }
         hash.finish()
     }
@@ -391,7 +484,7 @@ fn check_names(parts: &RoutingTableParts) -> Result<(), TableError> {
         ("id", &parts.ids),
         ("task", &parts.tasks),
     ] {
-        if let Some(index) = names.iter().position(String::is_empty) {
+        if let Some(index) = names.iter().position(|name| is_blank(name)) {
             return Err(TableError::EmptyName {
                 what,
                 index: index + 1,
@@ -419,7 +512,7 @@ fn check_names(parts: &RoutingTableParts) -> Result<(), TableError> {
         .prompts
         .iter()
         .enumerate()
-        .find(|(index, prompt)| prompt.is_empty() && !has_image(*index))
+        .find(|(index, prompt)| is_blank(prompt) && !has_image(*index))
     {
         Some((index, _)) => Err(TableError::EmptyQuery {
             index: index + 1,

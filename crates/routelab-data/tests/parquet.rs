@@ -217,7 +217,7 @@ fn text_that_is_not_utf8() {
     );
     fails(
         &spec,
-        &["t.parquet, row 2, column \"small|correct\": the text is not UTF-8"],
+        &["t.parquet, row 2, column \"small|correct\": found \"bytes that are not UTF-8\""],
     );
 }
 

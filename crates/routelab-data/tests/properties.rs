@@ -101,7 +101,7 @@ proptest! {
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![any::<String>(), "[a-z,\"'|\n\r\t ;\\\\éß漢😀]{0,20}"]
-        .prop_filter("not empty", |text| !text.is_empty())
+        .prop_filter("not blank", |text| text.chars().any(char::is_alphanumeric))
 }
 
 const SCHEMA: &str =

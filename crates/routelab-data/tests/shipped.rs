@@ -38,6 +38,79 @@ fn counts(names: &[String]) -> BTreeMap<&str, usize> {
     counts
 }
 
+#[test]
+fn reasoning_gym() {
+    let loaded = read("reasoning-gym");
+    let table = &loaded.table;
+    assert_eq!(table.quality().dim(), (9347, 9));
+    let facts = [
+        ("openai/o3-mini", 0.731),
+        ("deepseek/deepseek-r1", 0.677),
+        ("google/gemma-3-27b-it", 0.242),
+    ];
+    means(table, &facts, 3);
+    // Nobody recorded these costs: the estimate is said.
+    let assumption = table.cost_unit().assumption.as_ref().unwrap();
+    assert!(assumption.starts_with("list prices of spring 2025"));
+    assert_eq!(counts(table.tasks()).len(), 11);
+    // Equal prompts are one group, and stay on one side.
+    assert_eq!(counts(table.groups().unwrap()).len(), 9347 - 575);
+    let parts = split(table, &SplitSpec::InDomain { train: 0.4 }, 42).unwrap();
+    let side = |rows: &[usize]| -> BTreeSet<&String> {
+        rows.iter().map(|&row| &table.prompts()[row]).collect()
+    };
+    assert!(side(&parts.train).is_disjoint(&side(&parts.test)));
+}
+
+#[test]
+fn swe_bench() {
+    let table = read("swe-bench").table;
+    assert_eq!(table.quality().dim(), (500, 24));
+    let facts = [
+        ("claude-opus-4-5-20251101", 0.744),
+        ("gemini-3-pro-preview", 0.742),
+        ("deepseek-v3.2-reasoner", 0.600),
+        ("gpt-5-mini-2025-08-07", 0.598),
+    ];
+    means(&table, &facts, 3);
+    assert_eq!(table.cost_unit().assumption, None);
+    let opus = table
+        .models()
+        .iter()
+        .position(|m| m == "claude-opus-4-5-20251101");
+    let cost = table.cost().column(opus.unwrap()).mean().unwrap();
+    assert!((cost - 0.72).abs() < 0.005, "{cost}");
+    assert_eq!(counts(table.tasks()).len(), 12);
+    assert_eq!(counts(table.tasks())["swe-django"], 231);
+    assert!(table.cost().iter().all(|&cost| cost > 0.0));
+}
+
+#[test]
+fn bfcl() {
+    let table = read("bfcl").table;
+    assert_eq!(table.quality().dim(), (1700, 49));
+    let facts = [
+        ("claude-3-5-sonnet-20240620", 0.9053),
+        ("gpt-4o-mini-2024-07-18", 0.8735),
+    ];
+    means(&table, &facts, 4);
+    assert_eq!(counts(table.tasks()).len(), 12);
+    let mini = table
+        .models()
+        .iter()
+        .position(|m| m == "gpt-4o-mini-2024-07-18");
+    let cost = table.cost().column(mini.unwrap()).mean().unwrap();
+    assert!((cost - 0.000_084).abs() < 1e-6, "{cost}");
+}
+
+#[test]
+fn routerbench_one_per_cent() {
+    let table = read("routerbench-1pct").table;
+    assert_eq!(table.quality().dim(), (365, 11));
+    means(&table, &[("gpt-4-1106-preview", 0.7815)], 4);
+    assert_eq!(counts(table.tasks()).len(), 61);
+}
+
 /// The costs are marked as assumed, and a query's cost of a model is what the price list says.
 #[track_caller]
 fn assumed(loaded: &Loaded, table: &str) {

@@ -113,5 +113,7 @@ fn the_routerbench_slice_is_as_its_card_says() {
     close(gpt4.mean_quality, 0.8794, 5e-5);
     close(gpt4.only_best as f64 / summary.queries as f64, 0.007, 5e-4);
     let text = serde_json::to_string(&summary).unwrap();
-    assert!(text.starts_with("{\"name\":\"routerbench-slice\",\"queries\":3150,\"images\":0,"));
+    assert!(text.starts_with(
+        "{\"name\":\"routerbench-slice\",\"queries\":3150,\"complete_queries\":3150,\"images\":0,"
+    ));
 }

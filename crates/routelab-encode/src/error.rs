@@ -91,17 +91,17 @@ pub enum EncodeError {
     #[error("the backend failed: {0}")]
     Backend(String),
     /// An error of one query of the slice given to [`Encoder::encode`](crate::Encoder::encode).
-    #[error("query {index}: {cause}")]
+    #[error("query {}: {cause}", index + 1)]
     AtQuery {
-        /// Position in the slice, from 0.
+        /// Position in the slice, from 0; the message counts from 1.
         index: usize,
         /// What went wrong there.
         cause: Box<EncodeError>,
     },
     /// An error of one row of a table.
-    #[error("row {row} (id `{id}`): {cause}")]
+    #[error("row {} (id `{id}`): {cause}", row + 1)]
     AtRow {
-        /// Row of the table, from 0.
+        /// Row of the table, from 0; the message counts from 1, as errors about data do.
         row: usize,
         /// The query's id.
         id: String,

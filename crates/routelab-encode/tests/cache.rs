@@ -202,7 +202,7 @@ fn the_image_is_part_of_the_key_only_where_it_matters() {
     assert_eq!(ask(false).unwrap(), 0);
     let error = ask(true).unwrap_err().to_string();
     assert!(
-        error.contains("query 0") && error.contains("image"),
+        error.contains("query 1") && error.contains("image"),
         "{error}"
     );
     for content in ["one image", "another image"] {

@@ -98,8 +98,8 @@ fn unusable_files_are_refused_by_name() {
         (folder.path().to_owned(), "read"),
         (write("empty.png", b""), "empty"),
         (write("text.png", b"this is not an image"), "not an image"),
-        (write("cut.png", &png[..60]), "decode"),
-        (write("header.jpg", &photo[..20]), "decode"),
+        (write("cut.png", &png[..60]), "cut off"),
+        (write("header.jpg", &photo[..20]), "cut off"),
         (file("bomb.png"), "30000"),
         (file("zero.png"), "decode"),
         (file("zero.gif"), ""),
@@ -193,4 +193,108 @@ fn a_query_without_an_image_is_an_error_unless_zeros_are_wanted() {
     let embeddings = zeros.encode(&queries).unwrap();
     assert!(embeddings.row(0).iter().any(|&v| v != 0.0));
     assert!(embeddings.row(1).iter().all(|&v| v == 0.0));
+}
+
+const WHOLE: [&str; 17] = [
+    "whole.jpg",
+    "whole-progressive.jpg",
+    "restarts.jpg",
+    "subsampled.jpg",
+    "grey.jpg",
+    "rgb.jpg",
+    "progressive.jpg",
+    "cmyk.jpg",
+    "lossy.webp",
+    "lossless.webp",
+    "animated.webp",
+    "still.gif",
+    "animated.gif",
+    "transparent.png",
+    "animated.png",
+    "grey16.png",
+    "rgb.bmp",
+];
+
+#[test]
+fn an_image_that_is_cut_off_anywhere_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in WHOLE {
+        let whole = fs::read(file(name)).unwrap();
+        embed(&file(name)).unwrap_or_else(|error| panic!("{error}"));
+        // Of a GIF only the first image counts, and what ends after it is whole as far as that goes.
+        let end = match name {
+            "animated.gif" => whole.len() / 8,
+            "still.gif" => whole.len() - 2,
+            _ => whole.len() - 1,
+        };
+        let step = (end / 60).max(1);
+        for length in (1..end).step_by(step).chain([end]) {
+            let path = folder.path().join(name);
+            fs::write(&path, &whole[..length]).unwrap();
+            let error =
+                embed(&path).expect_err(&format!("{name} cut to {length} of {}", whole.len()));
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_jpeg_that_goes_on_with_another_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "whole.jpg",
+        "whole-progressive.jpg",
+        "subsampled.jpg",
+        "grey.jpg",
+    ] {
+        let whole = fs::read(file(name)).unwrap();
+        let path = folder.path().join(name);
+        let length = whole.len() * 8 / 10;
+        // There is an end of an image, but not of this one.
+        fs::write(&path, [&whole[..length], &whole[..]].concat()).unwrap();
+        let error = embed(&path).expect_err(name);
+        assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn bytes_after_the_end_of_an_image_do_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in WHOLE {
+        let mut bytes = fs::read(file(name)).unwrap();
+        bytes.extend([0; 40]);
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        assert_eq!(embed(&path).unwrap(), embed(&file(name)).unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn a_table_names_the_row_as_data_errors_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read(file("whole.jpg")).unwrap();
+    let cut = folder.path().join("cut.jpg");
+    fs::write(&cut, &whole[..whole.len() * 3 / 10]).unwrap();
+    let table = routelab_data::RoutingTable::new(routelab_data::RoutingTableParts {
+        name: "t".to_owned(),
+        models: vec!["m".to_owned()],
+        ids: vec!["a".to_owned(), "b".to_owned()],
+        prompts: vec!["p".to_owned(), "q".to_owned()],
+        tasks: vec!["t".to_owned(), "t".to_owned()],
+        images: vec![Some(file("whole.jpg")), Some(cut)],
+        groups: None,
+        quality: ndarray::array![[1.0], [0.0]],
+        cost: ndarray::array![[1.0], [1.0]],
+        cost_unit: routelab_data::CostUnit::recorded("calls"),
+    })
+    .unwrap();
+    let error =
+        routelab_encode::embed_table(&ImageStatistics::default(), &table, &|_, _| ()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("row 2 (id `b`): ")
+            && message.contains("cut.jpg")
+            && message.contains("cut off"),
+        "{message}"
+    );
 }

@@ -42,6 +42,21 @@ pub struct Paired {
     pub p: f64,
 }
 
+/// p values corrected by Holm's step-down procedure (Holm 1979), in the order given: the `k`-th smallest of `n` times
+/// `n + 1 - k`, at most 1 and never below that of a smaller p. Below a level, the chance of even one false "difference" among
+/// all `n` is below that level, whatever their dependence.
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
+    let mut corrected = vec![0.0; p.len()];
+    let mut least: f64 = 0.0;
+    for (rank, &at) in order.iter().enumerate() {
+        least = least.max((p[at] * (p.len() - rank) as f64).min(1.0));
+        corrected[at] = least;
+    }
+    corrected
+}
+
 /// Mean of one value per query.
 ///
 /// # Errors

@@ -18,17 +18,36 @@ pub enum Verdict {
     Wrong,
 }
 
-/// The models with the largest mean real cost: all of them if several are equally dear. Ascending indices.
-pub fn strongest(truth: &Truth) -> Vec<usize> {
-    strongest_of(&ExactTruth::new(truth))
+/// Onto which models routing can collapse: what "strongest" means.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strongest {
+    /// The models with the largest mean real cost, all of them if several are equally dear (the paper).
+    #[default]
+    Dearest,
+    /// The models with the largest mean real quality, all of them if several are equally good.
+    BestSingle,
+    /// These, by their column.
+    Models(Vec<usize>),
 }
 
-pub(crate) fn strongest_of(truth: &ExactTruth) -> Vec<usize> {
-    let totals = truth.total_costs();
-    let largest = totals.iter().max();
-    (0..totals.len())
-        .filter(|&model| Some(&totals[model]) == largest)
-        .collect()
+impl Strongest {
+    /// The models that are meant, given what really happened on some queries. Ascending indices.
+    pub fn models(&self, truth: &Truth) -> Vec<usize> {
+        self.of(&ExactTruth::new(truth))
+    }
+
+    pub(crate) fn of(&self, truth: &ExactTruth) -> Vec<usize> {
+        let totals = match self {
+            Self::Dearest => truth.total_costs(),
+            Self::BestSingle => truth.total_qualities(),
+            Self::Models(models) => return models.clone(),
+        };
+        let largest = totals.iter().max();
+        (0..totals.len())
+            .filter(|&model| Some(&totals[model]) == largest)
+            .collect()
+    }
 }
 
 /// The verdict on each of the `N` choices. A choice that names no model counts as wrong.

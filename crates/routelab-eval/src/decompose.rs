@@ -196,7 +196,7 @@ pub fn decompose(
     }
 
     let exact = ExactTruth::with(truth, magnitudes);
-    let strongest = collapse::strongest_of(&exact);
+    let strongest = options.strongest.of(&exact);
     let judge = Judge::new(truth, scores, options.rule.decision, &strongest, band);
     let judge_all = |paths: &Paths, position: usize, budget: f64| -> Vec<Judgement> {
         (paths.rows().enumerate())

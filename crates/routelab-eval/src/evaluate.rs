@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{check_grid, sorted_distinct};
-use crate::collapse::{self, Rci};
+use crate::collapse::{self, Rci, Strongest};
 use crate::curve::{self, SharedInterval};
 use crate::margin;
 use crate::matrices::check_pair;
@@ -25,6 +25,8 @@ pub struct EvaluationOptions {
     pub shared_grid: Option<Vec<f64>>,
     /// Margins up to this count as small; finite, 0 or more.
     pub margin_threshold: f64,
+    /// Which models count as strongest, in RCI and in the share of calls to them.
+    pub strongest: Strongest,
 }
 
 impl Default for EvaluationOptions {
@@ -34,6 +36,7 @@ impl Default for EvaluationOptions {
             budgets: Budgets::default(),
             shared_grid: None,
             margin_threshold: 0.05,
+            strongest: Strongest::default(),
         }
     }
 }
@@ -94,7 +97,7 @@ pub struct Evaluation {
     pub best_single_quality: f64,
     /// Its mean real cost.
     pub best_single_cost: f64,
-    /// The models with the largest mean real cost.
+    /// The models that count as strongest.
     pub strongest: Vec<usize>,
     /// Mean real quality at the largest budget.
     pub quality: f64,
@@ -189,7 +192,7 @@ pub fn evaluate(
     };
 
     let choices = paths.last_choices();
-    let strongest = collapse::strongest_of(&exact);
+    let strongest = options.strongest.of(&exact);
     let rci = Rci::of(&collapse::verdicts(truth, &choices, &strongest));
     let call_rates = collapse::call_rates(&choices, truth.models());
     let to_strongest = choices.iter().filter(|m| strongest.contains(m)).count();

@@ -19,8 +19,8 @@
 //! | [`bootstrap`] | paired bootstrap over queries, Student's t over seeds |
 //!
 //! Throughout, `N` is the number of queries, `M` of models, `K` of budgets; matrices are `N x M`; model indices follow
-//! the columns. "Strongest" is the model with the largest mean cost, "best single" the one with the largest mean
-//! quality.
+//! the columns. "Best single" is the model with the largest mean quality, "strongest" the one with the largest
+//! mean cost unless [`Strongest`] says otherwise.
 
 pub mod bootstrap;
 pub mod budget;
@@ -45,6 +45,7 @@ pub mod two_model;
 mod unbounded;
 
 pub use budget::{Budgets, spaced_grid};
+pub use collapse::Strongest;
 pub use curve::{CurvePoint, SharedInterval, pareto_dist};
 pub use decompose::{Decomposition, DecompositionOptions, Part, Stage, decompose};
 pub use error::EvalError;

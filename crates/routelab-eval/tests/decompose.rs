@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use routelab_eval::decompose::{Part, Stage};
 use routelab_eval::{
     Budgets, Decision, Decomposition, DecompositionOptions, EvalError, EvaluationOptions,
-    Infeasible, Rule, Scores, Ties, Truth, choose, collapse, decompose, evaluate, oracle,
+    Infeasible, Rule, Scores, Strongest, Ties, Truth, choose, collapse, decompose, evaluate,
+    oracle,
 };
 
 #[track_caller]
@@ -302,7 +303,7 @@ proptest! {
 
         // Against the index itself, at this budget.
         let choices = choose(&scores, found.budget, &rule);
-        let verdicts = collapse::verdicts(&truth, &choices, &collapse::strongest(&truth));
+        let verdicts = collapse::verdicts(&truth, &choices, &Strongest::Dearest.models(&truth));
         let [right, ties, ordering, prediction, over_budget] = counts(&found);
         let n = quality.nrows();
         prop_assert_eq!(right + ties + ordering + prediction + over_budget, n);

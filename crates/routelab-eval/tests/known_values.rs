@@ -3,8 +3,8 @@
 use ndarray::{Array2, array};
 use routelab_eval::{
     Budgets, CurvePoint, Decision, EvalError, EvaluationOptions, Infeasible, Metric, Rule, Scores,
-    SharedInterval, Ties, Truth, bootstrap, choose, collapse, curve, evaluate, margin, oracle,
-    pareto_dist, prices, ranking, spaced_grid, sweep, two_model,
+    SharedInterval, Strongest, Ties, Truth, bootstrap, choose, collapse, curve, evaluate, margin,
+    oracle, pareto_dist, prices, ranking, spaced_grid, sweep, two_model,
 };
 
 fn points(pairs: &[(f64, f64)]) -> Vec<CurvePoint> {
@@ -220,7 +220,7 @@ fn rci_splits_into_wasteful_and_wrong() {
     let equal = array![[1.0, 5.0, 5.0]];
     let tied = array![[0.0, 1.0, 1.0]];
     let truth = Truth::new(tied.view(), equal.view()).unwrap();
-    let strongest = collapse::strongest(&truth);
+    let strongest = Strongest::Dearest.models(&truth);
     assert_eq!(strongest, [1, 2]);
     assert_eq!(
         collapse::verdicts(&truth, &[2], &strongest),
@@ -603,4 +603,38 @@ fn an_evaluation_survives_json() {
         );
         assert!(result.get(metric) >= 0.0);
     }
+}
+
+#[test]
+fn holm_multiplies_the_smallest_p_most() {
+    let corrected = bootstrap::holm(&[0.01, 0.04, 0.03, 0.005]);
+    let expected = [0.03, 0.06, 0.06, 0.02];
+    for (found, expected) in corrected.iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-15, "{corrected:?}");
+    }
+    assert_eq!(bootstrap::holm(&[0.9, 0.8]), [1.0, 1.0]);
+    assert!(bootstrap::holm(&[]).is_empty());
+}
+
+#[test]
+fn strongest_is_the_dearest_or_the_best_or_as_said() {
+    let quality = array![[1.0, 0.0, 1.0], [1.0, 1.0, 0.0]];
+    let cost = array![[1.0, 3.0, 1.0], [1.0, 3.0, 5.0]];
+    let truth = Truth::new(quality.view(), cost.view()).unwrap();
+    assert_eq!(Strongest::Dearest.models(&truth), [1, 2]);
+    assert_eq!(Strongest::BestSingle.models(&truth), [0]);
+    assert_eq!(Strongest::Models(vec![2]).models(&truth), [2]);
+    let scores = oracle(&truth);
+    let rate = |strongest| {
+        let options = EvaluationOptions {
+            strongest,
+            ..EvaluationOptions::default()
+        };
+        evaluate(&truth, &scores, &options)
+            .unwrap()
+            .strongest_call_rate
+    };
+    // The oracle takes the cheapest of the best: model 0 both times.
+    assert_eq!(rate(Strongest::BestSingle), 1.0);
+    assert_eq!(rate(Strongest::Dearest), 0.0);
 }

@@ -108,6 +108,11 @@ impl<A: Architecture> Fitted<A> {
         ))
     }
 
+    /// The network itself.
+    pub(crate) fn network(&self) -> &A::Network {
+        &self.network
+    }
+
     /// The sizes of the network.
     pub fn architecture(&self) -> &A {
         &self.architecture

@@ -35,7 +35,7 @@ pub const BURN_VERSION: &str = "0.22.1";
 pub enum HeadError {
     /// The training loss stopped being a number.
     #[error(
-        "training diverged: the loss was {loss} in epoch {epoch}; lower the learning rate (now {learning_rate})"
+        "training diverged: the loss was no finite number in epoch {epoch}; lower the learning rate (now {learning_rate})"
     )]
     Diverged {
         /// Epoch, from 1.

@@ -16,6 +16,8 @@ use crate::{Archive, Context, RouterError, TrainingSet, column_scales, to_f32};
 pub struct CostConfig {
     /// Rank of the linear layer in front, at least 1.
     pub rank: usize,
+    /// Whether a second linear layer brings the rank back to the width of the embedding (ORBIT).
+    pub widen: bool,
     /// Widths of the hidden layers.
     pub hidden: Vec<usize>,
     /// Passes over the training queries, at least 1.
@@ -33,6 +35,7 @@ impl Default for CostConfig {
     fn default() -> Self {
         Self {
             rank: 64,
+            widen: false,
             hidden: vec![256, 128],
             epochs: 100,
             batch_size: 128,
@@ -53,6 +56,7 @@ impl CostConfig {
         MlpConfig {
             hidden: self.hidden.clone(),
             bottleneck: Some(self.rank),
+            widen: self.widen,
             init: Init::SmallNormal,
         }
     }

@@ -21,6 +21,8 @@ pub struct EmbedLlm {
     pub width: usize,
     /// Deviation of the normal noise on query and model embeddings while training, 0 or more.
     pub noise: f64,
+    /// Deviation of the initial embeddings of the models, above 0: 1, PyTorch's default, or 0.02 (ORBIT).
+    pub deviation: f64,
     /// Where costs come from.
     pub cost: CostSource,
     /// Passes over the training queries, at least 1.
@@ -41,6 +43,8 @@ pub enum CostSource {
     Model,
     /// The shared cost network, which reads the query.
     Network,
+    /// A linear map from the embedding of the model, learned with the rest (ORBIT). After few steps it is far from the mean.
+    Joint,
 }
 
 impl Default for EmbedLlm {
@@ -48,6 +52,7 @@ impl Default for EmbedLlm {
         Self {
             width: 256,
             noise: 0.05,
+            deviation: 1.0,
             cost: CostSource::default(),
             epochs: 50,
             batch_size: 128,
@@ -58,7 +63,11 @@ impl Default for EmbedLlm {
 
 impl EmbedLlm {
     fn network(&self) -> EmbedLlmConfig {
-        EmbedLlmConfig { width: self.width }
+        EmbedLlmConfig {
+            width: self.width,
+            deviation: self.deviation,
+            joint_cost: self.cost == CostSource::Joint,
+        }
     }
 
     fn training(&self) -> TrainConfig {
@@ -96,22 +105,24 @@ impl Router for EmbedLlm {
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let cost = match self.cost {
-            CostSource::Network => PredictedCost::Network(context.cost.get(train, context)?),
-            CostSource::Model => {
-                let mean = train.cost().mean_axis(Axis(0));
-                let mean = mean.expect("a training set has at least one query");
-                PredictedCost::PerModel(mean)
-            }
-        };
         let quality = FittedEmbedLlm::fit(
             train.x(),
             to_f32(train.quality()).view(),
+            to_f32(train.cost()).view(),
             &self.network(),
             self.noise,
             &self.training(),
             &context.fit(),
         )?;
+        let cost = match (self.cost, quality.costs()) {
+            (CostSource::Network, _) => PredictedCost::Network(context.cost.get(train, context)?),
+            (_, Some(learned)) => PredictedCost::PerModel(learned.mapv(f64::from)),
+            (_, None) => {
+                let mean = train.cost().mean_axis(Axis(0));
+                let mean = mean.expect("a training set has at least one query");
+                PredictedCost::PerModel(mean)
+            }
+        };
         Ok(Box::new(FittedNeural { quality, cost }))
     }
 }

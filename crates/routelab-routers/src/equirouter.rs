@@ -53,7 +53,7 @@ pub struct EquiRouter {
     pub error_weight: f64,
     /// Weight of the objective beside it, 0 or more; `pointwise` has none.
     pub rank_weight: f64,
-    /// The order of models of equal quality: `cost` (the paper) or `none` (the authors' code).
+    /// The order of models of equal quality: `none` (the authors' code) or `cost` (§4.3 of the paper).
     pub tie_order: TieOrder,
     /// How pairs are averaged: `per-pair` (the authors' code) or `per-query`; for `pairwise`.
     pub normalisation: Normalisation,
@@ -161,7 +161,7 @@ impl Router for EquiRouter {
     /// The settings that matter to the chosen objective.
     fn search_space(&self) -> SearchSpace {
         let mut space = space([
-            ("epochs", Values::integers([10, 20, 40, 60])),
+            ("epochs", Values::integers([2, 5, 10, 20, 40])),
             ("learning_rate", Values::log(3e-5, 1e-3)),
         ]);
         if self.objective == ObjectiveKind::Pointwise {
@@ -170,7 +170,7 @@ impl Router for EquiRouter {
         let weights = [0.0, 1.0, 5.0, 10.0, 50.0, 100.0].into_iter();
         let weights = weights.filter(|&weight| weight + self.error_weight > 0.0);
         space.insert("rank_weight".into(), Values::numbers(weights));
-        space.insert("tie_order".into(), Values::words(["cost", "none"]));
+        space.insert("tie_order".into(), Values::words(["none", "cost"]));
         if self.objective != ObjectiveKind::Pairwise {
             space.insert("temperature".into(), Values::log(0.02, 1.0));
         }

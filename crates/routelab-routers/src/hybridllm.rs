@@ -60,6 +60,7 @@ impl HybridLlm {
         LogisticConfig(MlpConfig {
             hidden: self.hidden.clone(),
             bottleneck: None,
+            widen: false,
             init: Init::FanIn,
         })
     }

@@ -43,6 +43,12 @@ impl Default for Mlp {
 pub struct MlpMf {
     /// Rank of the linear layer in front, at least 1.
     pub rank: usize,
+    /// Whether a second linear layer brings the rank back to the width of the embedding (ORBIT).
+    pub widen: bool,
+    /// Initial weights: `fan-in` (PyTorch's), `small-normal` (ORBIT's) or `xavier`.
+    pub init: Init,
+    /// Whether costs are learned as `(c - mean) / deviation` of each model, or as they are (ORBIT).
+    pub standardise: bool,
     /// Widths of the hidden layers.
     pub hidden: Vec<usize>,
     /// Passes over the training queries, at least 1.
@@ -63,6 +69,9 @@ impl Default for MlpMf {
         } = Mlp::default();
         Self {
             rank: 64,
+            widen: false,
+            init: Init::FanIn,
+            standardise: true,
             hidden,
             epochs,
             batch_size,
@@ -76,24 +85,10 @@ impl Default for MlpMf {
 struct Plan {
     network: MlpConfig,
     training: TrainConfig,
+    standardise: bool,
 }
 
 impl Plan {
-    fn new(mlp: &Mlp, rank: Option<usize>) -> Self {
-        Self {
-            network: MlpConfig {
-                hidden: mlp.hidden.clone(),
-                bottleneck: rank,
-                init: Init::FanIn,
-            },
-            training: TrainConfig {
-                epochs: mlp.epochs,
-                batch_size: mlp.batch_size,
-                learning_rate: mlp.learning_rate,
-            },
-        }
-    }
-
     fn validate(&self) -> Result<(), String> {
         self.network.validate()?;
         self.training.validate()
@@ -121,9 +116,28 @@ impl Plan {
         };
         Ok(Box::new(FittedPair {
             quality: fit(train.quality(), false, &half(0.0))?,
-            cost: fit(train.cost(), true, &half(0.5))?,
+            cost: fit(train.cost(), self.standardise, &half(0.5))?,
             plan: self,
         }))
+    }
+}
+
+impl Mlp {
+    fn plan(&self) -> Plan {
+        Plan {
+            network: MlpConfig {
+                hidden: self.hidden.clone(),
+                bottleneck: None,
+                widen: false,
+                init: Init::FanIn,
+            },
+            training: TrainConfig {
+                epochs: self.epochs,
+                batch_size: self.batch_size,
+                learning_rate: self.learning_rate,
+            },
+            standardise: true,
+        }
     }
 }
 
@@ -133,7 +147,7 @@ impl Router for Mlp {
     }
 
     fn validate(&self) -> Result<(), String> {
-        Plan::new(self, None).validate()
+        self.plan().validate()
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -149,19 +163,26 @@ impl Router for Mlp {
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        Plan::new(self, None).fit(train, context)
+        self.plan().fit(train, context)
     }
 }
 
 impl MlpMf {
     fn plan(&self) -> Plan {
-        let mlp = Mlp {
-            hidden: self.hidden.clone(),
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-        };
-        Plan::new(&mlp, Some(self.rank))
+        Plan {
+            network: MlpConfig {
+                hidden: self.hidden.clone(),
+                bottleneck: Some(self.rank),
+                widen: self.widen,
+                init: self.init,
+            },
+            training: TrainConfig {
+                epochs: self.epochs,
+                batch_size: self.batch_size,
+                learning_rate: self.learning_rate,
+            },
+            standardise: self.standardise,
+        }
     }
 }
 

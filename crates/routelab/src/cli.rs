@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use routelab_eval::{Infeasible, Ties};
 
+use crate::experiment::StrongestSpec;
 use crate::run::Shard;
 
 /// Experiments on LLM routers: train them, show where they collapse, make the figures and tables of a paper.
@@ -274,6 +275,9 @@ pub struct EvaluateArgs {
     /// What to do with queries that lack a quality or a cost in the table.
     #[arg(long, value_enum, default_value = "error")]
     pub missing: Missing,
+    /// The model onto which routing can collapse, for RCI and calls: `dearest`, `best-single` or a model's name.
+    #[arg(long, default_value = "dearest", value_name = "MODEL")]
+    pub strongest: StrongestSpec,
     /// Number of budgets of the sweep.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(2..))]
     pub budgets: u32,

@@ -90,7 +90,7 @@ fn inspect(dataset: &Path, out: &Path, output: &Output) -> Outcome {
     let unit = &summary.cost_unit;
     let mut models: Vec<_> = summary.models.iter().collect();
     models.sort_by(|a, b| b.mean_quality.total_cmp(&a.mean_quality));
-    let share = |count: usize| 100.0 * count as f64 / summary.queries as f64;
+    let share = |count: usize| 100.0 * count as f64 / summary.complete_queries.max(1) as f64;
 
     let mut text = format!(
         "{}: {} queries × {} models\n",
@@ -104,6 +104,24 @@ fn inspect(dataset: &Path, out: &Path, output: &Output) -> Outcome {
     if let Some(groups) = summary.groups {
         text += &format!("{groups} groups, which no split divides\n");
     }
+    if summary.complete_queries < summary.queries {
+        text += &format!(
+            "{} of them are complete; what compares models is about these\n",
+            summary.complete_queries
+        );
+    }
+    if summary.different_prompts < summary.queries {
+        text += &format!(
+            "{} different prompts; {}\n",
+            summary.different_prompts,
+            match summary.repeated_prompts {
+                0 => "equal ones are in one group".to_owned(),
+                repeated => format!(
+                    "{repeated} queries share theirs with one that a split may put on the other side"
+                ),
+            }
+        );
+    }
     if let Some(assumption) = &unit.assumption {
         text += &format!("costs are an assumption: {assumption}\n");
     }
@@ -116,11 +134,15 @@ fn inspect(dataset: &Path, out: &Path, output: &Output) -> Outcome {
     );
     for model in &models {
         text += &format!(
-            "{:>8.4}  {:>12.6}  {:>7.1} %  {}\n",
+            "{:>8.4}  {:>12.6}  {:>7.1} %  {}{}\n",
             model.mean_quality,
             model.mean_cost,
             share(model.only_best),
-            model.name
+            model.name,
+            match model.measured == summary.queries {
+                true => String::new(),
+                false => format!("  (measured on {})", model.measured),
+            }
         );
     }
     text += &format!(
@@ -158,7 +180,7 @@ fn draw_pool(summary: &TableSummary, folder: &Path, output: &Output) -> Outcome<
         .iter()
         .map(|model| model.name.clone())
         .collect();
-    let share = |count: usize| count as f64 / summary.queries as f64;
+    let share = |count: usize| count as f64 / summary.complete_queries.max(1) as f64;
     let chart = PoolChart {
         models: summary
             .models

@@ -2,7 +2,9 @@
 
 use routelab_data::DataSpec;
 use routelab_eval::two_model::CallShare;
-use routelab_eval::{Budgets, Evaluation, EvaluationOptions, Point, Rule, Truth, evaluate};
+use routelab_eval::{
+    Budgets, Evaluation, EvaluationOptions, Point, Rule, Strongest, Truth, evaluate,
+};
 use serde_json::{Map, Value, json};
 
 use crate::cli::EvaluateArgs;
@@ -41,6 +43,10 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
         ));
     }
     let truth = Truth::new(table.quality(), table.cost()).map_err(Failure::request)?;
+    let strongest = args
+        .strongest
+        .resolve(table.models(), &truth)
+        .map_err(|reason| bad_request!("{reason}"))?;
     let options = EvaluationOptions {
         rule: Rule {
             infeasible: args.infeasible.into(),
@@ -48,6 +54,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
             ..Rule::default()
         },
         budgets: Budgets::Quantiles(args.budgets as usize),
+        strongest: Strongest::Models(strongest),
         ..EvaluationOptions::default()
     };
     let evaluation = evaluate(&truth, &predictions.scores, &options).map_err(Failure::request)?;
@@ -188,6 +195,18 @@ fn to_text(evaluation: &Evaluation, shares: &[Share], models: &[String], unit: &
             format!(
                 "{:.4} = wasteful {:.4} + wrong {:.4}",
                 e.rci, e.rci_wasteful, e.rci_wrong
+            ),
+        ),
+        (
+            "strongest model",
+            format!(
+                "{}: called on {:.1} %",
+                e.strongest
+                    .iter()
+                    .map(|&model| models[model].as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                e.strongest_call_rate * 100.0
             ),
         ),
         (

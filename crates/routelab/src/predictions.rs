@@ -20,9 +20,11 @@ pub struct Predictions {
 /// Reads the predictions of every query of `table`; rows may be in any order.
 pub fn read(path: &Path, table: &RoutingTable) -> Outcome<Predictions> {
     let name = path.display();
-    let mut reader = csv::Reader::from_path(path).map_err(|error| {
-        bad_request!("cannot read the predictions {name}: {error}\nhelp: check the path")
+    // The file is small beside the table, and may have a byte order mark or be compressed.
+    let text = routelab_data::read_text(path).map_err(|error| {
+        bad_request!("cannot read the predictions {error}\nhelp: check the path")
     })?;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
     let malformed = |error: csv::Error| {
         bad_request!(
             "{name}: {error}\nhelp: write the file as UTF-8 CSV with one header and equally long rows"

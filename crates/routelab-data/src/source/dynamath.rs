@@ -10,6 +10,8 @@ use crate::spec::DataSpec;
 pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let schema = TabularSchema {
         file: None,
+        separator: None,
+        decimal: None,
         id: vec!["qid".to_owned(), "v".to_owned()],
         prompt: vec!["question".to_owned()],
         task: Some("subject".to_owned()),

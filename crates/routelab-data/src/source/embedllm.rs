@@ -32,6 +32,8 @@ fn schema_of(rows: &Rows) -> TabularSchema {
     };
     TabularSchema {
         file: None,
+        separator: None,
+        decimal: None,
         id: vec!["prompt_id".to_owned()],
         prompt: vec!["prompt".to_owned()],
         task: has("category").then(|| "category".to_owned()),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
+use crate::input::without_packing;
 
 /// `path` itself, or the first of the named files that the folder `path` has.
 pub(super) fn one_of(path: &Path, names: &[&str]) -> Result<PathBuf, DataError> {
@@ -11,8 +12,7 @@ pub(super) fn one_of(path: &Path, names: &[&str]) -> Result<PathBuf, DataError> 
     }
     names
         .iter()
-        .map(|name| path.join(name))
-        .find(|file| file.is_file())
+        .find_map(|name| in_folder(path, name))
         .ok_or_else(|| no_files(path, format!("file {}", names.join(" or "))))
 }
 
@@ -23,8 +23,7 @@ pub(super) fn all_of(path: &Path, names: &[&str]) -> Result<Vec<PathBuf>, DataEr
     }
     let files: Vec<PathBuf> = names
         .iter()
-        .map(|name| path.join(name))
-        .filter(|file| file.is_file())
+        .filter_map(|name| in_folder(path, name))
         .collect();
     if files.is_empty() {
         return Err(no_files(path, format!("file {}", names.join(" or "))));
@@ -40,7 +39,7 @@ pub(super) fn with_extension(path: &Path, extensions: &[&str]) -> Result<Vec<Pat
     }
     let all = entries(path)?;
     for extension in extensions {
-        let has_it = |file: &Path| file.extension().is_some_and(|found| found == *extension);
+        let has_it = |file: &Path| has_extension(file, extension);
         let files: Vec<PathBuf> = all
             .iter()
             .filter(|file| file.is_file() && has_it(file))
@@ -54,6 +53,21 @@ pub(super) fn with_extension(path: &Path, extensions: &[&str]) -> Result<Vec<Pat
         path,
         format!("file ending in .{}", extensions.join(" or .")),
     ))
+}
+
+/// The file of this name, as it is or compressed.
+fn in_folder(folder: &Path, name: &str) -> Option<PathBuf> {
+    ["", ".gz", ".zst"]
+        .map(|packing| folder.join(format!("{name}{packing}")))
+        .into_iter()
+        .find(|file| file.is_file())
+}
+
+/// Whether a file has this extension, before that of its compression.
+pub(super) fn has_extension(file: &Path, extension: &str) -> bool {
+    without_packing(file)
+        .extension()
+        .is_some_and(|found| found == extension)
 }
 
 /// What a folder holds, in the order of the names.
@@ -77,9 +91,10 @@ pub(super) fn no_files(path: &Path, expected: String) -> DataError {
     }
 }
 
-/// The name of a file without its extension.
+/// The name of a file without its extension, and without that of its compression.
 pub(super) fn stem(path: &Path) -> String {
-    path.file_stem()
+    without_packing(path)
+        .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())
         .unwrap_or_default()
 }

@@ -14,6 +14,8 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let files = all_of(&spec.path, &["train.json", "test.json"])?;
     let schema = TabularSchema {
         file: None,
+        separator: None,
+        decimal: None,
         id: Vec::new(),
         prompt: vec!["question".to_owned()],
         task: None,

@@ -2,8 +2,6 @@
 //! `records` that have `index`, `origin_query`, `score` and `cost` in US dollars.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -12,8 +10,8 @@ use serde_json::Value as Json;
 use crate::builder::{Query, TableBuilder};
 use crate::error::{DataError, Place};
 use crate::report::Loaded;
-use crate::source::files::{entries, no_files, stem};
-use crate::source::rows::value_cell;
+use crate::source::files::{entries, has_extension, no_files, stem};
+use crate::source::rows::{value_cell, whole_json};
 use crate::spec::DataSpec;
 use crate::table::CostUnit;
 
@@ -104,7 +102,7 @@ fn runs(folder: &Path) -> Result<BTreeMap<Run, Vec<PathBuf>>, DataError> {
         for split in folders(&dataset)? {
             for model in folders(&split)? {
                 let mut files = entries(&model)?;
-                files.retain(|file| file.extension().is_some_and(|found| found == "json"));
+                files.retain(|file| has_extension(file, "json"));
                 files.sort_by_key(|file| time(file));
                 if !files.is_empty() {
                     let run = (name(&dataset), name(&split), name(&model));
@@ -150,19 +148,9 @@ fn time(path: &Path) -> String {
 }
 
 fn results(path: &Path) -> Result<Results, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    serde_json::from_reader(BufReader::new(file)).map_err(|error| DataError::Json {
-        path: path.to_owned(),
-        place: Place {
-            row: 0,
-            line: Some(error.line() as u64),
-        },
-        detail: error.to_string(),
-        expected: "an object with `records`, each with `index`, `origin_query`, `score` and `cost`",
-    })
+    let expected =
+        "an object with `records`, each with `index`, `origin_query`, `score` and `cost`";
+    whole_json(path, expected)
 }
 
 /// The query as the data set has it, before a template; where it is not a text, its JSON. The prompt where there is none.

@@ -11,6 +11,8 @@ use crate::spec::DataSpec;
 pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let schema = TabularSchema {
         file: None,
+        separator: None,
+        decimal: None,
         id: vec!["id".to_owned()],
         prompt: vec!["question".to_owned()],
         task: Some("skill".to_owned()),

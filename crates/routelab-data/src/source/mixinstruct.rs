@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use crate::builder::{Query, TableBuilder};
 use crate::error::{DataError, Place};
 use crate::report::Loaded;
-use crate::source::rows::{Object, for_each_object, kind_by_extension, value_cell};
+use crate::source::rows::{Object, for_each_object, json_kind, value_cell};
 use crate::spec::DataSpec;
 use crate::table::CostUnit;
 
@@ -31,7 +31,7 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     });
     let mut builder = TableBuilder::new(spec, unit)?;
     builder.start_file(&spec.path)?;
-    let kind = kind_by_extension(&spec.path)?;
+    let kind = json_kind(&spec.path)?;
     for_each_object(&spec.path, kind, &mut |place, record| {
         builder.count_row();
         let query = query(spec, place, record)?;

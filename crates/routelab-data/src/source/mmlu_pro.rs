@@ -12,6 +12,8 @@ use crate::spec::DataSpec;
 pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let schema = TabularSchema {
         file: None,
+        separator: None,
+        decimal: None,
         id: vec!["question_id".to_owned()],
         prompt: vec!["question".to_owned(), "options".to_owned()],
         task: Some("category".to_owned()),

@@ -28,6 +28,8 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let file = one_of(&spec.path, &["MMR_Bench.csv", "MMR-Bench.csv"])?;
     let schema = TabularSchema {
         file: None,
+        separator: None,
+        decimal: None,
         id: vec!["dataset_idx".to_owned()],
         prompt: vec!["question".to_owned()],
         task: None,

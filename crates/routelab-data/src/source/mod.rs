@@ -189,7 +189,7 @@ const FORMATS: &[FormatInfo] = &[
         modality: Modality::TextAndImage,
         extension: "csv, tsv, jsonl, json, parquet, pkl",
         size: "any",
-        shipped: &[],
+        shipped: &["reasoning-gym", "swe-bench", "bfcl", "routerbench-1pct"],
         read: tabular::read,
     },
 ];

@@ -76,6 +76,8 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     };
     let schema = TabularSchema {
         file: Some(FileKind::Parquet),
+        separator: None,
+        decimal: None,
         id: vec!["id".to_owned()],
         prompt: vec!["prompt".to_owned()],
         task: Some("task".to_owned()),
@@ -91,9 +93,6 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let mut builder = tabular::builder(spec, &schema)?;
     builder.start_file(&spec.path)?;
     builder.set_name(header.name);
-    if let Some(assumption) = &header.cost_unit.assumption {
-        builder.note(format!("costs are assumed: {assumption}"));
-    }
     builder.set_cost_unit(header.cost_unit);
     tabular::fill(&rows, &schema, &mut builder, &mut |_, _| Ok(()))?;
     builder.finish()
@@ -103,8 +102,16 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
 /// equal bytes.
 ///
 /// # Errors
-/// [`DataError::Io`] when the file cannot be written; [`DataError::Spec`] when an image path is not UTF-8.
+/// [`DataError::Io`] when the file cannot be written; [`DataError::Spec`] when an image path is not UTF-8, or
+/// when the table has a mask.
 pub fn write_parquet(table: &RoutingTable, path: &Path) -> Result<(), DataError> {
+    if table.measured().is_some() {
+        return Err(DataError::Spec {
+            key: "missing",
+            problem: "a table with a mask cannot be converted".to_owned(),
+            remedy: "set `missing = \"drop-query\"`, or keep the file as it is".to_owned(),
+        });
+    }
     let images = table
         .images()
         .map(|images| image_texts(images, path))

@@ -53,6 +53,8 @@ fn schema(rows: &Rows, file: &Path) -> Result<TabularSchema, DataError> {
     let has_subject = rows.columns().iter().any(|column| column == "subject");
     Ok(TabularSchema {
         file: None,
+        separator: None,
+        decimal: None,
         id: Vec::new(),
         prompt: vec!["prompt".to_owned()],
         task: has_subject.then(|| "subject".to_owned()),

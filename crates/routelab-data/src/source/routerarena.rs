@@ -12,6 +12,8 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let files = with_extension(&spec.path, &["jsonl"])?;
     let schema = TabularSchema {
         file: Some(FileKind::JsonLines),
+        separator: None,
+        decimal: None,
         id: vec!["global_index".to_owned()],
         prompt: vec!["question".to_owned()],
         task: None,

@@ -16,6 +16,8 @@ use crate::spec::DataSpec;
 fn schema(layout: Layout) -> TabularSchema {
     TabularSchema {
         file: None,
+        separator: None,
+        decimal: None,
         id: vec!["sample_id".to_owned()],
         prompt: vec!["prompt".to_owned()],
         task: Some("eval_name".to_owned()),

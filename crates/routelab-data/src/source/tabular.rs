@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::builder::{Query, TableBuilder, Value};
 use crate::error::{DataError, Place};
+use crate::input::resolve_path;
 use crate::report::Loaded;
 use crate::source::rows::{Cell, Rows};
 use crate::spec::DataSpec;
@@ -36,6 +37,12 @@ pub struct TabularSchema {
     /// How the file is written; by default its extension says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<FileKind>,
+    /// What separates the cells of CSV; a comma by default, a tab for `.tsv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separator: Option<char>,
+    /// What stands before the decimals in numbers that are written as text: `.` (by default) or `,`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<char>,
     /// Columns of the query's id, joined by `_`; the row number (from 1) by default. The long layout needs it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub id: Vec<String>,
@@ -130,7 +137,7 @@ pub(super) fn read_files(
 ) -> Result<Loaded, DataError> {
     let mut builder = builder(spec, schema)?;
     for file in files {
-        let rows = Rows::open(file, schema.file)?;
+        let rows = Rows::open_separated(file, schema.file, schema.separator)?;
         builder.start_file(file)?;
         fill(&rows, schema, &mut builder, adjust)?;
     }
@@ -171,6 +178,7 @@ pub(super) fn fill(
     builder: &mut TableBuilder<'_>,
     adjust: &mut Adjust<'_>,
 ) -> Result<(), DataError> {
+    builder.set_decimal(schema.decimal)?;
     let mut wanted = Vec::new();
     let queries = QueryColumns::find(rows, schema, &mut wanted)?;
     match &schema.layout {
@@ -180,6 +188,9 @@ pub(super) fn fill(
             models,
         } => {
             let models = wide_models(rows, quality, cost.as_deref(), models.as_deref(), schema)?;
+            if let Some(cost) = cost {
+                note_half_models(rows, (quality, cost), &models, &wanted, builder);
+            }
             fill_wide(rows, &queries, &models, wanted, builder, adjust)
         }
         Layout::Long {
@@ -337,7 +348,7 @@ impl QueryColumns {
             id,
             prompt: String::new(),
             task: optional(&self.task, "a task")?,
-            image: image.map(|path| self.folder.join(path.as_ref())),
+            image: image.map(|path| resolve_path(&self.folder, Path::new(path.as_ref()))),
             group: optional(&self.group, "a group")?,
         };
         let prompt = self
@@ -505,6 +516,57 @@ fn fill_wide(
         }
         Ok(())
     })
+}
+
+/// Says what looks like a model but has only one of the two columns.
+fn note_half_models(
+    rows: &Rows,
+    (quality, cost): (&str, &str),
+    models: &[ModelColumns],
+    wanted: &[usize],
+    builder: &mut TableBuilder<'_>,
+) {
+    let is_used = |column: &String| {
+        let of_model =
+            |model: &ModelColumns| model.quality == *column || model.cost.as_ref() == Some(column);
+        models.iter().any(of_model)
+    };
+    for (index, column) in rows.columns().iter().enumerate() {
+        if wanted.contains(&index) || is_used(column) {
+            continue;
+        }
+        if let Some(model) = matched(cost, column) {
+            let missing = quality.replace(MODEL, model);
+            builder.note(format!(
+                "the model {model} was left out: it has {column:?} but no quality column {missing:?}"
+            ));
+        } else if quality == MODEL && looks_like_scores(rows, index) {
+            let missing = cost.replace(MODEL, column);
+            builder.note(format!(
+                "{column:?} looks like a model, but was left out because it has no cost column {missing:?}"
+            ));
+        }
+    }
+}
+
+/// Whether the first rows of a column are numbers from 0 to 1.
+fn looks_like_scores(rows: &Rows, column: usize) -> bool {
+    const LOOKED_AT: u64 = 32;
+    let (mut numbers, mut others) = (0, 0);
+    // The error only ends the reading; whatever else is wrong with the file is found when it is read.
+    let _ = rows.for_each(&[column], &mut |place, cells| {
+        match cells[0].number(false) {
+            Ok(None) => {}
+            Ok(Some(number)) if (0.0..=1.0).contains(&number) => numbers += 1,
+            _ => others += 1,
+        }
+        if place.row < LOOKED_AT && others == 0 {
+            return Ok(());
+        }
+        let path = rows.path().to_owned();
+        Err(DataError::NoRows { path })
+    });
+    numbers > 0 && others == 0
 }
 
 struct LongColumns<'a> {

@@ -10,6 +10,8 @@ use crate::spec::DataSpec;
 pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let schema = TabularSchema {
         file: None,
+        separator: None,
+        decimal: None,
         id: Vec::new(),
         prompt: vec!["question".to_owned()],
         task: Some("task".to_owned()),

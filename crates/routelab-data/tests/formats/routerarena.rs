@@ -36,7 +36,7 @@ fn fixture_reads() {
     assert_eq!(notes.len(), 2);
     assert_eq!(
         notes[1],
-        "1 qualities outside [0, 1] were clamped (`out_of_range = \"clamp\"`)"
+        "1 of 6 qualities were outside [0, 1], between -0.05 and 1, and were clamped (`out_of_range = \"clamp\"`)"
     );
     assert_eq!(loaded.report.rows_read, 6);
 }

@@ -57,13 +57,7 @@ fn zeroeval_needs_both_columns_of_a_model() {
 }
 
 #[test]
-fn a_compressed_parquet_file_says_what_to_do() {
-    let file = fixture("gzip.parquet");
-    fails(
-        &DataSpec::new("zeroeval", file),
-        &[
-            "gzip.parquet is compressed with GZIP",
-            "write it again without compression or with Snappy or Zstandard",
-        ],
-    );
+fn a_compressed_parquet_file_is_read() {
+    let loaded = load(&DataSpec::new("zeroeval", fixture("gzip.parquet"))).unwrap();
+    assert_eq!(loaded.table.len(), 1);
 }

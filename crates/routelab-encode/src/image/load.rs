@@ -1,12 +1,13 @@
 //! Image files to pixels, with bounded memory.
 
 use std::fs::File;
-use std::io::{BufReader, Seek, SeekFrom};
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use image::{ImageDecoder, ImageReader, Limits};
 
+use super::complete::{check_complete, check_decodable};
 use crate::EncodeError;
 
 /// Largest file that is opened, in bytes.
@@ -42,23 +43,27 @@ pub(crate) fn with_pixels<R>(
         reason,
     };
     let io = |error| EncodeError::io(path, "read", error);
-    let mut file = File::open(path).map_err(io)?;
-    let bytes = file.seek(SeekFrom::End(0)).map_err(io)?;
-    file.rewind().map_err(io)?;
-    if bytes == 0 {
+    let file = File::open(path).map_err(io)?;
+    let length = file.metadata().map_err(io)?.len();
+    if length == 0 {
         return Err(bad("the image file is empty".to_owned()));
     }
-    if bytes > MAX_FILE {
+    if length > MAX_FILE {
         return Err(bad(format!(
-            "the file has {bytes} bytes; at most {MAX_FILE} are read"
+            "the file has {length} bytes; at most {MAX_FILE} are read"
         )));
     }
-    let mut reader = ImageReader::new(BufReader::new(file))
+    // A few files a thread, each bounded: the end has to be looked at as well.
+    let mut bytes = Vec::with_capacity(length as usize);
+    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(io)?;
+    let mut reader = ImageReader::new(Cursor::new(bytes.as_slice()))
         .with_guessed_format()
         .map_err(io)?;
     let format = reader.format().ok_or_else(|| {
         bad("not an image that is recognised; expected PNG, JPEG, GIF, WebP or BMP".to_owned())
     })?;
+    check_complete(format, &bytes)
+        .map_err(|reason| bad(format!("{reason}; copy or download the image again")))?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_DECODED);
     reader.limits(limits);
@@ -89,6 +94,8 @@ pub(crate) fn with_pixels<R>(
             .unwrap_or_else(PoisonError::into_inner)
     });
     let image = image::DynamicImage::from_decoder(decoder).map_err(undecodable)?;
+    check_decodable(format, &bytes)
+        .map_err(|reason| bad(format!("{reason}; copy or download the image again")))?;
     Ok(work(&Pixels {
         width: width as usize,
         height: height as usize,

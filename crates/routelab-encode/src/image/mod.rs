@@ -1,6 +1,7 @@
 //! Encoders of the query's image.
 
 mod clip;
+mod complete;
 mod load;
 mod missing;
 mod preprocess;

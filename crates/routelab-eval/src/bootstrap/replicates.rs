@@ -240,7 +240,7 @@ impl<'a> WeightedSweep<'a> {
         let budgets = options.budgets.resolve(scores.cost.view());
         let paths = Paths::new(scores, &budgets, &options.rule);
         let exact = ExactTruth::new(truth);
-        let strongest = collapse::strongest_of(&exact);
+        let strongest = options.strongest.of(&exact);
         let choices = paths.last_choices();
         let verdicts = collapse::verdicts(truth, &choices, &strongest);
         let extremes = Extremes::of(truth);

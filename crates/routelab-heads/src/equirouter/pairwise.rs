@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TieOrder {
-    /// Of two equally good models the cheaper one comes first (§4.3 of the paper).
-    #[default]
-    Cost,
     /// Equally good models give no pair (the authors' code).
+    #[default]
     None,
+    /// Of two equally good models the cheaper one comes first (§4.3 of the paper).
+    Cost,
 }
 
 /// How the losses of the pairs become one number.

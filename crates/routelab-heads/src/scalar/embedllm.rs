@@ -3,13 +3,13 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, activation};
-use ndarray::ArrayView2;
+use ndarray::{Array1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
 use crate::init::{Init, Initializer};
-use crate::loss::binary_cross_entropy;
-use crate::ranges::at_least_one;
+use crate::loss::{binary_cross_entropy, mean_squared_error};
+use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
 
@@ -19,21 +19,35 @@ use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
 pub struct EmbedLlmConfig {
     /// Width of the embedding of a model, at least 1.
     pub width: usize,
+    /// Deviation of the initial embeddings of the models, above 0.
+    #[serde(default = "standard")]
+    pub deviation: f64,
+    /// Whether a linear map from a model's embedding to its cost is learned with the rest (ORBIT).
+    #[serde(default)]
+    pub joint_cost: bool,
+}
+
+fn standard() -> f64 {
+    1.0
 }
 
 impl Architecture for EmbedLlmConfig {
     type Network = EmbedLlm;
 
     fn validate(&self) -> Result<(), String> {
-        at_least_one("width", self.width)
+        at_least_one("width", self.width)?;
+        above_zero("deviation", self.deviation)
     }
 
     fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> EmbedLlm {
         let mut init = Initializer::new(seed, device);
         EmbedLlm {
             projection: init.linear(dimension, self.width, Init::FanIn),
-            models: init.normal_matrix(models, self.width, 1.0),
+            models: init.normal_matrix(models, self.width, self.deviation as f32),
             bias: init.zeros(models),
+            cost: self
+                .joint_cost
+                .then(|| init.linear(self.width, 1, Init::FanIn)),
         }
     }
 }
@@ -46,6 +60,8 @@ pub struct EmbedLlm {
     models: Param<Tensor<2>>,
     /// `b`, `[models]`
     bias: Param<Tensor<1>>,
+    /// From `e_m` to the cost of the model
+    cost: Option<Linear>,
 }
 
 impl EmbedLlm {
@@ -69,7 +85,8 @@ impl FittedEmbedLlm {
     /// Fits the network by binary cross-entropy.
     ///
     /// `x`: embeddings `[queries, dimension]`; `quality` in [0, 1]: `[queries, models]`. `noise` is the deviation of the
-    /// normal noise that is added to query and model embeddings while training, 0 or more.
+    /// normal noise that is added to query and model embeddings while training, 0 or more. `cost`, `[queries, models]`, is
+    /// learned by squared error beside it, if the network has a map to costs.
     ///
     /// # Errors
     ///
@@ -77,20 +94,39 @@ impl FittedEmbedLlm {
     pub fn fit(
         x: ArrayView2<f32>,
         quality: ArrayView2<f32>,
+        cost: ArrayView2<f32>,
         config: &EmbedLlmConfig,
         noise: f64,
         training: &TrainConfig,
         fit: &Fit,
     ) -> Result<Self, HeadError> {
-        check_rows(x, &[quality])?;
+        check_rows(x, &[quality, cost])?;
         let sizes = [x.ncols(), quality.ncols()];
         let rows = x.nrows();
         let device = train::training_device(fit.backend);
-        let [x, quality] = [x, quality].map(|values| matrix::to_tensor(values, &device));
+        let [x, quality, cost] =
+            [x, quality, cost].map(|values| matrix::to_tensor(values, &device));
         Self::train(config, sizes, rows, training, fit, |network, batch| {
             let queries = batch.with_noise(batch.select(&x), noise);
             let models = batch.with_noise(network.models.val(), noise);
-            binary_cross_entropy(network.logits(queries, models), batch.select(&quality))
+            let error = network.cost.as_ref().map(|map| {
+                let real = batch.select(&cost); // [batch, models]
+                let predicted = map.forward(models.clone()).transpose(); // [1, models]
+                mean_squared_error(predicted.expand(real.dims()), real)
+            });
+            let loss =
+                binary_cross_entropy(network.logits(queries, models), batch.select(&quality));
+            match error {
+                Some(error) => loss + error,
+                None => loss,
+            }
         })
+    }
+
+    /// The learned cost of every model, `[models]`; `None` if the network has no map to costs.
+    pub fn costs(&self) -> Option<Array1<f32>> {
+        let network = self.network();
+        let costs = network.cost.as_ref()?.forward(network.models.val());
+        Some(matrix::to_array(costs).column(0).to_owned())
     }
 }

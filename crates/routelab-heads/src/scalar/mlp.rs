@@ -21,6 +21,9 @@ pub struct MlpConfig {
     pub hidden: Vec<usize>,
     /// Rank of a linear layer without activation in front of the others; `None` leaves it out.
     pub bottleneck: Option<usize>,
+    /// Whether a second linear layer brings the bottleneck back to the width of the embedding, as in ORBIT.
+    #[serde(default)]
+    pub widen: bool,
     /// Initial weights.
     pub init: Init,
 }
@@ -34,6 +37,11 @@ impl MlpConfig {
             width = rank;
             layer
         });
+        let widening = (self.widen && bottleneck.is_some()).then(|| {
+            let layer = init.linear(width, input, self.init);
+            width = input;
+            layer
+        });
         let hidden = self
             .hidden
             .iter()
@@ -45,6 +53,7 @@ impl MlpConfig {
             .collect();
         Mlp {
             bottleneck,
+            widening,
             hidden,
             output: init.linear(width, output, self.init),
         }
@@ -69,10 +78,11 @@ impl Architecture for MlpConfig {
     }
 }
 
-/// `[bottleneck] → (linear → ReLU)* → linear`.
+/// `[bottleneck [→ widening]] → (linear → ReLU)* → linear`.
 #[derive(Module, Debug)]
 pub struct Mlp {
     bottleneck: Option<Linear>,
+    widening: Option<Linear>,
     hidden: Vec<Linear>,
     output: Linear,
 }
@@ -84,6 +94,9 @@ impl Mlp {
             Some(layer) => layer.forward(x),
             None => x,
         };
+        if let Some(layer) = &self.widening {
+            x = layer.forward(x);
+        }
         for layer in &self.hidden {
             x = activation::relu(layer.forward(x));
         }

@@ -45,6 +45,7 @@ impl RegretConfig {
         MlpConfig {
             hidden: self.hidden.clone(),
             bottleneck: None,
+            widen: false,
             init: Init::FanIn,
         }
     }

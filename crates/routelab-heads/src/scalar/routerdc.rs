@@ -41,6 +41,7 @@ impl RouterDcConfig {
         MlpConfig {
             hidden: self.hidden.clone(),
             bottleneck: None,
+            widen: false,
             init: Init::FanIn,
         }
     }

@@ -39,7 +39,11 @@ fn predictions_match_the_reference() {
     let reference = reference();
     for backend in backends() {
         let device = backend.device();
-        let embedllm = EmbedLlmConfig { width: 5 };
+        let embedllm = EmbedLlmConfig {
+            width: 5,
+            deviation: 1.0,
+            joint_cost: false,
+        };
         check("embedllm", &embedllm, plain_name, &reference, device);
         let preference = PreferenceConfig { latent: 5 };
         check("preference", &preference, plain_name, &reference, device);

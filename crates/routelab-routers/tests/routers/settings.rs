@@ -148,7 +148,7 @@ fn values_out_of_range_are_named() {
         ("equirouter", "objective = 'listmle'", "`listnet`"),
         ("embedllm", "width = 0", "`width` must be at least 1"),
         ("embedllm", "noise = -0.1", "`noise`"),
-        ("embedllm", "cost = 'mean'", "`model` or `network`"),
+        ("embedllm", "cost = 'mean'", "`model`, `network`, `joint`"),
         ("routellm-mf", "latent = 0", "`latent` must be at least 1"),
         ("routellm-mf", "pairs_per_query = 0", "`pairs_per_query`"),
         ("routellm-mf", "noise = nan", "`noise`"),
@@ -208,7 +208,7 @@ fn misspelt_settings_and_wrong_types_are_named() {
     }
     assert!(refusal("knn", "k = -1").contains("`k`"));
     assert!(refusal("knn", "k = 1.5").contains("`k`"));
-    assert!(refusal("equirouter", "tie_order = 'price'").contains("`cost` or `none`"));
+    assert!(refusal("equirouter", "tie_order = 'price'").contains("`none` or `cost`"));
 }
 
 #[test]

@@ -157,6 +157,7 @@ pub fn measure(
             train: &train,
             test: &test,
             grid: &grid,
+            strongest: &inputs.strongest[0],
         };
         measured.push(fit.measure(label, &routers)?);
     }
@@ -175,6 +176,7 @@ struct FitOf<'a> {
     train: &'a (RoutingTable, Embeddings),
     test: &'a (RoutingTable, Embeddings),
     grid: &'a [f64],
+    strongest: &'a [usize],
 }
 
 impl FitOf<'_> {
@@ -237,7 +239,10 @@ impl FitOf<'_> {
         let (prediction, scores) = predict()?;
 
         let test = &self.test.0;
-        let options = self.experiment.evaluation.options(fitted.decision(), None);
+        let options = self
+            .experiment
+            .evaluation
+            .options(fitted.decision(), None, self.strongest);
         let truth = Truth::new(test.quality(), test.cost()).map_err(Failure::failed)?;
         let evaluation = evaluate(&truth, &scores, &options).map_err(Failure::failed)?;
         let metric =

@@ -102,7 +102,7 @@ pub fn flips(
         };
         // A rule may look at all test queries at once: each run decides on all of its own.
         let choices = |run: &RunFolder, (scores, decision): &(_, _)| {
-            let rule = run.evaluation.options(*decision, None).rule;
+            let rule = run.evaluation.rule(*decision);
             choose(scores, found.point.budget, &rule)
         };
         let (choices_a, choices_b) = (choices(a, of_a), choices(b, of_b));

@@ -143,7 +143,11 @@ fn replicates(run: &RunFolder, predictions: &Predictions, count: usize) -> Outco
             truth.cost.select(ndarray::Axis(0), rows),
         );
         let truth = Truth::new(quality.view(), cost.view()).map_err(Failure::failed)?;
-        let options = run.evaluation.options(*decision, Some(run.grid.clone()));
+        let options = run.evaluation.options(
+            *decision,
+            Some(run.grid.clone()),
+            &run.truth.strongest[seed],
+        );
         let population = Population {
             rows,
             size: run.truth.ids.len(),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use routelab_data::resolve_path;
 use routelab_encode::{HashedConfig, MissingImage};
 use serde::{Deserialize, Serialize};
 
@@ -127,7 +128,7 @@ impl Part {
         };
         match (table.remove("file"), table.contains_key("encoder")) {
             (Some(toml::Value::String(file)), false) => match table.keys().next() {
-                None => Ok(Self::File(folder.join(file))),
+                None => Ok(Self::File(resolve_path(folder, file.as_ref()))),
                 Some(key) => Err(format!("`file` takes no other key, but `{key}` is given")),
             },
             (Some(_), false) => Err("`file` must be a path".into()),
@@ -159,7 +160,7 @@ impl EncoderSpec {
         match self {
             Self::Minilm { weights, .. }
             | Self::ClipText { weights }
-            | Self::ClipImage { weights, .. } => *weights = folder.join(&*weights),
+            | Self::ClipImage { weights, .. } => *weights = resolve_path(folder, weights),
             Self::HashedNgrams { settings } => {
                 settings.validate().map_err(|error| error.to_string())?;
             }

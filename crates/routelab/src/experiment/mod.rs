@@ -1,6 +1,7 @@
 //! The experiment file: read, checked and completed with its defaults before any work starts.
 
 mod embeddings;
+mod strongest;
 mod study;
 mod tuning;
 
@@ -9,13 +10,14 @@ use std::path::Path;
 
 use routelab_data::DataSpec;
 use routelab_data::split::SplitSpec;
-use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Ties};
+use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Strongest, Ties};
 use routelab_plot::{PlotError, Style};
 use routelab_routers::registry::{self, ParsedRouter};
 use routelab_routers::{CostConfig, SearchSpace};
 use serde::{Deserialize, Serialize};
 
 pub use embeddings::{EmbeddingsSpec, EncoderSpec, Part};
+pub use strongest::StrongestSpec;
 pub use study::{Request, Study};
 pub use tuning::Tuning;
 
@@ -83,6 +85,8 @@ pub struct Evaluation {
     pub infeasible: Infeasible,
     /// The choice among equal predictions.
     pub ties: Ties,
+    /// The model onto which routers can collapse: `dearest`, `best-single` (both by the training queries), or its name.
+    pub strongest: StrongestSpec,
     /// Margins up to this are called small.
     pub margin_threshold: f64,
     /// Replicates of the bootstrap over queries, at least 1.
@@ -109,6 +113,7 @@ impl Default for Evaluation {
             grid: Grid::Count(80),
             infeasible: Infeasible::default(),
             ties: Ties::default(),
+            strongest: StrongestSpec::default(),
             margin_threshold: 0.05,
             bootstrap: 2000,
         }
@@ -116,17 +121,28 @@ impl Default for Evaluation {
 }
 
 impl Evaluation {
-    /// Options for a router that decides in this way.
-    pub fn options(&self, decision: Decision, grid: Option<Vec<f64>>) -> EvaluationOptions {
+    /// The rule of a router that decides in this way.
+    pub fn rule(&self, decision: Decision) -> Rule {
+        Rule {
+            infeasible: self.infeasible,
+            ties: self.ties,
+            decision,
+        }
+    }
+
+    /// Options for a router that decides in this way; `strongest` are the columns of the strongest models.
+    pub fn options(
+        &self,
+        decision: Decision,
+        grid: Option<Vec<f64>>,
+        strongest: &[usize],
+    ) -> EvaluationOptions {
         EvaluationOptions {
-            rule: Rule {
-                infeasible: self.infeasible,
-                ties: self.ties,
-                decision,
-            },
+            rule: self.rule(decision),
             budgets: Budgets::Quantiles(self.budgets),
             shared_grid: grid,
             margin_threshold: self.margin_threshold,
+            strongest: Strongest::Models(strongest.to_vec()),
         }
     }
 }
@@ -241,10 +257,9 @@ pub struct Experiment {
 
 /// Reads an experiment file; an error names it.
 fn read_file<T>(path: &Path, parse: impl Fn(&str, &Path) -> Result<T, String>) -> Outcome<T> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = routelab_data::read_text(path).map_err(|error| {
         bad_request!(
-            "cannot read the experiment {}: {error}\nhelp: `experiments/collapse.toml` is one to start from",
-            path.display()
+            "cannot read the experiment {error}\nhelp: `experiments/collapse.toml` is one to start from"
         )
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -268,7 +283,7 @@ fn check_name(name: &str) -> Result<(), String> {
 impl Experiment {
     fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Self, String> {
         let file: File =
-            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+            toml::from_str(text).map_err(|error| routelab_data::toml_detail(&error))?;
         Self::check(file, folder, seeds)
     }
 
@@ -430,18 +445,30 @@ mod erased {
 /// `[data]`: either a whole data spec, or `dataset = FOLDER` with keys that replace those of the folder's own.
 fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> {
     let in_data = |error: toml::de::Error| format!("[data] {}", error.message());
-    let Some(dataset) = table.remove("dataset") else {
-        let mut spec: DataSpec = table.try_into().map_err(in_data)?;
-        spec.resolve(folder);
-        return Ok(spec);
+    let spec = match table.remove("dataset") {
+        None => {
+            let mut spec: DataSpec = table.try_into().map_err(in_data)?;
+            spec.resolve(folder);
+            spec
+        }
+        Some(toml::Value::String(dataset)) => {
+            let path = routelab_data::resolve_path(folder, dataset.as_ref());
+            let spec = DataSpec::read(&path).map_err(|error| format!("[data] {error}"))?;
+            let mut base = toml::Table::try_from(&spec).expect("a data spec is plain data");
+            base.extend(table);
+            base.try_into().map_err(in_data)?
+        }
+        Some(_) => return Err("[data] `dataset` must be the path of a data set's folder".into()),
     };
-    let toml::Value::String(dataset) = dataset else {
-        return Err("[data] `dataset` must be the path of a data set's folder".into());
-    };
-    let spec = DataSpec::read(&folder.join(dataset)).map_err(|error| format!("[data] {error}"))?;
-    let mut base = toml::Table::try_from(&spec).expect("a data spec is plain data");
-    base.extend(table);
-    base.try_into().map_err(in_data)
+    // Nothing that trains or evaluates may take a placeholder for a measurement.
+    if spec.missing == routelab_data::Missing::Mask {
+        return Err(
+            "[data] `missing = \"mask\"` is read by `data inspect` only; set `missing = \"drop-query\"` to train and evaluate on \
+             the queries that are complete"
+                .into(),
+        );
+    }
+    Ok(spec)
 }
 
 impl Evaluation {
@@ -468,7 +495,7 @@ impl Evaluation {
             Grid::Count(_) => None,
             Grid::List(list) => Some(list.clone()),
         };
-        self.options(Decision::default(), grid)
+        self.options(Decision::default(), grid, &[])
             .validate()
             .map_err(|error| wrong(error.to_string()))
     }

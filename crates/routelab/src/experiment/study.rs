@@ -117,7 +117,7 @@ impl Request {
 
 fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Request, String> {
     let mut base: Table =
-        toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        toml::from_str(text).map_err(|error| routelab_data::toml_detail(&error))?;
     let (axis, drafts) = match (base.remove("vary"), base.remove("variant")) {
         // From the text, so that an error shows its line.
         (None, None) => {

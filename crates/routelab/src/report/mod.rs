@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::cli::ReportArgs;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+use crate::run::tasks;
 
 pub use index::{IndexEntry, html as index};
 pub use overview::{OverviewPage, OverviewTable, html as overview};
@@ -36,6 +37,8 @@ struct Run {
     metrics: Value,
     settings: String,
     comparisons: Vec<Vec<String>>,
+    /// The rows of `tasks.csv`.
+    tasks: Vec<Vec<String>>,
     /// What the nearest other queries say; null where the run has no such file.
     predictability: Value,
     figures: Vec<Figure>,
@@ -79,7 +82,7 @@ const FIGURES: [(&str, &str, &str, &str); 8] = [
         "call_rate",
         "Calls to the strongest model",
         "Collapse",
-        "The share of queries that each router sends to the strongest (dearest) model, as the budget per query grows; \
+        "The share of queries that each router sends to the strongest model, as the budget per query grows; \
          shaded: 95 % interval over the seeds. A router collapses where its line rises towards 100 % while the oracle's \
          stays low: the budget is spent because it is there, not because the query needs it.",
     ),
@@ -197,6 +200,11 @@ fn read(folder: &Path) -> Outcome<Run> {
             }
         }
     }
+    let tasks = match folder.join(tasks::FILE).exists() {
+        true => records(&text(tasks::FILE)?, &folder.join(tasks::FILE))?,
+        // Runs before there was such a file have none.
+        false => Vec::new(),
+    };
     let data = data::data(
         &metrics, &manifest, &roles, queries, &figures, folder, &text,
     )?;
@@ -205,6 +213,7 @@ fn read(folder: &Path) -> Outcome<Run> {
         metrics,
         settings: text("experiment.toml")?,
         comparisons,
+        tasks,
         predictability: if_there("predictability.json")?,
         figures,
         roles,

@@ -41,6 +41,7 @@ pub fn html(run: &Run) -> String {
     }
     page += &tables::metrics(run);
     page += &tables::comparisons(run);
+    page += &tables::tasks(run);
     page += &predictability::section(run);
     page += &queries(run);
     page += &format!(
@@ -122,11 +123,12 @@ fn data_line(run: &Run) -> String {
         Some(count) => format!(" {count} queries with missing cells were left out."),
     };
     format!(
-        "<p class=\"soft\">{}: {} queries × {} models{sizes}, {} seeds.{dropped}</p>\n",
+        "<p class=\"soft\">{}: {} queries × {} models{sizes}, {} seeds.{dropped} Strongest model: {}.</p>\n",
         escape(text(&data["name"])),
         data["queries"],
         data["models"].as_array().map_or(0, Vec::len),
         splits.len(),
+        escape(text(&run.metrics["strongest_named"])),
     )
 }
 

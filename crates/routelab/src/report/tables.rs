@@ -1,5 +1,7 @@
 //! The page's tables. Scripts make them sortable by the `data-value` of their cells.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::{Run, escape, text};
@@ -151,7 +153,7 @@ pub fn comparisons(run: &Run) -> String {
     let mut html = format!(
         "<section id=\"comparisons\">\n<h2>{reference} against the others</h2>\n<p>Difference ({reference} minus the other) \
          on the same queries, with the 95 % interval and p of a paired bootstrap over queries, averaged over the \
-         seeds. Bold: the interval does not hold 0.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+         seeds; p is corrected by Holm for the routers of a column. Bold: corrected p below 0.05.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
          aria-label=\"Differences from {reference}\"><table class=\"sortable\">\n<thead><tr><th scope=\"col\">router</th>",
         reference = escape(reference)
     );
@@ -173,19 +175,78 @@ pub fn comparisons(run: &Run) -> String {
                 .iter()
                 .find(|row| row[1] == other && row[2] == metric);
             let value = |index: usize| row.and_then(|row| row[index].parse::<f64>().ok());
-            html += &match (value(3), value(4), value(5), value(6)) {
+            html += &match (value(3), value(4), value(5), value(7)) {
                 (Some(difference), Some(low), Some(high), Some(p)) => {
-                    let tag = if low > 0.0 || high < 0.0 {
-                        "strong"
-                    } else {
-                        "span"
-                    };
+                    let tag = if p < 0.05 { "strong" } else { "span" };
                     format!(
                         "<td data-value=\"{difference}\"><{tag}>{difference:+.4}</{tag}><small>{low:+.4} to \
                          {high:+.4}, p {p:.3}</small></td>"
                     )
                 }
                 _ => "<td>–</td>".to_owned(),
+            };
+        }
+        html += "</tr>\n";
+    }
+    html += "</tbody>\n</table></div>\n</section>\n";
+    html
+}
+
+/// Every router on every task, at the largest budget; nothing where all queries are of one task.
+pub fn tasks(run: &Run) -> String {
+    let distinct = |column: usize| -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for row in &run.tasks {
+            if !names.contains(&row[column].as_str()) {
+                names.push(&row[column]);
+            }
+        }
+        names
+    };
+    let (routers, mut tasks) = (distinct(0), distinct(1));
+    if tasks.len() < 2 {
+        return String::new();
+    }
+    tasks.sort_unstable();
+    let models: Vec<&str> = (run.metrics["models"].as_array().into_iter().flatten())
+        .map(text)
+        .collect();
+    let cells: HashMap<(&str, &str), &Vec<String>> = (run.tasks.iter())
+        .map(|row| ((row[1].as_str(), row[0].as_str()), row))
+        .collect();
+    let mut html = "<section id=\"tasks\">\n<h2>By task</h2>\n<p>Mean quality at the largest budget, below it the mean cost and \
+                    the model that is called most. Click a heading to sort; tasks.csv has the intervals and all call \
+                    rates.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Routers by \
+                    task\"><table class=\"sortable\">\n<thead><tr><th scope=\"col\">task</th><th scope=\"col\" \
+                    title=\"test queries, over all splits\">queries</th>"
+        .to_owned();
+    for router in &routers {
+        html += &format!("<th scope=\"col\">{}</th>", escape(router));
+    }
+    html += "</tr></thead>\n<tbody>\n";
+    for task in tasks {
+        let first = routers
+            .iter()
+            .find_map(|router| cells.get(&(task, *router)));
+        let queries = first.map_or("", |row| row[2].as_str());
+        html += &format!(
+            "<tr><th scope=\"row\">{}</th><td data-value=\"{queries}\">{queries}</td>",
+            escape(task)
+        );
+        for router in &routers {
+            let cell = cells.get(&(task, *router)).and_then(|row| {
+                let number = |cell: &String| cell.parse::<f64>().ok();
+                let rates: Vec<f64> = row[7..].iter().filter_map(number).collect();
+                let most = (0..rates.len()).max_by(|&a, &b| rates[a].total_cmp(&rates[b]))?;
+                Some((number(&row[3])?, number(&row[6])?, most, rates[most]))
+            });
+            html += &match cell {
+                Some((quality, cost, most, rate)) => format!(
+                    "<td data-value=\"{quality}\">{quality:.3}<small>{cost:.3e}</small><small>{} {:.0} %</small></td>",
+                    escape(models.get(most).copied().unwrap_or_default()),
+                    rate * 100.0
+                ),
+                None => "<td>–</td>".to_owned(),
             };
         }
         html += "</tr>\n";

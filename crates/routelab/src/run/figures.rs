@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use ndarray::Axis;
 use routelab_eval::Metric;
-use routelab_eval::bootstrap::seeds_interval;
+use routelab_eval::bootstrap::{Interval, seeds_interval};
 use routelab_plot::{
     Better, CallMixChart, CallRateChart, CostQualityChart, Curve, Drawing, ForestChart, ForestRow,
     LabelledPoint, MarginChart, MarginSeries, MixPanel, PlotError, RateSeries, RciBar, RciChart,
@@ -100,14 +100,17 @@ fn differences(results: &Results, metric: Metric) -> Outcome<Option<ForestChart>
     let rows: Vec<ForestRow> = results
         .comparisons()?
         .into_iter()
-        .filter(|(_, other, _)| *other == metric)
-        .map(|(label, _, paired)| ForestRow {
-            name: label.to_owned(),
+        .filter(|comparison| comparison.metric == metric)
+        .map(|comparison| {
             // Stored as reference minus router.
-            difference: -paired.difference.mean,
-            low: -paired.difference.high,
-            high: -paired.difference.low,
-            p: Some(paired.p),
+            let Interval { mean, low, high } = comparison.paired.difference;
+            ForestRow {
+                name: comparison.router.to_owned(),
+                difference: -mean,
+                low: -high,
+                high: -low,
+                p: Some(comparison.holm),
+            }
         })
         .filter(|row| row.low.is_finite() && row.high.is_finite())
         .collect();
@@ -117,7 +120,7 @@ fn differences(results: &Results, metric: Metric) -> Outcome<Option<ForestChart>
             reference: reference.clone(),
             rows,
             note: Some(
-                "Paired bootstrap over queries, 95 % intervals; p is not corrected for the number of comparisons."
+                "Paired bootstrap over queries, 95 % intervals; p is corrected by Holm for the number of routers."
                     .to_owned(),
             ),
         }),
@@ -184,6 +187,18 @@ pub fn short_names(models: &[String]) -> Vec<String> {
     if different { short } else { models.to_vec() }
 }
 
+/// Which model counts as strongest, and that costs are an assumption, where they are.
+fn collapse_note(results: &Results) -> Option<String> {
+    let strongest = format!(
+        "Strongest model: {}.",
+        results.strongest_named(&results.names)
+    );
+    Some(match cost_note(results) {
+        Some(costs) => format!("{strongest} {costs}"),
+        None => strongest,
+    })
+}
+
 /// Says that costs are an assumption, where they are.
 fn cost_note(results: &Results) -> Option<String> {
     let assumption = results.cost_assumption.as_ref()?;
@@ -229,7 +244,7 @@ fn call_rates(results: &Results) -> CallRateChart {
         series,
         model: strongest.join(", "),
         cost_unit: results.cost_unit.clone(),
-        note: cost_note(results),
+        note: collapse_note(results),
     }
 }
 
@@ -349,6 +364,6 @@ fn rci(results: &Results) -> RciChart {
         .collect();
     RciChart {
         bars,
-        note: cost_note(results),
+        note: collapse_note(results),
     }
 }

@@ -7,6 +7,7 @@ use ndarray::{Array2, ArrayView1};
 use routelab_data::split::{self, Split};
 use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
 use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query, side_by_side};
+use routelab_eval::Truth;
 use routelab_heads::Backend;
 
 use super::{figures, tuning};
@@ -31,6 +32,8 @@ pub struct Inputs {
     embeddings: Option<Embeddings>,
     /// One split per seed.
     pub splits: Vec<Split>,
+    /// The columns of the strongest models of every split, by its training rows.
+    pub strongest: Vec<Vec<usize>>,
 }
 
 /// A part of the embeddings.
@@ -93,6 +96,17 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         }
     }
 
+    let strongest = splits
+        .iter()
+        .map(|split| {
+            let train = table.select(&split.train);
+            let truth = Truth::new(train.quality(), train.cost()).map_err(Failure::failed)?;
+            let spec = &experiment.evaluation.strongest;
+            spec.resolve(table.models(), &truth)
+                .map_err(|reason| bad_request!("[evaluation] {reason}"))
+        })
+        .collect::<Outcome<Vec<_>>>()?;
+
     let mut embeddings_files = Vec::new();
     let mut parts = Vec::new();
     for part in &experiment.embeddings.parts {
@@ -136,6 +150,7 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         parts,
         embeddings,
         splits,
+        strongest,
     })
 }
 

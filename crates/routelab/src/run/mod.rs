@@ -13,6 +13,7 @@ mod shard;
 pub mod store;
 mod study;
 mod tables;
+pub mod tasks;
 pub mod truth;
 pub mod tuning;
 
@@ -291,7 +292,7 @@ fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> 
         merge::take(job, experiment, &store)?;
     }
     job.fits.take(experiment, &manifest, &store)?;
-    let truth = truth::bytes(&inputs.table, &experiment.seeds, &inputs.splits);
+    let truth = truth::bytes(experiment, &inputs);
     store.write(truth::FILE, &truth)?;
     let fitted = fitting::fit_all(experiment, &inputs, job.backend, &store, job.output)?;
     job.fits.add(experiment, &manifest, &store);
@@ -303,6 +304,7 @@ fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> 
     let stage = Instant::now();
     results.write(&store)?;
     tables::write(&results, &store)?;
+    tasks::write(&inputs, &results, &experiment.seeds, &store)?;
     tuning::write(experiment, &results, &store)?;
     analysis::write(&inputs, &results, &store)?;
     let missing = figures::write(experiment, &inputs, &results, &store)?;

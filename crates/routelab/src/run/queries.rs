@@ -69,8 +69,8 @@ pub fn write(
     grid.sort_by(f64::total_cmp);
     grid.dedup();
     let choices = |router: &Working, budget: f64| -> Vec<usize> {
-        let options = experiment.evaluation.options(router.decision, None);
-        choose(router.scores, budget, &options.rule)
+        let rule = experiment.evaluation.rule(router.decision);
+        choose(router.scores, budget, &rule)
     };
     let last: Vec<Vec<usize>> = routers
         .iter()

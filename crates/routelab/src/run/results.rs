@@ -1,7 +1,7 @@
 //! Metrics of every router on every seed, summarised and compared.
 
 use routelab_data::RoutingTable;
-use routelab_eval::bootstrap::{Paired, Population, Replicates, seeds_interval};
+use routelab_eval::bootstrap::{Paired, Population, Replicates, holm, seeds_interval};
 use routelab_eval::{
     CurvePoint, Decomposition, DecompositionOptions, Evaluation, Metric, Point, Truth, decompose,
     evaluate as evaluate_scores, pareto_dist, spaced_grid,
@@ -37,8 +37,24 @@ pub struct Results {
     pub reference: Option<String>,
     /// Margins up to this are called small.
     pub margin_threshold: f64,
+    /// The columns of the strongest models of every seed.
+    strongest: Vec<Vec<usize>>,
+    /// Which models those are.
+    strongest_meaning: &'static str,
     /// One per router, in the order of the experiment.
     pub routers: Vec<RouterResult>,
+}
+
+/// The reference against another router on one metric.
+pub struct Comparison<'a> {
+    /// The other router.
+    pub router: &'a str,
+    /// The metric.
+    pub metric: Metric,
+    /// Reference minus router.
+    pub paired: Paired,
+    /// The p value, corrected by Holm for the comparisons with all routers on this metric.
+    pub holm: f64,
 }
 
 /// One router on all seeds.
@@ -279,7 +295,9 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
         .collect();
     let mut replicates: Vec<Vec<Replicates>> = routers.iter().map(|_| Vec::new()).collect();
 
-    for ((&seed, split), row) in experiment.seeds.iter().zip(&inputs.splits).zip(units) {
+    for (at, ((&seed, split), row)) in
+        (experiment.seeds.iter().zip(&inputs.splits).zip(units)).enumerate()
+    {
         let test = table.select(&split.test);
         let truth = Truth::new(test.quality(), test.cost()).map_err(Failure::failed)?;
         let population = Population {
@@ -298,7 +316,10 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
                     continue;
                 }
             };
-            let options = experiment.evaluation.options(decision, Some(grid.clone()));
+            let options =
+                experiment
+                    .evaluation
+                    .options(decision, Some(grid.clone()), &inputs.strongest[at]);
             let evaluation = evaluate_scores(&truth, scores, &options).map_err(Failure::failed)?;
             let bootstrap = experiment.evaluation.bootstrap;
             replicates.push(
@@ -352,6 +373,8 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
         grid,
         reference: experiment.reference.clone(),
         margin_threshold: experiment.evaluation.margin_threshold,
+        strongest: inputs.strongest.clone(),
+        strongest_meaning: experiment.evaluation.strongest.meaning(),
         routers,
     })
 }
@@ -372,16 +395,35 @@ impl Results {
             .filter(|router| !router.seeds.is_empty())
     }
 
-    /// The models with the largest mean cost on the first seed's test rows.
-    pub fn strongest(&self) -> Vec<usize> {
-        let first = self.working().next();
-        first.map_or_else(Vec::new, |router| {
-            router.seeds[0].evaluation.strongest.clone()
-        })
+    /// The strongest models of the first seed.
+    pub fn strongest(&self) -> &[usize] {
+        &self.strongest[0]
     }
 
-    /// The reference against every other router that worked on the same seeds: label, metric, difference.
-    pub fn comparisons(&self) -> Outcome<Vec<(&str, Metric, Paired)>> {
+    /// Which models count as strongest, by these names of the models, for tables, charts and pages: "gpt-4 (the dearest on the training queries)".
+    pub fn strongest_named(&self, names: &[String]) -> String {
+        let mut counts: Vec<(String, usize)> = Vec::new();
+        for models in &self.strongest {
+            let named: Vec<&str> = models.iter().map(|&model| names[model].as_str()).collect();
+            let named = named.join(", ");
+            match counts.iter_mut().find(|(known, _)| *known == named) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((named, 1)),
+            }
+        }
+        let seeds = self.strongest.len();
+        let names: Vec<String> = match counts.as_slice() {
+            [(only, _)] => vec![only.clone()],
+            several => several
+                .iter()
+                .map(|(names, count)| format!("{names} on {count} of {seeds} splits"))
+                .collect(),
+        };
+        format!("{} ({})", names.join("; "), self.strongest_meaning)
+    }
+
+    /// The reference against every other router that worked on the same seeds.
+    pub fn comparisons(&self) -> Outcome<Vec<Comparison<'_>>> {
         let Some(reference) = self
             .working()
             .find(|router| Some(&router.label) == self.reference.as_ref())
@@ -395,7 +437,7 @@ impl Results {
                 .map(|seed| seed.seed)
                 .collect::<Vec<_>>()
         };
-        let mut comparisons = Vec::new();
+        let mut comparisons: Vec<Comparison> = Vec::new();
         for other in self.working() {
             let (Some(a), Some(b)) = (&reference.replicates, &other.replicates) else {
                 continue;
@@ -405,7 +447,22 @@ impl Results {
             }
             for metric in Metric::ALL {
                 let paired = a.compare(b, metric).map_err(Failure::failed)?;
-                comparisons.push((other.label.as_str(), metric, paired));
+                comparisons.push(Comparison {
+                    router: &other.label,
+                    metric,
+                    paired,
+                    holm: paired.p,
+                });
+            }
+        }
+        for metric in Metric::ALL {
+            let of_metric = || move |comparison: &&mut Comparison| comparison.metric == metric;
+            let raw: Vec<f64> = (comparisons.iter_mut().filter(of_metric()))
+                .map(|comparison| comparison.paired.p)
+                .collect();
+            let family = comparisons.iter_mut().filter(of_metric());
+            for (comparison, corrected) in family.zip(holm(&raw)) {
+                comparison.holm = corrected;
             }
         }
         Ok(comparisons)
@@ -496,18 +553,20 @@ impl Results {
             "low",
             "high",
             "p",
+            "p_holm",
         ];
         csv.row(header.map(String::from))?;
-        for (label, metric, paired) in self.comparisons()? {
-            let interval = paired.difference;
+        for comparison in self.comparisons()? {
+            let interval = comparison.paired.difference;
             csv.row([
                 self.reference.clone().unwrap_or_default(),
-                label.to_owned(),
-                metric.name().to_owned(),
+                comparison.router.to_owned(),
+                comparison.metric.name().to_owned(),
                 cell(interval.mean),
                 cell(interval.low),
                 cell(interval.high),
-                paired.p.to_string(),
+                comparison.paired.p.to_string(),
+                comparison.holm.to_string(),
             ])?;
         }
         csv.finish()
@@ -569,6 +628,7 @@ impl Results {
             "cost_unit": self.cost_unit,
             "cost_assumption": self.cost_assumption,
             "strongest": self.strongest().iter().map(|&model| &self.models[model]).collect::<Vec<_>>(),
+            "strongest_named": self.strongest_named(&self.models),
             "reference": self.reference,
             "routers": routers.collect::<Vec<_>>(),
         })

@@ -115,16 +115,11 @@ pub fn cell(summary: Option<Summary>, column: &Column, style: &Style) -> String 
 
 /// What a reader needs to know about the table.
 fn notes(results: &Results) -> Vec<String> {
-    let strongest: Vec<&str> = results
-        .strongest()
-        .iter()
-        .map(|&model| results.models[model].as_str())
-        .collect();
     let mut notes = vec![
         format!(
             "Mean over the seeds with its 95 % interval (Student's t). Strongest model: {}. RCI, its two parts, calls \
              and regret are at the largest budget.",
-            strongest.join(", ")
+            results.strongest_named(&results.models)
         ),
         "QNC is ∞ where the best single model's quality is never reached; (k/n): reached on k of n seeds, mean over \
          those."

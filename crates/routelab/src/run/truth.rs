@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ndarray::Array2;
-use routelab_data::RoutingTable;
-use routelab_data::split::Split;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
+use super::inputs::Inputs;
 use super::store::{matrix_bytes, read_matrix};
+use crate::experiment::Experiment;
 
 /// The file in a run's folder.
 pub const FILE: &str = "truth.safetensors";
@@ -23,15 +23,18 @@ pub struct StoredTruth {
     pub cost: Array2<f64>,
     /// The test rows of every seed, in the order of its predictions.
     pub tests: BTreeMap<u64, Vec<usize>>,
+    /// The columns of the strongest models of every seed.
+    pub strongest: BTreeMap<u64, Vec<usize>>,
 }
 
-/// The file: tensors `quality` and `cost` of the whole table, `test/SEED` with row numbers, and the ids as a JSON list in
-/// the metadata.
-pub fn bytes(table: &RoutingTable, seeds: &[u64], splits: &[Split]) -> Vec<u8> {
+/// The file: tensors `quality` and `cost` of the whole table, `test/SEED` with row numbers, `strongest/SEED` with columns, and
+/// the ids as a JSON list in the metadata.
+pub fn bytes(experiment: &Experiment, inputs: &Inputs) -> Vec<u8> {
+    let table = &inputs.table;
     let shape = vec![table.len(), table.models().len()];
-    let rows = |split: &Split| -> Vec<u8> {
-        let rows = split.test.iter().map(|&row| row as u64);
-        rows.flat_map(u64::to_le_bytes).collect()
+    let numbers = |numbers: &[usize]| -> Vec<u8> {
+        let numbers = numbers.iter().map(|&number| number as u64);
+        numbers.flat_map(u64::to_le_bytes).collect()
     };
     let mut tensors = vec![
         (
@@ -47,14 +50,18 @@ pub fn bytes(table: &RoutingTable, seeds: &[u64], splits: &[Split]) -> Vec<u8> {
             matrix_bytes(table.cost()),
         ),
     ];
-    tensors.extend(seeds.iter().zip(splits).map(|(seed, split)| {
-        (
-            format!("test/{seed}"),
-            Dtype::U64,
-            vec![split.test.len()],
-            rows(split),
-        )
-    }));
+    for ((seed, split), strongest) in
+        (experiment.seeds.iter().zip(&inputs.splits)).zip(&inputs.strongest)
+    {
+        for (part, list) in [("test", &split.test), ("strongest", strongest)] {
+            tensors.push((
+                format!("{part}/{seed}"),
+                Dtype::U64,
+                vec![list.len()],
+                numbers(list),
+            ));
+        }
+    }
     let ids = serde_json::to_string(table.ids()).expect("a list of texts");
     let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
         let view = TensorView::new(*dtype, shape.clone(), bytes).expect("eight bytes per value");
@@ -75,26 +82,35 @@ impl StoredTruth {
         if quality.dim() != cost.dim() || quality.nrows() != ids.len() {
             return None;
         }
-        let mut tests = BTreeMap::new();
-        for (name, tensor) in file.iter() {
-            let Some(seed) = name.strip_prefix("test/") else {
-                continue;
-            };
-            let (rows, _) = tensor.data().as_chunks::<8>();
-            let rows: Vec<usize> = rows
-                .iter()
-                .map(|bytes| u64::from_le_bytes(*bytes) as usize)
-                .collect();
-            if rows.iter().any(|&row| row >= ids.len()) {
-                return None;
+        let lists = |part: &str, below: usize| -> Option<BTreeMap<u64, Vec<usize>>> {
+            let mut lists = BTreeMap::new();
+            for (name, tensor) in file.iter() {
+                let Some(seed) = name.strip_prefix(part) else {
+                    continue;
+                };
+                let (numbers, _) = tensor.data().as_chunks::<8>();
+                let numbers: Vec<usize> = numbers
+                    .iter()
+                    .map(|bytes| u64::from_le_bytes(*bytes) as usize)
+                    .collect();
+                if numbers.iter().any(|&number| number >= below) {
+                    return None;
+                }
+                lists.insert(seed.parse().ok()?, numbers);
             }
-            tests.insert(seed.parse().ok()?, rows);
+            Some(lists)
+        };
+        let tests = lists("test/", ids.len())?;
+        let strongest = lists("strongest/", quality.ncols())?;
+        if !strongest.keys().eq(tests.keys()) {
+            return None;
         }
         Some(Self {
             ids,
             quality,
             cost,
             tests,
+            strongest,
         })
     }
 }

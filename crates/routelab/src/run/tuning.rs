@@ -38,6 +38,8 @@ pub struct Search<'a> {
     train: (RoutingTable, Embeddings),
     validation: (RoutingTable, Embeddings),
     cost: SharedCost,
+    /// The columns of the strongest models, by the rows that are fitted on.
+    strongest: Vec<usize>,
 }
 
 /// Divides the training rows of a seed for a search.
@@ -72,13 +74,19 @@ impl<'a> Search<'a> {
     ) -> Outcome<Self> {
         let inner = divide(experiment, tuning, seed, table)?;
         let part = |rows: &[usize]| (table.select(rows), embeddings.select(rows));
+        let train = part(&inner.train);
+        let truth = Truth::new(train.0.quality(), train.0.cost()).map_err(Failure::failed)?;
+        let strongest = (experiment.evaluation.strongest)
+            .resolve(table.models(), &truth)
+            .map_err(|reason| Failure::request(anyhow::anyhow!(reason)))?;
         Ok(Self {
             tuning,
             evaluation: &experiment.evaluation,
             seed,
-            train: part(&inner.train),
+            train,
             validation: part(&inner.test),
             cost: SharedCost::new(experiment.cost.clone()),
+            strongest,
         })
     }
 
@@ -162,7 +170,9 @@ impl<'a> Search<'a> {
         let scores = fitted.predict(&self.validation.1)?;
         let table = &self.validation.0;
         let truth = Truth::new(table.quality(), table.cost())?;
-        let options = self.evaluation.options(fitted.decision(), None);
+        let options = self
+            .evaluation
+            .options(fitted.decision(), None, &self.strongest);
         let value = evaluate(&truth, &scores, &options)?.get(self.tuning.metric());
         Ok(value)
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::block::Block;
 use super::numpy::Array;
 use super::{Global, Pickle, Value, count};
 use crate::error::{DataError, Place};
@@ -12,13 +13,13 @@ pub(in crate::source) struct Frame {
     pickle: Pickle,
     names: Vec<String>,
     rows: usize,
-    blocks: Vec<Array>,
+    blocks: Vec<Block>,
     /// For every column, its block and its line in it.
     columns: Vec<(usize, usize)>,
 }
 
 impl Frame {
-    /// Reads a file that pandas' `to_pickle` wrote without compression.
+    /// Reads a file that pandas' `to_pickle` wrote.
     pub(in crate::source) fn read(path: &Path) -> Result<Self, DataError> {
         let pickle = Pickle::read(path)?;
         let manager = match pickle.object(pickle.root()) {
@@ -38,21 +39,21 @@ impl Frame {
         let mut columns = vec![None; names.len()];
         for (number, (values, places)) in content.blocks.into_iter().enumerate() {
             let what = format!("block {} of the data frame", number + 1);
-            let array = Array::read(&pickle, values, &what)?;
-            let (lines, length) = match *array.shape() {
-                [lines, length] => (lines, length),
-                [length] => (1, length),
-                _ => (0, 0),
-            };
+            let block = Block::read(&pickle, values, &what)?;
             let places = positions(&pickle, places, names.len());
-            let places = places.filter(|places| places.len() == lines);
-            let (Some(places), true) = (places, *rows.get_or_insert(length) == length) else {
+            let fits = |places: &Vec<usize>| match block.shape() {
+                Some((lines, length)) => {
+                    places.len() == lines && *rows.get_or_insert(length) == length
+                }
+                None => true,
+            };
+            let Some(places) = places.filter(fits) else {
                 return Err(pickle.wrong(format!("{what} does not fit the columns and rows")));
             };
             for (line, place) in places.into_iter().enumerate() {
                 columns[place] = Some((number, line));
             }
-            blocks.push(array);
+            blocks.push(block);
         }
         let columns: Option<Vec<(usize, usize)>> = columns.into_iter().collect();
         let columns = columns.ok_or_else(|| pickle.wrong("a column has no values"))?;
@@ -145,23 +146,19 @@ impl Content {
 
 /// The texts of an index of columns.
 fn labels(pickle: &Pickle, index: Value) -> Result<Vec<String>, DataError> {
-    let wrong = || pickle.wrong("the names of its columns are not a plain list of texts");
-    let data = match pickle.object(index) {
-        // `_new_Index(class, {"data": array, "name": …})`
-        Some((Global::NewIndex, arguments, _)) => match pickle.items(arguments) {
-            Some([Value::Global(Global::Index), content]) => pickle.get(*content, "data"),
-            _ => None,
-        },
-        _ => None,
-    };
-    let array = Array::read(pickle, data.ok_or_else(wrong)?, "the names of its columns")?;
-    let [length] = *array.shape() else {
-        return Err(wrong());
-    };
+    let labels = Block::labels(pickle, index, "the names of its columns")?;
+    let length = labels.shape().map_or(0, |(_, length)| length);
+    // Only a name takes no bytes at all: an empty one.
+    if length > pickle.bytes.len() {
+        return Err(pickle.wrong("it has more columns than bytes"));
+    }
     (0..length)
-        .map(|column| match array.cell(pickle, 0, column) {
-            Ok(Cell::Text(name)) => Ok(name.into_owned()),
-            _ => Err(wrong()),
+        .map(|column| match labels.cell(pickle, 0, column) {
+            Ok(cell @ (Cell::Text(_) | Cell::Integer(_))) => Ok(cell
+                .text()
+                .map(|name| name.into_owned())
+                .unwrap_or_default()),
+            _ => Err(pickle.wrong("the names of its columns are not a plain list of texts")),
         })
         .collect()
 }

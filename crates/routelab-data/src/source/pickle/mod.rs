@@ -6,6 +6,7 @@
 //! know no more than how arrays and data frames are laid out (Python's `pickletools` and PEP 3154 and 574 describe the
 //! opcodes).
 
+mod block;
 pub(super) mod frame;
 mod machine;
 pub(super) mod numpy;
@@ -13,6 +14,7 @@ pub(super) mod numpy;
 use std::path::{Path, PathBuf};
 
 use crate::error::DataError;
+use crate::input::read_bytes;
 
 /// The names that a pickle may mention. `module` and `name` as the versions of pandas and NumPy since 2019 write them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,21 @@ pub(super) enum Global {
     UnpickleArray,
     StringArray,
     StringDtype,
+    Categorical,
+    CategoricalDtype,
+    /// pandas' array of numbers or truth values with gaps.
+    MaskedArray,
+    /// pandas' array that lies in an Arrow array.
+    ArrowArray,
+    RestoreArray,
+    ChunkedArray,
+    Buffer,
+    ArrowType,
+    /// pandas' mark of a gap.
+    NotAvailable,
+    Decimal,
+    /// A type that no table needs, such as a time. It is known so that columns that are not asked for do not disturb.
+    Other,
 }
 
 impl Global {
@@ -60,10 +77,123 @@ impl Global {
             ("pandas._libs.arrays", "__pyx_unpickle_NDArrayBacked") => Self::UnpickleArray,
             ("pandas.arrays" | "pandas.core.arrays.string_", "StringArray") => Self::StringArray,
             ("pandas" | "pandas.core.arrays.string_", "StringDtype") => Self::StringDtype,
+            (
+                "pandas.arrays"
+                | "pandas.core.arrays.categorical"
+                | "pandas"
+                | "pandas.core.categorical",
+                "Categorical",
+            ) => Self::Categorical,
+            ("pandas" | "pandas.core.dtypes.dtypes", "CategoricalDtype") => Self::CategoricalDtype,
+            (
+                "pandas.arrays"
+                | "pandas.core.arrays.integer"
+                | "pandas.core.arrays.floating"
+                | "pandas.core.arrays.boolean",
+                "IntegerArray" | "FloatingArray" | "BooleanArray",
+            ) => Self::MaskedArray,
+            (
+                "pandas.arrays"
+                | "pandas.core.arrays.string_arrow"
+                | "pandas.core.arrays.arrow"
+                | "pandas.core.arrays.arrow.array",
+                "ArrowStringArray" | "ArrowStringArrayNumpySemantics" | "ArrowExtensionArray",
+            ) => Self::ArrowArray,
+            ("pyarrow.lib", "_restore_array") => Self::RestoreArray,
+            ("pyarrow.lib", "chunked_array") => Self::ChunkedArray,
+            ("pyarrow.lib", "py_buffer") => Self::Buffer,
+            ("pyarrow.lib", "type_for_alias") => Self::ArrowType,
+            ("pandas" | "pandas._libs.missing", "NA") => Self::NotAvailable,
+            ("decimal", "Decimal") => Self::Decimal,
+            _ if OTHER.iter().any(|(modules, names)| {
+                modules.contains(&module.as_str()) && names.contains(&name)
+            }) =>
+            {
+                Self::Other
+            }
             _ => return None,
         })
     }
 }
+
+/// Modules, and names of them that stand for values which are not read.
+const OTHER: &[(&[&str], &[&str])] = &[
+    (
+        &[
+            "pandas.arrays",
+            "pandas.core.arrays.datetimes",
+            "pandas.core.arrays.timedeltas",
+        ],
+        &[
+            "DatetimeArray",
+            "TimedeltaArray",
+            "PeriodArray",
+            "IntervalArray",
+            "SparseArray",
+        ],
+    ),
+    (
+        &[
+            "pandas",
+            "pandas.core.dtypes.dtypes",
+            "pandas.core.arrays.boolean",
+            "pandas.core.arrays.integer",
+            "pandas.core.arrays.floating",
+            "pandas.core.arrays.arrow.dtype",
+        ],
+        &[
+            "DatetimeTZDtype",
+            "PeriodDtype",
+            "IntervalDtype",
+            "BooleanDtype",
+            "ArrowDtype",
+            "Int8Dtype",
+            "Int16Dtype",
+            "Int32Dtype",
+            "Int64Dtype",
+            "UInt8Dtype",
+            "UInt16Dtype",
+            "UInt32Dtype",
+            "UInt64Dtype",
+            "Float32Dtype",
+            "Float64Dtype",
+            "DatetimeIndex",
+        ],
+    ),
+    (
+        &["pandas.core.indexes.datetimes"],
+        &["_new_DatetimeIndex", "DatetimeIndex"],
+    ),
+    (
+        &["pandas._libs.tslibs.timestamps"],
+        &["_unpickle_timestamp", "Timestamp"],
+    ),
+    (&["pandas._libs.tslibs.nattype"], &["_nat_unpickle"]),
+    (
+        &["datetime"],
+        &["datetime", "date", "time", "timedelta", "timezone"],
+    ),
+    (
+        &["pyarrow.lib"],
+        &[
+            "binary",
+            "date32",
+            "date64",
+            "decimal128",
+            "decimal256",
+            "dictionary",
+            "duration",
+            "field",
+            "large_binary",
+            "large_list",
+            "list_",
+            "struct",
+            "time32",
+            "time64",
+            "timestamp",
+        ],
+    ),
+];
 
 /// A place in the bytes of the file.
 #[derive(Clone, Copy, Debug)]
@@ -112,12 +242,9 @@ pub(super) struct Pickle {
 }
 
 impl Pickle {
-    /// Reads a file into memory and builds its graph, which refers to the file's bytes for texts and arrays.
+    /// Reads a file, which may be compressed, into memory and builds its graph, which refers to the file's bytes for texts and arrays.
     pub(super) fn read(path: &Path) -> Result<Self, DataError> {
-        let bytes = std::fs::read(path).map_err(|source| DataError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = read_bytes(path)?;
         let (nodes, root) = machine::run(&bytes).map_err(|stop| match stop {
             machine::Stop::Name(name) => DataError::PickleName {
                 path: path.to_owned(),

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use half::f16;
+
 use super::{Global, Pickle, Span, Value, count};
 use crate::error::DataError;
 use crate::source::rows::Cell;
@@ -146,6 +148,27 @@ impl Array {
     }
 }
 
+/// Whether an array has elements of a type that is known to NumPy but is no text, number or truth value, such as times.
+pub(super) fn has_other_type(pickle: &Pickle, array: Value) -> bool {
+    let dtype = match pickle.object(array) {
+        Some((Global::Reconstruct, _, state)) => pickle.items(state).and_then(|state| state.get(2)),
+        Some((Global::FromBuffer, arguments, _)) => pickle
+            .items(arguments)
+            .and_then(|arguments| arguments.get(1)),
+        _ => None,
+    };
+    let name = dtype.and_then(|dtype| match pickle.object(*dtype)? {
+        (Global::Dtype, arguments, _) => pickle.text(*pickle.items(arguments)?.first()?),
+        _ => None,
+    });
+    name.is_some_and(|name| {
+        matches!(
+            name.as_bytes().first(),
+            Some(b'M' | b'm' | b'c' | b'S' | b'V')
+        )
+    })
+}
+
 const UNKNOWN_TYPE: &str =
     "cannot read the type of its elements; expected numbers, truth values or texts";
 
@@ -162,7 +185,7 @@ impl Dtype {
         let kind = *name.as_bytes().first()?;
         let number: usize = name.get(1..)?.parse().ok()?;
         let size = match (kind, number) {
-            (b'f', 4 | 8) | (b'i' | b'u', 1 | 2 | 4 | 8) | (b'b', 1) | (b'O', 8) => number,
+            (b'f', 2 | 4 | 8) | (b'i' | b'u', 1 | 2 | 4 | 8) | (b'b', 1) | (b'O', 8) => number,
             // A code point takes four bytes, and texts of length 0 would make any number of elements fit.
             (b'U', 1..) => number.checked_mul(4)?,
             _ => return None,
@@ -187,6 +210,7 @@ impl Dtype {
         }
         let number = u64::from_le_bytes(bytes);
         match (self.kind, raw.len()) {
+            (b'f', 2) => Cell::Number(f16::from_bits(number as u16).to_f64()),
             (b'f', 4) => Cell::Number(f32::from_bits(number as u32).into()),
             (b'f', _) => Cell::Number(f64::from_bits(number)),
             (b'b', _) => Cell::Truth(number != 0),
@@ -224,6 +248,7 @@ pub(in crate::source) fn cell(pickle: &Pickle, value: Value) -> Result<Cell<'_>,
         Value::Number(number) => Cell::Number(number),
         Value::Text(_) => Cell::Text(Cow::Borrowed(pickle.text(value).unwrap_or_default())),
         Value::Bytes(_) => return Err("bytes"),
+        Value::Global(Global::NotAvailable) => Cell::Missing,
         Value::Global(_) => return Err("a class"),
         Value::Node(_) => match pickle.object(value) {
             // NumPy's scalars, such as `numpy.float64(0.5)`: (dtype, bytes)
@@ -235,6 +260,13 @@ pub(in crate::source) fn cell(pickle: &Pickle, value: Value) -> Result<Cell<'_>,
                     _ => return Err("a NumPy scalar of another type"),
                 },
                 _ => return Err("a NumPy scalar without content"),
+            },
+            // `Decimal("0.25")`
+            Some((Global::Decimal, arguments, _)) => match pickle.items(arguments) {
+                Some([number @ Value::Text(_)]) => {
+                    Cell::Text(Cow::Borrowed(pickle.text(*number).unwrap_or_default()))
+                }
+                _ => return Err("a decimal number without content"),
             },
             Some(_) => return Err("an object"),
             None if pickle.items(value).is_some() => return Err("a list"),

@@ -1,30 +1,41 @@
-//! Comma- or tab-separated values with a header.
+//! Values separated by commas, tabs or another character, with a header.
 
 use std::borrow::Cow;
-use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
 use super::{Cell, EachRow};
 use crate::error::{DataError, Place};
+use crate::input::{failed, open_text};
 
-fn open(path: &Path) -> Result<Reader<File>, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let tabs = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
+/// Separators that are recognised where another one was expected, with their names and how the setting is written.
+const KNOWN: [(u8, &str, &str); 4] = [
+    (b',', "commas", ","),
+    (b';', "semicolons", ";"),
+    (b'\t', "tabs", "\\t"),
+    (b'|', "vertical bars", "|"),
+];
+
+fn open(path: &Path, separator: u8) -> Result<Reader<impl Read + use<>>, DataError> {
     Ok(ReaderBuilder::new()
-        .delimiter(if tabs { b'\t' } else { b',' })
+        .delimiter(separator)
         .buffer_capacity(1 << 16)
-        .from_reader(file))
+        .from_reader(open_text(path)?))
 }
 
-pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
-    let mut reader = open(path)?;
+/// Why a column may not be found: what is wrong, and what to do.
+pub(super) type Suspicion = Option<(String, String)>;
+
+/// The names in the header, and whether they may be cut at the wrong character. `head` is the beginning of the file.
+pub(super) fn columns(
+    path: &Path,
+    separator: u8,
+    head: &[u8],
+) -> Result<(Vec<String>, Suspicion), DataError> {
+    let suspicion = check_separator(path, separator, head)?;
+    let mut reader = open(path, separator)?;
     let header = reader.byte_headers().map_err(|error| {
         wrong(
             path,
@@ -47,16 +58,77 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
                 column: format!("number {}", index + 1),
             })
     };
-    header.iter().enumerate().map(name).collect()
+    let names = header.iter().enumerate().map(name);
+    Ok((names.collect::<Result<_, _>>()?, suspicion))
+}
+
+/// Refuses a file whose header is plainly separated by something else than expected.
+fn check_separator(path: &Path, separator: u8, head: &[u8]) -> Result<Suspicion, DataError> {
+    let refuse = |problem: String, remedy: String| {
+        Err(DataError::Unreadable {
+            path: path.to_owned(),
+            problem,
+            remedy,
+        })
+    };
+    // Excel's own way to name the separator.
+    if let Some([declared, end, ..]) = head.strip_prefix(b"sep=")
+        && matches!(end, b'\n' | b'\r')
+    {
+        let name = KNOWN.iter().find(|(known, ..)| known == declared);
+        let setting = name.map_or_else(
+            || char::from(*declared).to_string(),
+            |name| name.2.to_owned(),
+        );
+        return refuse(
+            "the first line is `sep=` of Excel, which is no header".to_owned(),
+            format!("remove that line, and set `separator = \"{setting}\"` in the schema"),
+        );
+    }
+    let counts = KNOWN.map(|(byte, ..)| count_outside_quotes(head, byte));
+    let expected = count_outside_quotes(head, separator);
+    let most = (0..KNOWN.len()).max_by_key(|&index| (counts[index], KNOWN.len() - index));
+    let Some(most) = most.filter(|&most| counts[most] > 0 && KNOWN[most].0 != separator) else {
+        return Ok(None);
+    };
+    let (_, found, setting) = KNOWN[most];
+    let name = KNOWN.iter().find(|(byte, ..)| *byte == separator);
+    let name = name.map_or_else(
+        || format!("{:?}", char::from(separator)),
+        |name| name.1.to_owned(),
+    );
+    let problem = format!("the cells are separated by {found}, expected {name}");
+    let remedy = format!(
+        "set `separator = \"{setting}\"` in the schema (format `tabular`), or save the file with {name}"
+    );
+    if expected == 0 {
+        return refuse(problem, remedy);
+    }
+    // Names may have any of these characters, so this only tells why a column is not found.
+    Ok((counts[most] > expected).then_some((problem, remedy)))
+}
+
+/// How often a byte is in the first line that is not blank, outside of quotes.
+fn count_outside_quotes(head: &[u8], byte: u8) -> usize {
+    let (mut quoted, mut count) = (false, 0);
+    for &found in head.trim_ascii_start() {
+        match found {
+            b'"' => quoted = !quoted,
+            b'\n' | b'\r' if !quoted => break,
+            _ => count += usize::from(found == byte && !quoted),
+        }
+    }
+    count
 }
 
 pub(super) fn for_each(
     path: &Path,
+    separator: u8,
     columns: &[String],
     wanted: &[usize],
     each: &mut EachRow<'_>,
 ) -> Result<(), DataError> {
-    let mut reader = open(path)?;
+    let mut reader = open(path, separator)?;
     let mut record = ByteRecord::new();
     for row in 1.. {
         let here = |line: u64| Place {
@@ -87,9 +159,8 @@ pub(super) fn for_each(
 }
 
 fn wrong(path: &Path, place: Place, error: csv::Error) -> DataError {
-    let path = path.to_owned();
     match error.into_kind() {
-        ErrorKind::Io(source) => DataError::Io { path, source },
+        ErrorKind::Io(source) => failed(path, source),
         ErrorKind::UnequalLengths {
             pos,
             expected_len,
@@ -97,7 +168,7 @@ fn wrong(path: &Path, place: Place, error: csv::Error) -> DataError {
         } => {
             let line = pos.map(|position| position.line()).or(place.line);
             DataError::Ragged {
-                path,
+                path: path.to_owned(),
                 place: Place { line, ..place },
                 expected: expected_len,
                 found: len,
@@ -105,7 +176,7 @@ fn wrong(path: &Path, place: Place, error: csv::Error) -> DataError {
         }
         // Byte records are neither decoded nor deserialised, so nothing else happens; should it, the reader still says so.
         other => DataError::Io {
-            path,
+            path: path.to_owned(),
             source: std::io::Error::other(format!("{other:?}")),
         },
     }

@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use serde::de::{DeserializeSeed, Error as _, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::Cell;
+use super::python_json::PythonNumbers;
 use crate::error::{DataError, Place};
+use crate::input::{encoding_remedy, failed, open_text};
 use crate::source::tabular::FileKind;
+
+/// What a file of records is.
+const EXPECTED: &str = "a JSON array of objects, or one JSON object per line";
 
 /// Keys that lead to a value in nested objects.
 pub(super) type KeyPath = Vec<String>;
@@ -26,11 +30,7 @@ pub(crate) fn for_each_object(
     kind: FileKind,
     each: &mut EachObject<'_>,
 ) -> Result<(), DataError> {
-    let file = File::open(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    let reader = BufReader::with_capacity(1 << 16, file);
+    let reader = open_text(path)?;
     match kind {
         FileKind::JsonLines => lines(path, reader, each),
         _ => array(path, reader, each),
@@ -48,10 +48,7 @@ fn lines(
         bytes.clear();
         let length = reader
             .read_until(b'\n', &mut bytes)
-            .map_err(|source| DataError::Io {
-                path: path.to_owned(),
-                source,
-            })?;
+            .map_err(|error| failed(path, error))?;
         if length == 0 {
             break;
         }
@@ -63,15 +60,17 @@ fn lines(
             row,
             line: Some(line),
         };
-        let object: Object = serde_json::from_slice(&bytes).map_err(|error| DataError::Json {
-            path: path.to_owned(),
-            place,
-            detail: error.to_string(),
-            expected: "one JSON object per line",
-        })?;
+        let object = line_object(&bytes);
+        let object = object.map_err(|error| wrong(path, place, &error, EXPECTED))?;
         each(place, &object)?;
     }
     Ok(())
+}
+
+/// The object of a line. Python's numbers are rare, so only a line that is no JSON is looked at a second time.
+fn line_object(bytes: &[u8]) -> Result<Object, serde_json::Error> {
+    serde_json::from_slice(bytes)
+        .or_else(|error| serde_json::from_reader(PythonNumbers::new(bytes)).map_err(|_| error))
 }
 
 fn array(path: &Path, reader: impl BufRead, each: &mut EachObject<'_>) -> Result<(), DataError> {
@@ -80,22 +79,71 @@ fn array(path: &Path, reader: impl BufRead, each: &mut EachObject<'_>) -> Result
         each,
         failed: None,
     };
-    let mut parser = serde_json::Deserializer::from_reader(reader);
+    let mut parser =
+        serde_json::Deserializer::from_reader(BufReader::new(PythonNumbers::new(reader)));
     let outcome = (&mut elements)
         .deserialize(&mut parser)
         .and_then(|()| parser.end());
     match (elements.failed, outcome) {
         (Some(error), _) => Err(error),
         (None, Ok(())) => Ok(()),
-        (None, Err(error)) => Err(DataError::Json {
-            path: path.to_owned(),
-            place: Place {
+        (None, Err(error)) => {
+            let place = Place {
                 row: elements.row + 1,
                 line: Some(error.line() as u64),
-            },
-            detail: error.to_string(),
-            expected: "a JSON array of objects",
-        }),
+            };
+            Err(reader_failed(path, place, error, EXPECTED))
+        }
+    }
+}
+
+/// Reads a file that is one JSON value.
+pub(crate) fn whole_json<T: DeserializeOwned>(
+    path: &Path,
+    expected: &'static str,
+) -> Result<T, DataError> {
+    let reader = BufReader::new(PythonNumbers::new(open_text(path)?));
+    serde_json::from_reader(reader).map_err(|error| {
+        let place = Place {
+            row: 0,
+            line: Some(error.line() as u64),
+        };
+        reader_failed(path, place, error, expected)
+    })
+}
+
+/// The error of a parser that reads a file by itself.
+fn reader_failed(
+    path: &Path,
+    place: Place,
+    error: serde_json::Error,
+    expected: &'static str,
+) -> DataError {
+    if error.is_io() {
+        return failed(path, error.into());
+    }
+    wrong(path, place, &error, expected)
+}
+
+fn wrong(
+    path: &Path,
+    place: Place,
+    error: &serde_json::Error,
+    expected: &'static str,
+) -> DataError {
+    let detail = error.to_string();
+    if detail.contains("invalid unicode code point") {
+        return DataError::Unreadable {
+            path: path.to_owned(),
+            problem: format!("{place}: the text is not UTF-8"),
+            remedy: encoding_remedy(path),
+        };
+    }
+    DataError::Json {
+        path: path.to_owned(),
+        place,
+        detail,
+        expected,
     }
 }
 

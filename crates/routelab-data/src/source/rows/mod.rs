@@ -4,16 +4,18 @@
 mod csv;
 mod json;
 mod parquet;
+mod python_json;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{DataError, Place};
+use crate::input::{Head, Packing, without_packing};
 use crate::source::pickle::frame::Frame;
 use crate::source::tabular::FileKind;
 
-pub(crate) use json::{Object, for_each_object, value_cell};
+pub(crate) use json::{Object, for_each_object, value_cell, whole_json};
 pub(crate) use parquet::key_value;
 
 /// One value of a row.
@@ -28,11 +30,11 @@ pub(crate) enum Cell<'a> {
 }
 
 impl Cell<'_> {
-    /// The value as text; `None` where it is missing.
+    /// The value as text; `None` where it is missing or blank.
     pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
         match self {
             Cell::Missing => None,
-            Cell::Text(text) if text.is_empty() => None,
+            Cell::Text(text) if is_blank(text) => None,
             Cell::Text(text) => Some(Cow::Borrowed(text)),
             Cell::Integer(number) => Some(Cow::Owned(number.to_string())),
             Cell::Number(number) => Some(Cow::Owned(number.to_string())),
@@ -41,13 +43,19 @@ impl Cell<'_> {
     }
 
     /// The value as a number, true being 1. `Ok(None)` where it is missing or NaN; the text where it is no number.
-    pub(crate) fn number(&self) -> Result<Option<f64>, &str> {
+    /// `decimal_comma` is about numbers in text.
+    pub(crate) fn number(&self, decimal_comma: bool) -> Result<Option<f64>, &str> {
         let number = match self {
             Cell::Missing => return Ok(None),
+            Cell::Text(text) if is_blank(text) => return Ok(None),
             Cell::Text(text) => match text.trim() {
-                "" => return Ok(None),
                 "true" | "True" | "TRUE" => 1.0,
                 "false" | "False" | "FALSE" => 0.0,
+                trimmed if decimal_comma && trimmed.contains('.') => return Err(text),
+                trimmed if decimal_comma => {
+                    let point = trimmed.replace(',', ".");
+                    point.parse().map_err(|_| text.as_ref())?
+                }
                 trimmed => trimmed.parse().map_err(|_| text.as_ref())?,
             },
             Cell::Integer(number) => *number as f64,
@@ -66,10 +74,13 @@ pub(crate) struct Rows {
     path: PathBuf,
     columns: Vec<String>,
     kind: Kind,
+    suspicion: csv::Suspicion,
 }
 
 enum Kind {
-    Csv,
+    Csv {
+        separator: u8,
+    },
     Json {
         file: FileKind,
         keys: Vec<json::KeyPath>,
@@ -81,13 +92,24 @@ enum Kind {
 impl Rows {
     /// Opens a file; `kind` by its extension unless given. JSON is read through once to learn the columns of all its records.
     pub(crate) fn open(path: &Path, kind: Option<FileKind>) -> Result<Self, DataError> {
-        let kind = match kind {
-            Some(kind) => kind,
-            None => kind_by_extension(path)?,
-        };
-        check_not_empty(path, kind)?;
+        Self::open_separated(path, kind, None)
+    }
+
+    /// As [`Self::open`], with a separator of the cells of CSV; by default a tab for `.tsv`, otherwise a comma.
+    pub(crate) fn open_separated(
+        path: &Path,
+        kind: Option<FileKind>,
+        separator: Option<char>,
+    ) -> Result<Self, DataError> {
+        let (kind, head) = kind_of(path, kind)?;
+        let mut suspicion = None;
         let (columns, kind) = match kind {
-            FileKind::Csv => (csv::columns(path)?, Kind::Csv),
+            FileKind::Csv => {
+                let separator = separator_of(path, separator)?;
+                let (columns, found) = csv::columns(path, separator, &head.bytes)?;
+                suspicion = found;
+                (columns, Kind::Csv { separator })
+            }
             FileKind::Parquet => (parquet::columns(path)?, Kind::Parquet),
             FileKind::Pickle => {
                 let frame = Frame::read(path)?;
@@ -111,6 +133,7 @@ impl Rows {
                 path: path.to_owned(),
                 columns,
                 kind,
+                suspicion,
             }),
         }
     }
@@ -126,15 +149,20 @@ impl Rows {
 
     /// Position of a column.
     pub(crate) fn index(&self, column: &str, purpose: &'static str) -> Result<usize, DataError> {
-        self.columns
-            .iter()
-            .position(|name| name == column)
-            .ok_or_else(|| DataError::MissingColumn {
+        let found = self.columns.iter().position(|name| name == column);
+        found.ok_or_else(|| match &self.suspicion {
+            Some((problem, remedy)) => DataError::Unreadable {
+                path: self.path.clone(),
+                problem: format!("there is no column {column:?}, and {problem}"),
+                remedy: remedy.clone(),
+            },
+            None => DataError::MissingColumn {
                 path: self.path.clone(),
                 column: column.to_owned(),
                 purpose,
                 available: self.columns.clone(),
-            })
+            },
+        })
     }
 
     /// Reads all rows, of which only the `wanted` columns are decoded.
@@ -144,7 +172,9 @@ impl Rows {
         each: &mut EachRow<'_>,
     ) -> Result<(), DataError> {
         match &self.kind {
-            Kind::Csv => csv::for_each(&self.path, &self.columns, wanted, each),
+            Kind::Csv { separator } => {
+                csv::for_each(&self.path, *separator, &self.columns, wanted, each)
+            }
             Kind::Parquet => parquet::for_each(&self.path, wanted, each),
             Kind::Pickle(frame) => frame.for_each(wanted, each),
             Kind::Json { file, keys } => {
@@ -160,9 +190,20 @@ impl Rows {
     }
 }
 
-/// How a file is written, by its extension.
-pub(crate) fn kind_by_extension(path: &Path) -> Result<FileKind, DataError> {
-    let extension = path
+/// Whether a text has nothing to read: blanks, and characters that are not seen.
+pub(crate) fn is_blank(text: &str) -> bool {
+    let unseen = |character: char| {
+        character.is_whitespace()
+            || character.is_control()
+            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
+    };
+    text.chars().all(unseen)
+}
+
+/// How a file is written, by its extension, before that of its compression.
+fn kind_by_extension(path: &Path) -> Result<FileKind, DataError> {
+    let inner = without_packing(path);
+    let extension = inner
         .extension()
         .and_then(|extension| extension.to_str())
         .unwrap_or_default();
@@ -180,7 +221,9 @@ pub(crate) fn kind_by_extension(path: &Path) -> Result<FileKind, DataError> {
     }
 }
 
-fn check_not_empty(path: &Path, kind: FileKind) -> Result<(), DataError> {
+/// How a file is written: as declared or by its extension, except that a file with an object in place of the array is JSON
+/// Lines, and the reverse. Refuses what its first bytes say to be something else.
+fn kind_of(path: &Path, declared: Option<FileKind>) -> Result<(FileKind, Head), DataError> {
     let metadata = std::fs::metadata(path).map_err(|source| DataError::Io {
         path: path.to_owned(),
         source,
@@ -190,19 +233,89 @@ fn check_not_empty(path: &Path, kind: FileKind) -> Result<(), DataError> {
             path: path.to_owned(),
         });
     }
-    let expected = match kind {
-        FileKind::Csv => "a header and one row per query",
-        FileKind::JsonLines => "one JSON object per line",
-        FileKind::Json => "a JSON array of objects",
-        FileKind::Parquet => "a Parquet file",
-        FileKind::Pickle => "a pickled pandas DataFrame",
+    let head = Head::of(path)?;
+    let kind = match declared {
+        Some(kind) => kind,
+        None => kind_by_extension(path)?,
     };
-    if metadata.len() == 0 {
-        Err(DataError::EmptyFile {
+    if head.bytes.is_empty() {
+        return Err(DataError::EmptyFile {
             path: path.to_owned(),
-            expected,
-        })
-    } else {
-        Ok(())
+            expected: match kind {
+                FileKind::Csv => "a header and one row per query",
+                FileKind::JsonLines => "one JSON object per line",
+                FileKind::Json => "a JSON array of objects",
+                FileKind::Parquet => "a Parquet file",
+                FileKind::Pickle => "a pickled pandas DataFrame",
+            },
+        });
+    }
+    let start = head.bytes.trim_ascii_start();
+    let found = match head.bytes.as_slice() {
+        [b'P', b'A', b'R', b'1', ..] => Some(FileKind::Parquet),
+        [0x80, 2..=5, ..] => Some(FileKind::Pickle),
+        _ if start.starts_with(b"[{") => Some(FileKind::Json),
+        _ if start.starts_with(b"{\"") => Some(FileKind::JsonLines),
+        _ => None,
+    };
+    let is_json = |kind| matches!(kind, FileKind::Json | FileKind::JsonLines);
+    let kind = match (found, start.first()) {
+        (_, Some(b'[')) if is_json(kind) => FileKind::Json,
+        (_, Some(b'{')) if is_json(kind) => FileKind::JsonLines,
+        (Some(found), _) if found != kind => {
+            let name = |kind| match kind {
+                FileKind::Csv => ("CSV", "csv", "csv"),
+                FileKind::JsonLines => ("JSON Lines", "json-lines", "jsonl"),
+                FileKind::Json => ("JSON", "json", "json"),
+                FileKind::Parquet => ("Parquet", "parquet", "parquet"),
+                FileKind::Pickle => ("a pickle", "pickle", "pkl"),
+            };
+            let ((found, setting, extension), (wanted, ..)) = (name(found), name(kind));
+            return Err(DataError::Unreadable {
+                path: path.to_owned(),
+                problem: format!("its content is {found}, but it was to be read as {wanted}"),
+                remedy: format!(
+                    "call it .{extension}, or set `file = \"{setting}\"` in its schema"
+                ),
+            });
+        }
+        _ => kind,
+    };
+    if kind == FileKind::Parquet && head.packing != Packing::Plain {
+        return Err(DataError::Unreadable {
+            path: path.to_owned(),
+            problem: "it is a Parquet file that was compressed as a whole".to_owned(),
+            remedy: "unpack it with `gunzip -k` or `unzstd` and name the new file; Parquet compresses by itself".to_owned(),
+        });
+    }
+    Ok((kind, head))
+}
+
+/// Whether a file is a JSON array or JSON Lines.
+pub(crate) fn json_kind(path: &Path) -> Result<FileKind, DataError> {
+    kind_of(path, None).map(|(kind, _)| kind)
+}
+
+fn separator_of(path: &Path, declared: Option<char>) -> Result<u8, DataError> {
+    let Some(declared) = declared else {
+        let tabs = without_packing(path)
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("tsv"));
+        return Ok(if tabs { b'\t' } else { b',' });
+    };
+    match u8::try_from(declared) {
+        Ok(separator)
+            if separator.is_ascii()
+                && !separator.is_ascii_alphanumeric()
+                && !matches!(separator, b'"' | b'\n' | b'\r') =>
+        {
+            Ok(separator)
+        }
+        _ => Err(DataError::Spec {
+            key: "schema",
+            problem: format!("{declared:?} cannot separate cells"),
+            remedy: "give one character such as `separator = \";\"` or `separator = \"\\t\"`"
+                .to_owned(),
+        }),
     }
 }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use half::f16;
 use parquet::basic::{Compression, ConvertedType, LogicalType, Type as Physical};
 use parquet::column::reader::{ColumnReader, ColumnReaderImpl};
 use parquet::data_type::{ByteArray, DataType};
@@ -56,11 +57,19 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
     let reader = open(path)?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
-    Ok(schema
-        .columns()
-        .iter()
-        .map(|column| column.path().parts().join("."))
-        .collect())
+    let root = |column: &ColumnDescriptor| column.path().parts().first().cloned();
+    let name = |column: &ColumnDescriptor| {
+        let leaves = schema
+            .columns()
+            .iter()
+            .filter(|other| root(other) == root(column));
+        match root(column) {
+            // A list is called by its own name, not by that of its elements.
+            Some(root) if column.max_rep_level() > 0 && leaves.count() == 1 => root,
+            _ => column.path().parts().join("."),
+        }
+    };
+    Ok(schema.columns().iter().map(|column| name(column)).collect())
 }
 
 /// The value of a key in the file's own metadata.
@@ -114,10 +123,12 @@ pub(super) fn for_each(
                 let place = Place { row, line: None };
                 let mut cells = Vec::with_capacity(wanted.len());
                 for (batch, &column) in batches.iter().zip(wanted) {
-                    cells.push(batch.cell(offset).map_err(|()| DataError::NotUtf8 {
+                    cells.push(batch.cell(offset).map_err(|()| DataError::Unexpected {
                         path: path.to_owned(),
                         place,
-                        column: schema.column(column).name().to_owned(),
+                        column: schema.column(column).path().parts().join("."),
+                        value: "bytes that are not UTF-8".to_owned(),
+                        expected: "text; write the column as strings".to_owned(),
                     })?);
                 }
                 each(place, &cells)?;
@@ -130,20 +141,27 @@ pub(super) fn for_each(
 
 /// Refuses what cannot be read as one text, number or truth value per row.
 fn check_type(path: &Path, column: &ColumnDescriptor) -> Result<(), DataError> {
-    let logical_fits = matches!(
-        column.logical_type_ref(),
-        None | Some(
-            LogicalType::String | LogicalType::Enum | LogicalType::Json | LogicalType::Integer(_)
-        )
-    );
-    let converted = column.converted_type();
-    let converted_fits =
-        converted == ConvertedType::NONE || is_text(converted) || is_integer(converted);
-    let physical_fits = !matches!(
-        column.physical_type(),
-        Physical::INT96 | Physical::FIXED_LEN_BYTE_ARRAY
-    );
-    if logical_fits && converted_fits && physical_fits && column.max_rep_level() == 0 {
+    let physical = column.physical_type();
+    let fits = match column.logical_type_ref() {
+        // A column of nulls.
+        Some(LogicalType::Unknown) => true,
+        Some(LogicalType::Float16) => column.type_length() == 2,
+        Some(LogicalType::Uuid) => column.type_length() == 16,
+        Some(LogicalType::Decimal(_)) => physical != Physical::INT96,
+        Some(
+            LogicalType::String | LogicalType::Enum | LogicalType::Json | LogicalType::Integer(_),
+        ) => !matches!(physical, Physical::INT96 | Physical::FIXED_LEN_BYTE_ARRAY),
+        Some(_) => false,
+        None => {
+            let converted = column.converted_type();
+            let plain =
+                converted == ConvertedType::NONE || is_text(converted) || is_integer(converted);
+            let single = !matches!(physical, Physical::INT96 | Physical::FIXED_LEN_BYTE_ARRAY);
+            (plain && single)
+                || (converted == ConvertedType::DECIMAL && physical != Physical::INT96)
+        }
+    };
+    if fits && column.max_rep_level() == 0 {
         return Ok(());
     }
     let list = if column.max_rep_level() > 0 {
@@ -152,14 +170,78 @@ fn check_type(path: &Path, column: &ColumnDescriptor) -> Result<(), DataError> {
         ""
     };
     let found = match column.logical_type_ref() {
-        Some(logical) => format!("{list}{} ({logical:?})", column.physical_type()),
-        None => format!("{list}{} ({converted})", column.physical_type()),
+        Some(logical) => format!("{list}{physical} ({logical:?})"),
+        None => format!("{list}{physical} ({})", column.converted_type()),
+    };
+    let name = column.path().parts().first().cloned().unwrap_or_default();
+    let remedy = if column.max_rep_level() > 0 {
+        format!(
+            "make it one text per row, in pandas `df[{name:?}] = df[{name:?}].map(lambda x: \"\\n\".join(map(str, x)))`, and write the file again"
+        )
+    } else {
+        format!(
+            "cast it, in pandas `df[{name:?}] = df[{name:?}].astype(str)` (or `float`), and write the file again"
+        )
     };
     Err(DataError::ColumnType {
         path: path.to_owned(),
         column: column.path().parts().join("."),
         found,
+        remedy,
     })
+}
+
+fn is_half(column: &ColumnDescriptor) -> bool {
+    matches!(column.logical_type_ref(), Some(LogicalType::Float16))
+}
+
+/// Decimals of a DECIMAL column; `None` for other columns.
+fn decimals(column: &ColumnDescriptor) -> Option<i32> {
+    match column.logical_type_ref() {
+        Some(LogicalType::Decimal(decimal)) => Some(decimal.scale),
+        None if column.converted_type() == ConvertedType::DECIMAL => Some(column.type_scale()),
+        _ => None,
+    }
+}
+
+/// `unscaled / 10^decimals`, rounded once as if the number had been written in full.
+fn decimal_number(unscaled: i128, decimals: i32) -> Option<f64> {
+    format!("{unscaled}e{}", -i64::from(decimals)).parse().ok()
+}
+
+/// A signed number of up to 32 bytes, big end first, divided by `10^decimals`. NaN, which counts as missing, where a number
+/// has no bytes.
+fn decimal_bytes(bytes: &[u8], decimals: i32) -> f64 {
+    let negative = bytes.first().is_some_and(|first| first & 0x80 != 0);
+    if bytes.len() <= 16 {
+        let mut number = if negative { -1_i128 } else { 0 };
+        for &byte in bytes {
+            number = number << 8 | i128::from(byte);
+        }
+        return match bytes {
+            [] => f64::NAN,
+            _ => decimal_number(number, decimals).unwrap_or(f64::NAN),
+        };
+    }
+    // More digits than a float has: the sum of the bytes is as exact as the result can be.
+    let sum = bytes
+        .iter()
+        .fold(if negative { -1.0 } else { 0.0 }, |sum, &byte| {
+            sum * 256.0 + f64::from(byte)
+        });
+    sum / 10_f64.powi(decimals)
+}
+
+/// The text of a UUID.
+fn uuid(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(36);
+    for (index, byte) in bytes.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
 }
 
 fn is_text(converted: ConvertedType) -> bool {
@@ -209,7 +291,13 @@ fn check_chunks(
         }
         if !matches!(
             chunk.compression(),
-            Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_)
+            Compression::UNCOMPRESSED
+                | Compression::SNAPPY
+                | Compression::GZIP(_)
+                | Compression::BROTLI(_)
+                | Compression::LZ4
+                | Compression::LZ4_RAW
+                | Compression::ZSTD(_)
         ) {
             return Err(DataError::ParquetCodec {
                 path: path.to_owned(),
@@ -242,6 +330,9 @@ impl Batch {
                 | ConvertedType::UINT_32
                 | ConvertedType::UINT_64
         ) || matches!(column.logical_type_ref(), Some(LogicalType::Integer(integer)) if !integer.is_signed);
+        if let Some(decimals) = decimals(column) {
+            return Self::read_decimal(reader, decimals, most, rows);
+        }
         Ok(match reader {
             ColumnReader::BoolColumnReader(reader) => {
                 Self::Truth(values(reader, most, rows, |truth| truth)?)
@@ -271,11 +362,66 @@ impl Batch {
             ColumnReader::ByteArrayColumnReader(reader) => {
                 Self::Text(values(reader, most, rows, |bytes| bytes)?)
             }
+            ColumnReader::FixedLenByteArrayColumnReader(reader) if is_half(column) => {
+                Self::Number(values(reader, most, rows, |bytes| match bytes.data() {
+                    &[low, high] => f16::from_le_bytes([low, high]).to_f64(),
+                    _ => f64::NAN,
+                })?)
+            }
+            ColumnReader::FixedLenByteArrayColumnReader(reader) if column.type_length() == 16 => {
+                Self::Text(values(reader, most, rows, |bytes| {
+                    ByteArray::from(uuid(bytes.data()).as_str())
+                })?)
+            }
             ColumnReader::Int96ColumnReader(_) | ColumnReader::FixedLenByteArrayColumnReader(_) => {
                 return Err(ParquetError::General(format!(
                     "column {:?} has an unreadable type",
                     column.name()
                 )));
+            }
+        })
+    }
+
+    /// Numbers in place of the unscaled integers that are stored.
+    fn read_decimal(
+        reader: &mut ColumnReader,
+        decimals: i32,
+        most: i16,
+        rows: usize,
+    ) -> Result<Self, ParquetError> {
+        let number = |unscaled: i128| decimal_number(unscaled, decimals).unwrap_or(f64::NAN);
+        Ok(match reader {
+            // Whole numbers stay exact, since they may be ids.
+            ColumnReader::Int32ColumnReader(reader) if decimals == 0 => {
+                Self::Integer(values(reader, most, rows, i128::from)?)
+            }
+            ColumnReader::Int64ColumnReader(reader) if decimals == 0 => {
+                Self::Integer(values(reader, most, rows, i128::from)?)
+            }
+            ColumnReader::Int32ColumnReader(reader) => {
+                Self::Number(values(reader, most, rows, |unscaled| {
+                    number(unscaled.into())
+                })?)
+            }
+            ColumnReader::Int64ColumnReader(reader) => {
+                Self::Number(values(reader, most, rows, |unscaled| {
+                    number(unscaled.into())
+                })?)
+            }
+            ColumnReader::ByteArrayColumnReader(reader) => {
+                Self::Number(values(reader, most, rows, |bytes| {
+                    decimal_bytes(bytes.data(), decimals)
+                })?)
+            }
+            ColumnReader::FixedLenByteArrayColumnReader(reader) => {
+                Self::Number(values(reader, most, rows, |bytes| {
+                    decimal_bytes(bytes.data(), decimals)
+                })?)
+            }
+            _ => {
+                return Err(ParquetError::General(
+                    "a DECIMAL column has an unreadable type".to_owned(),
+                ));
             }
         })
     }
@@ -332,4 +478,28 @@ fn values<T: DataType, V>(
         .into_iter()
         .map(|level| if level == most { present.next() } else { None })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_the_numbers_that_were_written() {
+        assert_eq!(decimal_number(118, 6), Some(0.000118));
+        assert_eq!(decimal_number(-5, 1), Some(-0.5));
+        assert_eq!(decimal_bytes(&[0x00, 0x76], 6), 0.000118);
+        assert_eq!(decimal_bytes(&[0xff, 0xfb], 1), -0.5);
+        assert_eq!(decimal_bytes(&[0xff; 20], 0), -1.0);
+        let mut wide = [0; 20];
+        wide[19] = 118;
+        assert_eq!(decimal_bytes(&wide, 6), 0.000118);
+        assert!(decimal_bytes(&[], 6).is_nan());
+    }
+
+    #[test]
+    fn a_uuid_is_its_text() {
+        let bytes: Vec<u8> = (0..16).collect();
+        assert_eq!(uuid(&bytes), "00010203-0405-0607-0809-0a0b0c0d0e0f");
+    }
 }

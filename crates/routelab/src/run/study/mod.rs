@@ -180,19 +180,22 @@ impl Overview<'_> {
             "low",
             "high",
             "p",
+            "p_holm",
         ];
         csv.row(header.map(String::from))?;
         for (variant, run) in self.study.variants.iter().zip(&self.runs) {
-            for (label, metric, paired) in run.results.comparisons()? {
+            for comparison in run.results.comparisons()? {
+                let paired = comparison.paired;
                 csv.row([
                     variant.label.clone(),
                     run.results.reference.clone().unwrap_or_default(),
-                    label.to_owned(),
-                    metric.name().to_owned(),
+                    comparison.router.to_owned(),
+                    comparison.metric.name().to_owned(),
                     cell(paired.difference.mean),
                     cell(paired.difference.low),
                     cell(paired.difference.high),
                     paired.p.to_string(),
+                    comparison.holm.to_string(),
                 ])?;
             }
         }

@@ -88,17 +88,17 @@ impl Overview<'_> {
             let cells = columns.iter().map(|comparisons| {
                 let found = comparisons
                     .iter()
-                    .find(|(other, of, _)| *other == label && *of == metric);
-                found.map_or("–".to_owned(), |(_, _, paired)| {
-                    let interval = paired.difference;
+                    .find(|comparison| comparison.router == label && comparison.metric == metric);
+                found.map_or("–".to_owned(), |comparison| {
+                    let interval = comparison.paired.difference;
                     format!(
                         "{:+.4} [{:+.4} to {:+.4}], p {}",
                         interval.mean,
                         interval.low,
                         interval.high,
-                        match paired.p < 0.001 {
+                        match comparison.holm < 0.001 {
                             true => "< 0.001".to_owned(),
-                            false => format!("= {:.3}", paired.p),
+                            false => format!("= {:.3}", comparison.holm),
                         }
                     )
                 })
@@ -111,7 +111,7 @@ impl Overview<'_> {
             .filter(|label| *label != reference);
         Ok(Some(report::OverviewTable {
             heading: format!(
-                "{} of {reference} minus that of the router (paired bootstrap over queries)",
+                "{} of {reference} minus that of the router (paired bootstrap over queries; p corrected by Holm for the routers of the column)",
                 figures::drawn_metric(metric).name
             ),
             rows: others
@@ -182,6 +182,10 @@ impl Overview<'_> {
         ];
         for (variant, run) in self.study.variants.iter().zip(&self.runs) {
             let note = |text: String| format!("{}: {text}", variant.label);
+            notes.push(note(format!(
+                "strongest model {}",
+                run.results.strongest_named(&run.results.models)
+            )));
             if let Some(assumption) = &run.results.cost_assumption {
                 notes.push(note(format!(
                     "costs are an assumption, not a measurement: {assumption}"
