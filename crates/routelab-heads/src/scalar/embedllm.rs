@@ -7,7 +7,7 @@ use ndarray::{Array1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
-use crate::init::{Init, Initializer};
+use crate::init::{Init, Initializer, Start};
 use crate::loss::{binary_cross_entropy, mean_squared_error};
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
@@ -39,8 +39,14 @@ impl Architecture for EmbedLlmConfig {
         above_zero("deviation", self.deviation)
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> EmbedLlm {
-        let mut init = Initializer::new(seed, device);
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> EmbedLlm {
+        let mut init = Initializer::new(start, device);
         EmbedLlm {
             projection: init.linear(dimension, self.width, Init::FanIn),
             models: init.normal_matrix(models, self.width, self.deviation as f32),

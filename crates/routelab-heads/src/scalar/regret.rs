@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mlp::{Init, Mlp, MlpConfig};
 use crate::fitted::Network;
+use crate::init::Start;
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
@@ -79,13 +80,22 @@ impl Architecture for RegretConfig {
         at_least_one("steps", self.steps)
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> Regret {
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> Regret {
         let (input, output) = match self.conditioning {
-            Conditioning::Input => (dimension + 1, models),
-            Conditioning::Interval(intervals) => (dimension, models * (intervals + 1)),
+            Conditioning::Input => (dimension.saturating_add(1), models),
+            Conditioning::Interval(intervals) => (
+                dimension,
+                models.saturating_mul(intervals.saturating_add(1)),
+            ),
         };
         Regret {
-            scores: self.network().init(input, output, seed, device),
+            scores: self.network().init(input, output, start, device),
             unit: (dimension as f64).sqrt(),
             config: self.clone(),
         }

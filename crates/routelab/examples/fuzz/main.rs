@@ -213,15 +213,15 @@ fn work(args: &Args, lane: u64, prepared: &Path) -> io::Result<()> {
                     break;
                 }
             }
+            let counts: Counts = targets
+                .iter()
+                .map(|target| target.name.clone())
+                .zip(counts.iter().cloned())
+                .collect();
+            let path = prepared.join(format!("counts-{lane}"));
+            fs::write(path.with_extension("new"), serde_json::to_vec(&counts)?)?;
+            fs::rename(path.with_extension("new"), path)?;
         }
-        let counts: Counts = targets
-            .iter()
-            .map(|target| target.name.clone())
-            .zip(counts.iter().cloned())
-            .collect();
-        let path = prepared.join(format!("counts-{lane}"));
-        fs::write(path.with_extension("new"), serde_json::to_vec(&counts)?)?;
-        fs::rename(path.with_extension("new"), path)?;
     }
     Ok(())
 }
@@ -278,6 +278,7 @@ fn fuzz(args: &Args, prepared: &Path) -> io::Result<ExitCode> {
             .arg("--prepared")
             .arg(prepared)
             .env("RAYON_NUM_THREADS", "1")
+            .env("RUST_BACKTRACE", "0")
             .spawn()?;
         Ok(Worker {
             child,
