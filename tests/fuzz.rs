@@ -38,14 +38,9 @@ fn spoilt_files_are_read_or_refused() {
     for target in &targets {
         let mut place = Place::new(&folder).unwrap();
         // A sound input is accepted: otherwise the spoilt ones would show nothing.
-        for seed in &target.seeds {
-            let verdict = judge(target, seed, &mut place);
-            if !verdict.accepted {
-                found.push(format!(
-                    "{}: a seed is not accepted: {:?}",
-                    target.name, verdict.finding
-                ));
-            }
+        let sound = (target.seeds.iter()).any(|seed| judge(target, seed, &mut place).accepted);
+        if !sound {
+            found.push(format!("{}: no seed is accepted", target.name));
         }
         let count = if target.process { CALLS } else { INPUTS };
         for number in 0..count {

@@ -36,7 +36,8 @@ impl Architecture for EmbedLlmConfig {
 
     fn validate(&self) -> Result<(), String> {
         at_least_one("width", self.width)?;
-        above_zero("deviation", self.deviation)
+        // Drawn in single precision, in which very large and very small numbers are none.
+        above_zero("deviation", f64::from(self.deviation as f32))
     }
 
     fn init<'a>(

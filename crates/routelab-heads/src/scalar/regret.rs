@@ -24,9 +24,12 @@ pub struct RegretConfig {
     /// The largest price `λ`, in quality per unit of cost, above 0. Prices are drawn and read at `λ = largest · u³` with
     /// `u` in [0, 1]: most decisions turn at small prices.
     pub largest_price: f64,
-    /// Into how many steps `u` is cut when the policy is read, at least 1.
+    /// Into how many steps `u` is cut when the policy is read, from 1 to 1,000; all are held in memory.
     pub steps: usize,
 }
+
+/// Most steps in which a policy is read.
+const MOST_STEPS: usize = 1000;
 
 /// How the network is told the price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +80,12 @@ impl Architecture for RegretConfig {
             at_least_one("intervals", intervals)?;
         }
         above_zero("largest_price", self.largest_price)?;
-        at_least_one("steps", self.steps)
+        match self.steps {
+            1..=MOST_STEPS => Ok(()),
+            steps => Err(format!(
+                "`steps` must be from 1 to {MOST_STEPS}, not {steps}"
+            )),
+        }
     }
 
     fn init<'a>(

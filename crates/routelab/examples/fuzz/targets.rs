@@ -169,7 +169,8 @@ const MASKED: &str = "missing = \"mask\"\nout_of_range = \"clamp\"\ngroup = \"pr
     id = [\"sample\"]\nprompt = [\"question\"]\nlayout.wide = { quality = \"{model}|score\" }";
 const LONG: &str = "[schema]\nid = [\"id\"]\nprompt = [\"question\"]\n\
     layout.long = { model = \"model\", quality = \"score\", cost = \"cost\" }";
-const FRAME: &str = "missing = \"drop-query\"\ncost = { kind = \"uniform\" }\n[schema]\nlayout.wide = { quality = \"{model}\" }";
+const FRAME: &str = "missing = \"drop-query\"\n[schema]\nid = [\"id\"]\nprompt = [\"question\"]\n\
+    layout.wide = { quality = \"{model}|correct\", cost = \"{model}|cost\" }";
 
 const TABLE: &str = "sample,question,subject,m|score,m|cost,n|score,n|cost\na,What is 2 + 2?,maths,1,0.000118,0,3e-4\n\
     b,\"Say, é\nor not\",words,0.5,2.5,1,0\nc,why,words,0,0.1,True,1\n";
