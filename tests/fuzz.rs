@@ -2,6 +2,7 @@
 
 #[path = "../crates/routelab/examples/fuzz/input.rs"]
 mod input;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../crates/routelab/examples/fuzz/judge.rs"]
 mod judge;
 #[path = "../crates/routelab/examples/fuzz/mutate.rs"]
@@ -10,6 +11,7 @@ mod mutate;
 mod programs;
 #[path = "../crates/routelab/examples/fuzz/routers.rs"]
 mod routers;
+#[allow(dead_code, reason = "the example uses all of it")]
 #[path = "../crates/routelab/examples/fuzz/targets.rs"]
 mod targets;
 

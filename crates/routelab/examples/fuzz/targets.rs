@@ -348,7 +348,7 @@ fn readers() -> Vec<Target> {
             vec![Input::one(
                 "t.csv",
                 "question_id,question,options,category,m|correct,m|outchars\n\
-                 70,Which?,\"[\"\"one\"\", \"\"two\"\"]\",law,1.0,12\n71,Who?,\"['a', \"\"b\"\"]\",law,0,3\n",
+                 70,Which?,\"[\"\"one\"\", \"\"two\"\"]\",law,1.0,12\n71,Who?,\"[\"\"b\"\"]\",law,0,3\n",
             )],
             |spec| spec.cost = None,
         ),
