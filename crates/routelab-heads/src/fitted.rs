@@ -6,6 +6,7 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::backend::{self, Precision};
 use crate::batch::{self, Batch};
+use crate::init::{Room, Start};
 use crate::train::{self, Fit, History, TrainConfig};
 use crate::{Backend, HeadError, WeightsError, matrix, weights};
 
@@ -18,7 +19,13 @@ pub trait Architecture: Clone {
     fn validate(&self) -> Result<(), String>;
 
     /// A new network from embeddings of `dimension` numbers to one number for each of `models` candidate models.
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> Self::Network;
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> Self::Network;
 }
 
 /// A network that predicts one number per query and candidate model.
@@ -159,7 +166,12 @@ impl<A: Architecture> Fitted<A> {
             false => Err("the dimension and the number of models must be at least 1".into()),
         };
         possible.map_err(WeightsError::Load)?;
-        let network = architecture.init(dimension, models, 0, backend.device());
+        let room = Room::of(bytes.len());
+        let network = architecture.init(dimension, models, room.start(), backend.device());
+        if room.is_exceeded() {
+            let reason = "the description asks for more numbers than the file has";
+            return Err(WeightsError::Load(reason.into()).into());
+        }
         let network = weights::from_bytes(network, bytes)?;
         let sizes = [dimension, models];
         Ok(Self::new(

@@ -1,7 +1,9 @@
 //! Initial weights, drawn on the host so that a seed means the same network on every backend.
 
+use std::cell::Cell;
+
 use burn::module::Param;
-use burn::nn::Linear;
+use burn::nn::{LayerNorm, LayerNormConfig, Linear};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -20,22 +22,86 @@ pub enum Init {
     SmallNormal,
 }
 
+/// Where the weights of a network start: a seed, and for a network that is loaded how many numbers there can be.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    seed: u64,
+    left: Option<&'a Room>,
+}
+
+impl From<u64> for Start<'_> {
+    fn from(seed: u64) -> Self {
+        Self { seed, left: None }
+    }
+}
+
+/// How many numbers a network may still have. A description that asks for more than its file holds is damaged, and would take
+/// all memory before the file is looked at.
+#[derive(Debug)]
+pub struct Room(Cell<Option<usize>>);
+
+impl Room {
+    pub(crate) fn of(numbers: usize) -> Self {
+        Self(Cell::new(Some(numbers)))
+    }
+
+    /// The start of a network that has to fit.
+    pub(crate) fn start(&self) -> Start<'_> {
+        Start {
+            seed: 0,
+            left: Some(self),
+        }
+    }
+
+    /// Whether the network asked for more.
+    pub(crate) fn is_exceeded(&self) -> bool {
+        self.0.get().is_none()
+    }
+
+    fn take(&self, numbers: usize) -> bool {
+        let left = self.0.get().and_then(|left| left.checked_sub(numbers));
+        self.0.set(left);
+        left.is_some()
+    }
+}
+
 /// Draws the weights of one network.
 pub(crate) struct Initializer<'a> {
     rng: ChaCha8Rng,
     device: &'a Device,
+    left: Option<&'a Room>,
 }
 
 impl<'a> Initializer<'a> {
-    pub(crate) fn new(seed: u64, device: &'a Device) -> Self {
+    pub(crate) fn new(start: impl Into<Start<'a>>, device: &'a Device) -> Self {
+        let Start { seed, left } = start.into();
         Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
             device,
+            left,
         }
+    }
+
+    /// The shape itself, or the smallest where there is no room for it: then the network is thrown away.
+    fn fitting<const D: usize>(&self, shape: [usize; D]) -> [usize; D] {
+        let Some(left) = self.left else {
+            return shape;
+        };
+        let numbers = (shape.iter()).fold(1, |product: usize, &side| product.saturating_mul(side));
+        if left.take(numbers) { shape } else { [1; D] }
+    }
+
+    /// A layer norm of `width` features.
+    pub(crate) fn norm(&self, width: usize, epsilon: f64) -> LayerNorm {
+        let [width] = self.fitting([width]);
+        LayerNormConfig::new(width)
+            .with_epsilon(epsilon)
+            .init(self.device)
     }
 
     /// A linear layer from `input` to `output` features.
     pub(crate) fn linear(&mut self, input: usize, output: usize, init: Init) -> Linear {
+        let [input, output] = self.fitting([input, output]);
         let weights = match init {
             Init::Xavier => self.uniform((6.0 / (input + output) as f32).sqrt(), input * output),
             Init::FanIn => self.uniform(1.0 / (input as f32).sqrt(), input * output),
@@ -61,6 +127,7 @@ impl<'a> Initializer<'a> {
 
     /// A vector of zeros.
     pub(crate) fn zeros(&self, length: usize) -> Param<Tensor<1>> {
+        let [length] = self.fitting([length]);
         self.parameter(vec![0.0; length], [length])
     }
 
@@ -71,6 +138,7 @@ impl<'a> Initializer<'a> {
         columns: usize,
         deviation: f32,
     ) -> Param<Tensor<2>> {
+        let [rows, columns] = self.fitting([rows, columns]);
         let values = self.normal(deviation, rows * columns);
         self.parameter(values, [rows, columns])
     }

@@ -22,6 +22,7 @@ mod weights;
 
 pub use backend::{Backend, BackendError, BackendInfo, Precision};
 pub use fitted::{Architecture, Fitted};
+pub use init::Start;
 pub use train::{Fit, History, TrainConfig};
 pub use weights::WeightsError;
 

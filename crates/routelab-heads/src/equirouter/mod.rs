@@ -19,6 +19,7 @@ pub use pairwise::{Normalisation, RankingLoss, TieOrder};
 
 use self::predictor::Predictor;
 use crate::fitted::Network;
+use crate::init::Start;
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, kernels, matrix};
 
@@ -35,8 +36,14 @@ impl Architecture for EquiRouterConfig {
         self.validate()
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> EquiRouter {
-        self.init(dimension, models, seed, device)
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> EquiRouter {
+        self.init(dimension, models, start, device)
     }
 }
 

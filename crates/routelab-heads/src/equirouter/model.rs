@@ -1,14 +1,14 @@
 //! The score network.
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig, Linear};
+use burn::nn::{LayerNorm, Linear};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::fused;
 use super::predictor::Predictor;
-use crate::init::{Init, Initializer};
+use crate::init::{Init, Initializer, Start};
 use crate::{kernels, train};
 
 /// Standard deviation of the initial model embeddings.
@@ -62,32 +62,36 @@ impl EquiRouterConfig {
     }
 
     /// A new network for embeddings of `dimension` numbers and `models` candidate models.
-    pub fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> EquiRouter {
-        let mut init = Initializer::new(seed, device);
+    pub fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> EquiRouter {
+        let mut init = Initializer::new(start, device);
         let mut width = dimension;
         let mut trunk = Vec::new();
         for &next in self.trunk_hidden.iter().chain([&self.width]) {
-            trunk.push(Block::new(
-                init.linear(width, next, Init::Xavier),
-                next,
-                device,
-            ));
+            trunk.push(Block::new(width, next, &mut init));
             width = next;
         }
         let model_embeddings =
             init.normal_matrix(models, self.model_embedding, EMBEDDING_DEVIATION);
-        let film = self
-            .film
-            .then(|| init.linear(self.model_embedding, 2 * self.width, Init::Xavier));
+        let film = self.film.then(|| {
+            init.linear(
+                self.model_embedding,
+                self.width.saturating_mul(2),
+                Init::Xavier,
+            )
+        });
         let projection = init.linear(self.model_embedding, self.width, Init::Xavier);
-        width = self.width * if self.interaction { 4 } else { 2 };
+        width = self
+            .width
+            .saturating_mul(if self.interaction { 4 } else { 2 });
         let mut head = Vec::new();
         for &next in &self.head_hidden {
-            head.push(Block::new(
-                init.linear(width, next, Init::Xavier),
-                next,
-                device,
-            ));
+            head.push(Block::new(width, next, &mut init));
             width = next;
         }
         EquiRouter {
@@ -109,11 +113,11 @@ pub(super) struct Block {
 }
 
 impl Block {
-    fn new(linear: Linear, width: usize, device: &Device) -> Self {
-        let norm = LayerNormConfig::new(width)
-            .with_epsilon(NORM_EPSILON)
-            .init(device);
-        Self { linear, norm }
+    fn new(input: usize, output: usize, init: &mut Initializer) -> Self {
+        Self {
+            linear: init.linear(input, output, Init::Xavier),
+            norm: init.norm(output, NORM_EPSILON),
+        }
     }
 
     fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {

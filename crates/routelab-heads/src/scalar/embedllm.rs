@@ -7,7 +7,7 @@ use ndarray::{Array1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
-use crate::init::{Init, Initializer};
+use crate::init::{Init, Initializer, Start};
 use crate::loss::{binary_cross_entropy, mean_squared_error};
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
@@ -36,11 +36,18 @@ impl Architecture for EmbedLlmConfig {
 
     fn validate(&self) -> Result<(), String> {
         at_least_one("width", self.width)?;
-        above_zero("deviation", self.deviation)
+        // Drawn in single precision, in which very large and very small numbers are none.
+        above_zero("deviation", f64::from(self.deviation as f32))
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> EmbedLlm {
-        let mut init = Initializer::new(seed, device);
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> EmbedLlm {
+        let mut init = Initializer::new(start, device);
         EmbedLlm {
             projection: init.linear(dimension, self.width, Init::FanIn),
             models: init.normal_matrix(models, self.width, self.deviation as f32),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch;
 use crate::fitted::Network;
-use crate::init::{Init, Initializer};
+use crate::init::{Init, Initializer, Start};
 use crate::loss::binary_cross_entropy;
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
@@ -48,8 +48,14 @@ impl Architecture for GraphConfig {
         at_least_one("layers", self.layers)
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> GraphReadout {
-        self.draw(dimension, models, &mut Initializer::new(seed, device))
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> GraphReadout {
+        self.draw(dimension, models, &mut Initializer::new(start, device))
     }
 }
 

@@ -8,7 +8,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
-use crate::init::{Init, Initializer};
+use crate::init::{Init, Initializer, Start};
 use crate::loss::binary_cross_entropy;
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
@@ -35,8 +35,14 @@ impl Architecture for MirtConfig {
         at_least_one("latent", self.latent)
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> Mirt {
-        let mut init = Initializer::new(seed, device);
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> Mirt {
+        let mut init = Initializer::new(start, device);
         Mirt {
             discrimination: init.linear(dimension, self.latent, Init::Xavier),
             difficulty: init.linear(dimension, 1, Init::Xavier),
@@ -119,8 +125,14 @@ impl Architecture for NirtConfig {
         at_least_one("hidden", self.hidden)
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> Nirt {
-        let mut init = Initializer::new(seed, device);
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> Nirt {
+        let mut init = Initializer::new(start, device);
         Nirt {
             discrimination: init.linear(dimension, 1, Init::Xavier),
             difficulty: init.linear(dimension, self.latent, Init::Xavier),

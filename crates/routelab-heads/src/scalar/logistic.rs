@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mlp::{Mlp, MlpConfig};
 use crate::fitted::Network;
+use crate::init::Start;
 use crate::loss::binary_cross_entropy;
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
@@ -23,9 +24,15 @@ impl Architecture for LogisticConfig {
         self.0.validate()
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> Logistic {
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> Logistic {
         Logistic {
-            logits: self.0.init(dimension, models, seed, device),
+            logits: self.0.init(dimension, models, start, device),
         }
     }
 }

@@ -7,8 +7,8 @@ use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
-pub use crate::init::Init;
 use crate::init::Initializer;
+pub use crate::init::{Init, Start};
 use crate::loss::{mean_squared_error, measured_squared_error};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
@@ -73,8 +73,14 @@ impl Architecture for MlpConfig {
         Ok(())
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> Mlp {
-        self.draw(dimension, models, &mut Initializer::new(seed, device))
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> Mlp {
+        self.draw(dimension, models, &mut Initializer::new(start, device))
     }
 }
 

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
-use crate::init::{Init, Initializer};
+use crate::init::{Init, Initializer, Start};
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
@@ -33,8 +33,14 @@ impl Architecture for PreferenceConfig {
         at_least_one("latent", self.latent)
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> Preference {
-        let mut init = Initializer::new(seed, device);
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> Preference {
+        let mut init = Initializer::new(start, device);
         Preference {
             models: init.normal_matrix(models, self.latent, 1.0),
             projection: init.linear_map(dimension, self.latent, Init::FanIn),

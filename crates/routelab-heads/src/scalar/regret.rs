@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mlp::{Init, Mlp, MlpConfig};
 use crate::fitted::Network;
+use crate::init::Start;
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
@@ -23,9 +24,12 @@ pub struct RegretConfig {
     /// The largest price `λ`, in quality per unit of cost, above 0. Prices are drawn and read at `λ = largest · u³` with
     /// `u` in [0, 1]: most decisions turn at small prices.
     pub largest_price: f64,
-    /// Into how many steps `u` is cut when the policy is read, at least 1.
+    /// Into how many steps `u` is cut when the policy is read, from 1 to 1,000; all are held in memory.
     pub steps: usize,
 }
+
+/// Most steps in which a policy is read.
+const MOST_STEPS: usize = 1000;
 
 /// How the network is told the price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,16 +80,30 @@ impl Architecture for RegretConfig {
             at_least_one("intervals", intervals)?;
         }
         above_zero("largest_price", self.largest_price)?;
-        at_least_one("steps", self.steps)
+        match self.steps {
+            1..=MOST_STEPS => Ok(()),
+            steps => Err(format!(
+                "`steps` must be from 1 to {MOST_STEPS}, not {steps}"
+            )),
+        }
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> Regret {
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> Regret {
         let (input, output) = match self.conditioning {
-            Conditioning::Input => (dimension + 1, models),
-            Conditioning::Interval(intervals) => (dimension, models * (intervals + 1)),
+            Conditioning::Input => (dimension.saturating_add(1), models),
+            Conditioning::Interval(intervals) => (
+                dimension,
+                models.saturating_mul(intervals.saturating_add(1)),
+            ),
         };
         Regret {
-            scores: self.network().init(input, output, seed, device),
+            scores: self.network().init(input, output, start, device),
             unit: (dimension as f64).sqrt(),
             config: self.clone(),
         }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mlp::{Init, Mlp, MlpConfig};
 use crate::fitted::Network;
-use crate::init::Initializer;
+use crate::init::{Initializer, Start};
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
@@ -55,8 +55,14 @@ impl Architecture for RouterDcConfig {
         at_least_one("width", self.width)
     }
 
-    fn init(&self, dimension: usize, models: usize, seed: u64, device: &Device) -> RouterDc {
-        let mut init = Initializer::new(seed, device);
+    fn init<'a>(
+        &self,
+        dimension: usize,
+        models: usize,
+        start: impl Into<Start<'a>>,
+        device: &'a Device,
+    ) -> RouterDc {
+        let mut init = Initializer::new(start, device);
         RouterDc {
             encoder: self.encoder().draw(dimension, self.width, &mut init),
             models: init.normal_matrix(models, self.width, EMBEDDING_DEVIATION),

@@ -24,7 +24,7 @@ fn check<A: Architecture>(
 ) {
     let case = &reference.networks[name];
     let network = with_weights(
-        architecture.init(4, 3, 0, device),
+        architecture.init(4, 3, 0_u64, device),
         case,
         weight_name,
         device,

@@ -26,6 +26,12 @@ use crate::failure::{Outcome, bad_request};
 /// Budgets of a grid: each is a row of tables and a place of figures for every router and seed.
 const MOST_BUDGETS: usize = 10_000;
 
+/// Replicates of the bootstrap: the numbers of each are held in memory.
+const MOST_REPLICATES: usize = 1_000_000;
+
+/// Seeds of an experiment: each is a fit of every router.
+const MOST_SEEDS: usize = 10_000;
+
 /// The first seed where a file gives only their number.
 const FIRST_SEED: u64 = 42;
 
@@ -289,6 +295,14 @@ impl Experiment {
 
     fn check(file: File, folder: &Path, seeds: Option<usize>) -> Result<Self, String> {
         check_name(&file.name)?;
+        let count = match (seeds, &file.seeds) {
+            (Some(count), _) => count,
+            (None, Seeds::Count(count)) => *count,
+            (None, Seeds::List(list)) => list.len(),
+        };
+        if count > MOST_SEEDS {
+            return Err(format!("`seeds` must be at most {MOST_SEEDS}, not {count}"));
+        }
         let seeds = match (seeds, file.seeds) {
             (Some(count), _) | (None, Seeds::Count(count)) => {
                 (FIRST_SEED..).take(count).collect::<Vec<u64>>()
@@ -466,8 +480,10 @@ fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> 
 impl Evaluation {
     fn check(&self) -> Result<(), String> {
         let wrong = |reason: String| format!("[evaluation] {reason}");
-        if self.bootstrap == 0 {
-            return Err(wrong("`bootstrap` must be at least 1".into()));
+        if !(1..=MOST_REPLICATES).contains(&self.bootstrap) {
+            return Err(wrong(format!(
+                "`bootstrap` must be at least 1 and at most {MOST_REPLICATES}"
+            )));
         }
         if matches!(&self.grid, Grid::Count(count) if !(2..=MOST_BUDGETS).contains(count)) {
             return Err(wrong(format!(
