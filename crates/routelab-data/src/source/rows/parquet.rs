@@ -1,5 +1,7 @@
 //! Parquet, in batches of rows, without Arrow.
 
+mod pages;
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::fs::File;
@@ -22,12 +24,14 @@ const BATCH: usize = 1024;
 
 type Reader = SerializedFileReader<File>;
 
-fn open(path: &Path) -> Result<Reader, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Io {
+fn open(path: &Path) -> Result<(File, Reader), DataError> {
+    let io = |source| DataError::Io {
         path: path.to_owned(),
         source,
-    })?;
-    guarded(path, || SerializedFileReader::new(file))
+    };
+    let file = File::open(path).map_err(io)?;
+    let again = file.try_clone().map_err(io)?;
+    Ok((file, guarded(path, || SerializedFileReader::new(again))?))
 }
 
 /// Runs a piece of Parquet decoding. A damaged file must not end the program, so a panic of the decoder becomes an error.
@@ -55,7 +59,7 @@ fn panic_text(payload: &(dyn Any + Send)) -> String {
 }
 
 pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
-    let reader = open(path)?;
+    let (_, reader) = open(path)?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     let root = |column: &ColumnDescriptor| column.path().parts().first().cloned();
     let name = |column: &ColumnDescriptor| {
@@ -74,7 +78,7 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>, DataError> {
 
 /// The value of a key in the file's own metadata.
 pub(crate) fn key_value(path: &Path, key: &str) -> Result<Option<String>, DataError> {
-    let reader = open(path)?;
+    let (_, reader) = open(path)?;
     let pairs = reader.metadata().file_metadata().key_value_metadata();
     Ok(pairs
         .into_iter()
@@ -88,14 +92,14 @@ pub(super) fn for_each(
     wanted: &[usize],
     each: &mut EachRow<'_>,
 ) -> Result<(), DataError> {
-    let reader = open(path)?;
+    let (file, reader) = open(path)?;
     let schema = reader.metadata().file_metadata().schema_descr_ptr();
     for &column in wanted {
         check_type(path, &schema.column(column))?;
     }
     let mut row = 0;
     for index in 0..reader.num_row_groups() {
-        check_chunks(path, &reader, index, wanted)?;
+        check_chunks(path, &file, &reader, index, wanted)?;
         let group = guarded(path, || reader.get_row_group(index))?;
         let mut left = usize::try_from(group.metadata().num_rows()).unwrap_or_default();
         let mut readers = guarded(path, || {
@@ -259,9 +263,10 @@ fn is_integer(converted: ConvertedType) -> bool {
     )
 }
 
-/// Refuses what the decoder would stumble over: compressions that are not built in, and places outside the file.
+/// Refuses what the decoder would stumble over: compressions that are not built in, and sizes that cannot be.
 fn check_chunks(
     path: &Path,
+    file: &File,
     reader: &Reader,
     group: usize,
     wanted: &[usize],
@@ -275,20 +280,6 @@ fn check_chunks(
                 detail,
             });
         };
-        let first = chunk
-            .dictionary_page_offset()
-            .unwrap_or(0)
-            .min(chunk.data_page_offset());
-        if first < 0 || chunk.compressed_size() < 0 {
-            let detail = format!(
-                "column {:?} has a negative place or size",
-                chunk.column_descr().name()
-            );
-            return Err(DataError::Parquet {
-                path: path.to_owned(),
-                detail,
-            });
-        }
         if !matches!(
             chunk.compression(),
             Compression::UNCOMPRESSED
@@ -304,6 +295,10 @@ fn check_chunks(
                 codec: chunk.compression().to_string(),
             });
         }
+        pages::check(file, chunk).map_err(|wrong| DataError::Parquet {
+            path: path.to_owned(),
+            detail: format!("column {:?} {wrong}", chunk.column_path().string()),
+        })?;
     }
     Ok(())
 }
