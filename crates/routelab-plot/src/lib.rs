@@ -69,7 +69,7 @@ pub use drawing::{Drawing, missing_note};
 pub use error::PlotError;
 pub use forest::{ForestChart, ForestRow};
 pub use heat::{HeatCell, HeatChart, HeatRow};
-pub use margin::{MarginChart, MarginSeries};
+pub use margin::{MarginChart, MarginSeries, margin_curve};
 pub use metric::{Better, Estimate, Metric};
 pub use palette::{FillLook, LineLook, fill_looks, line_looks};
 pub use pool::{PoolChart, PoolModel};

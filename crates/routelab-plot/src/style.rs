@@ -6,6 +6,8 @@
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::PlotError;
 
 /// Grid units per inch; 20 to the point.
@@ -111,7 +113,8 @@ impl Default for Style {
 }
 
 /// What a curve stands for; decides how it is drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The oracle: black, dashed.
     Oracle,
@@ -133,13 +136,6 @@ impl Role {
             Role::Router => "router",
             Role::Baseline => "baseline",
         }
-    }
-
-    /// The role with this name in CSV.
-    pub fn from_name(name: &str) -> Option<Role> {
-        [Role::Oracle, Role::Highlight, Role::Router, Role::Baseline]
-            .into_iter()
-            .find(|role| role.name() == name)
     }
 }
 

@@ -51,6 +51,8 @@ impl fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
 /// A bad request from a message.
 macro_rules! bad_request {
     ($($message:tt)*) => {

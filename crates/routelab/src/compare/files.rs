@@ -7,7 +7,7 @@ use super::flips::{Flip, Flips};
 use super::markdown::SHOWN;
 use super::settings::Change;
 use crate::failure::Outcome;
-use crate::run::results::{Csv, cell, optional};
+use crate::text::{Csv, cell, optional};
 
 impl Comparison {
     /// `compare.csv`: every metric of every router in both runs.
@@ -77,8 +77,8 @@ impl Comparison {
                         cell(flips.point.budget),
                         seed.to_string(),
                         truth.ids[row].clone(),
-                        self.a.models[from].clone(),
-                        self.a.models[to].clone(),
+                        self.a.results.models[from].clone(),
+                        self.a.results.models[to].clone(),
                         truth.quality[[row, from]].to_string(),
                         truth.quality[[row, to]].to_string(),
                         truth.cost[[row, from]].to_string(),
@@ -116,8 +116,8 @@ impl Comparison {
             })
         });
         json!({
-            "a": self.a.path,
-            "b": self.b.path,
+            "a": self.a.folder.path(),
+            "b": self.b.folder.path(),
             "settings": changes(&self.settings),
             "inputs": changes(&self.inputs),
             "same_table": self.same_table,
@@ -128,7 +128,7 @@ impl Comparison {
     }
 
     fn flips_json(&self, flips: &Flips) -> Value {
-        let models = &self.a.models;
+        let models = &self.a.results.models;
         json!({
             "point": flips.point.name,
             "budget": flips.point.budget,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use routelab_eval::choose;
 
-use super::folder::{Predictions, RunFolder};
+use super::side::{Predictions, Side};
 
 /// Where choices are compared.
 #[derive(Clone)]
@@ -16,14 +16,14 @@ pub struct OperatingPoint {
 }
 
 /// The largest budget, and the middle of the first run's shared grid.
-pub fn operating_points(run: &RunFolder) -> Vec<OperatingPoint> {
+pub fn operating_points(run: &Side) -> Vec<OperatingPoint> {
     let mut points = vec![OperatingPoint {
         name: "largest",
         budget: f64::INFINITY,
     }];
     points.extend(
-        run.grid
-            .get(run.grid.len() / 2)
+        (run.results.budgets)
+            .get(run.results.budgets.len() / 2)
             .map(|&budget| OperatingPoint {
                 name: "middle",
                 budget,
@@ -86,8 +86,8 @@ pub struct Effect {
 
 /// Compares the choices on the test queries that both runs have; their tables must be the same.
 pub fn flips(
-    (a, predicted_a): (&RunFolder, &Predictions),
-    (b, predicted_b): (&RunFolder, &Predictions),
+    (a, predicted_a): (&Side, &Predictions),
+    (b, predicted_b): (&Side, &Predictions),
     point: OperatingPoint,
 ) -> Flips {
     let mut found = Flips {
@@ -101,7 +101,7 @@ pub fn flips(
             continue;
         };
         // A rule may look at all test queries at once: each run decides on all of its own.
-        let choices = |run: &RunFolder, (scores, decision): &(_, _)| {
+        let choices = |run: &Side, (scores, decision): &(_, _)| {
             let rule = run.evaluation.rule(*decision);
             choose(scores, found.point.budget, &rule)
         };

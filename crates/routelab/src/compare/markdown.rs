@@ -4,6 +4,7 @@ use super::flips::Flips;
 use super::metrics::Difference;
 use super::settings::Change;
 use super::{Comparison, RouterComparison};
+use crate::text::markdown_table;
 
 /// The metrics of the table in the text; the files have all.
 const METRICS: [&str; 5] = ["nauc_shared", "peak", "qnc", "rci", "strongest_call_rate"];
@@ -14,7 +15,10 @@ pub const SHOWN: usize = 5;
 impl Comparison {
     /// The text for the terminal and for `compare.md`.
     pub fn markdown(&self) -> String {
-        let (a, b) = (self.a.path.display(), self.b.path.display());
+        let (a, b) = (
+            self.a.folder.path().display(),
+            self.b.folder.path().display(),
+        );
         let mut text =
             format!("# What changed\n\n- A: {a}\n- B: {b}\n\nDifferences are B less A.\n");
         text += "\n## Settings\n\n";
@@ -42,7 +46,7 @@ impl Comparison {
             row.extend(cells);
             row
         });
-        text += &table(&header, &rows.collect::<Vec<_>>());
+        text += &markdown_table(&header, &rows.collect::<Vec<_>>());
         text += "\n=: no difference. Brackets: 95 % interval; *: without 0 in it.\n";
         let of = |paired: bool| -> String {
             let routers = self.routers.iter().filter(|router| router.paired == paired);
@@ -102,7 +106,7 @@ impl Comparison {
             "mean quality",
             "mean cost",
         ];
-        text += &table(&header, &rows);
+        text += &markdown_table(&header, &rows);
         text += &format!(
             "\nThe largest budget affords every model{}. Test queries are those that both runs have on the same seed, over all \
              seeds; shares and means are of all of them. Cost: {}.\n",
@@ -135,15 +139,15 @@ impl Comparison {
             .map(|pair| {
                 let count = pair.count as f64;
                 vec![
-                    self.a.models[pair.from].clone(),
-                    self.a.models[pair.to].clone(),
+                    self.a.results.models[pair.from].clone(),
+                    self.a.results.models[pair.to].clone(),
                     pair.count.to_string(),
                     format!("{:+.4}", pair.quality / count),
                     format!("{:+.3e}", pair.cost / count),
                 ]
             })
             .collect();
-        text += &table(
+        text += &markdown_table(
             &["from", "to", "flips", "quality per flip", "cost per flip"],
             &rows,
         );
@@ -181,7 +185,7 @@ fn changed(changes: &[Change], none: &str) -> String {
             ]
         })
         .collect();
-    table(&["key", "A", "B"], &rows)
+    markdown_table(&["key", "A", "B"], &rows)
 }
 
 /// A difference with its interval.
@@ -212,34 +216,4 @@ fn written(one: &Difference) -> String {
 
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
-}
-
-/// A Markdown table whose columns line up in plain text, too.
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let cell = |text: &str| text.replace('|', r"\|");
-    let rows: Vec<Vec<String>> = std::iter::once(header.iter().map(|text| cell(text)).collect())
-        .chain(
-            rows.iter()
-                .map(|row| row.iter().map(|text| cell(text)).collect()),
-        )
-        .collect();
-    let width = |column: usize| {
-        let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let mut text = String::new();
-    for (number, row) in rows.iter().enumerate() {
-        let cells: Vec<String> = row
-            .iter()
-            .zip(&widths)
-            .map(|(cell, &width)| format!("{cell:width$}"))
-            .collect();
-        text += &format!("| {} |\n", cells.join(" | "));
-        if number == 0 {
-            let rule: Vec<String> = widths.iter().map(|&width| "-".repeat(width + 2)).collect();
-            text += &format!("|{}|\n", rule.join("|"));
-        }
-    }
-    text
 }

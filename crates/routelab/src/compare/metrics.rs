@@ -1,13 +1,12 @@
 //! How far the metrics of a router differ between two runs.
 
-use std::collections::BTreeMap;
-
 use routelab_eval::bootstrap::{Population, Replicates, seeds_difference, seeds_interval};
 use routelab_eval::{Metric, Truth};
 
-use super::folder::{Predictions, Router, RunFolder};
+use super::side::{Predictions, Side};
+use crate::experiment::BOOTSTRAP_SEED;
 use crate::failure::{Failure, Outcome};
-use crate::run::results::BOOTSTRAP_SEED;
+use crate::folder::RouterRecord;
 
 /// Where an interval comes from.
 #[derive(Clone, Copy, PartialEq)]
@@ -50,19 +49,21 @@ pub struct Difference {
 }
 
 /// Whether a router was judged on the same queries in both runs: the same table, seeds and test rows.
-pub fn is_paired(a: &RunFolder, b: &RunFolder, router_a: &Router, router_b: &Router) -> bool {
+pub fn is_paired(a: &Side, b: &Side, router_a: &RouterRecord, router_b: &RouterRecord) -> bool {
     a.data("table_sha256") == b.data("table_sha256")
-        && router_a.seeds.keys().eq(router_b.seeds.keys())
-        && router_a
-            .seeds
-            .keys()
-            .all(|seed| a.truth.tests.get(seed) == b.truth.tests.get(seed))
+        && seeds(router_a).eq(seeds(router_b))
+        && seeds(router_a).all(|seed| a.truth.tests.get(&seed) == b.truth.tests.get(&seed))
+}
+
+/// The seeds on which a router worked.
+fn seeds(router: &RouterRecord) -> impl Iterator<Item = u64> {
+    router.seeds.iter().map(|seed| seed.seed)
 }
 
 /// Every metric that both runs have of a router.
 pub fn differences(
-    (a, router_a, predicted_a): (&RunFolder, &Router, &Predictions),
-    (b, router_b, predicted_b): (&RunFolder, &Router, &Predictions),
+    (a, router_a, predicted_a): (&Side, &RouterRecord, &Predictions),
+    (b, router_b, predicted_b): (&Side, &RouterRecord, &Predictions),
 ) -> Outcome<Vec<Difference>> {
     let paired = is_paired(a, b, router_a, router_b);
     // Equal predictions under equal rules differ in nothing; resampling them would show it, slowly.
@@ -78,7 +79,7 @@ pub fn differences(
         false => None,
     };
     let mut found = Vec::new();
-    for name in &a.metrics {
+    for name in &a.results.metrics {
         let (Some(values_a), Some(values_b)) =
             (values(a, router_a, name), values(b, router_b, name))
         else {
@@ -133,7 +134,7 @@ pub fn differences(
 }
 
 /// One resampling of the whole table for all seeds, as within a run.
-fn replicates(run: &RunFolder, predictions: &Predictions, count: usize) -> Outcome<Replicates> {
+fn replicates(run: &Side, predictions: &Predictions, count: usize) -> Outcome<Replicates> {
     let truth = &run.truth;
     let mut parts = Vec::new();
     for (seed, (scores, decision)) in predictions {
@@ -145,7 +146,7 @@ fn replicates(run: &RunFolder, predictions: &Predictions, count: usize) -> Outco
         let truth = Truth::new(quality.view(), cost.view()).map_err(Failure::failed)?;
         let options = run.evaluation.options(
             *decision,
-            Some(run.grid.clone()),
+            Some(run.results.budgets.clone()),
             &run.truth.strongest[seed],
         );
         let population = Population {
@@ -161,10 +162,12 @@ fn replicates(run: &RunFolder, predictions: &Predictions, count: usize) -> Outco
 }
 
 /// A metric on every seed, in their order; `None` if it is undefined on one.
-fn values(run: &RunFolder, router: &Router, name: &str) -> Option<Vec<f64>> {
-    let at = run.metrics.iter().position(|other| other == name)?;
-    let seeds: &BTreeMap<_, Vec<Option<f64>>> = &router.seeds;
-    seeds.values().map(|values| *values.get(at)?).collect()
+fn values(run: &Side, router: &RouterRecord, name: &str) -> Option<Vec<f64>> {
+    let at = run.results.metrics.iter().position(|other| other == name)?;
+    let seeds = router.seeds.iter();
+    seeds
+        .map(|seed| Some((*seed.metrics.get(at)?)?.0))
+        .collect()
 }
 
 fn mean(values: &[f64]) -> f64 {

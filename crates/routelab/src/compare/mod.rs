@@ -2,29 +2,26 @@
 
 mod files;
 mod flips;
-pub mod folder;
 pub mod markdown;
 mod metrics;
 mod settings;
+mod side;
 
-use std::fs;
+use std::path::Path;
 
-use routelab_data::write_atomically;
 use serde_json::Value;
 
-use crate::cli::CompareArgs;
-use crate::failure::{Failure, Outcome, bad_request};
-use crate::output::Output;
+use crate::failure::{Outcome, bad_request};
 
 use flips::{Flips, operating_points};
-use folder::{Router, RunFolder};
 use metrics::Difference;
 use settings::{Change, changes};
+use side::Side;
 
 /// All that changed. Differences are the second run less the first.
-struct Comparison {
-    a: RunFolder,
-    b: RunFolder,
+pub struct Comparison {
+    a: Side,
+    b: Side,
     /// Changes of the experiment.
     settings: Vec<Change>,
     /// Changes of versions, backend, data, embeddings and splits.
@@ -47,28 +44,10 @@ struct RouterComparison {
     flips: Vec<Flips>,
 }
 
-/// Compares two runs and says what changed.
-pub fn run(args: &CompareArgs, output: &Output) -> Outcome {
-    let comparison = Comparison::of(RunFolder::read(&args.a)?, RunFolder::read(&args.b)?)?;
-    let markdown = comparison.markdown();
-    if let Some(folder) = &args.out {
-        fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
-        for (name, bytes) in [
-            ("compare.md", markdown.clone().into_bytes()),
-            ("compare.csv", comparison.metrics_csv()?),
-            ("flips.csv", comparison.flips_csv()?),
-        ] {
-            let path = folder.join(name);
-            write_atomically(&path, &bytes).map_err(|error| Failure::write(&path, error))?;
-        }
-    }
-    output.say(markdown.trim_end());
-    output.result(&comparison.json());
-    Ok(())
-}
-
 impl Comparison {
-    fn of(a: RunFolder, b: RunFolder) -> Outcome<Self> {
+    /// Compares the runs in two folders.
+    pub fn of(a: &Path, b: &Path) -> Outcome<Self> {
+        let (a, b) = (Side::read(a)?, Side::read(b)?);
         for (key, what) in [
             ("name", "data set"),
             ("models", "models"),
@@ -78,9 +57,9 @@ impl Comparison {
                 return Err(bad_request!(
                     "the runs are about other data, their numbers cannot be subtracted: the {what} of {} is {}, of {} {}\nhelp: \
                      compare runs on the same data set",
-                    a.path.display(),
+                    a.folder.path().display(),
                     Change::written(Some(a.data(key))),
-                    b.path.display(),
+                    b.folder.path().display(),
                     Change::written(Some(b.data(key)))
                 ));
             }
@@ -88,9 +67,9 @@ impl Comparison {
         let same_table = a.data("table_sha256") == b.data("table_sha256");
         let points = operating_points(&a);
         let mut routers = Vec::new();
-        for router_a in &a.routers {
-            let same_label = |router: &&Router| router.label == router_a.label;
-            let Some(router_b) = b.routers.iter().find(same_label) else {
+        for router_a in a.results.working() {
+            let mut others = b.results.working();
+            let Some(router_b) = others.find(|router| router.label == router_a.label) else {
                 continue;
             };
             let (predicted_a, predicted_b) = (a.predictions(router_a)?, b.predictions(router_b)?);
@@ -113,10 +92,10 @@ impl Comparison {
             });
         }
         if routers.is_empty() {
-            let labels = |run: &RunFolder| -> String {
+            let labels = |run: &Side| -> String {
                 let labels: Vec<String> = run
-                    .routers
-                    .iter()
+                    .results
+                    .working()
                     .map(|router| format!("{:?}", router.label))
                     .collect();
                 match labels.is_empty() {
@@ -127,19 +106,19 @@ impl Comparison {
             return Err(bad_request!(
                 "no router worked in both runs: {} has {}; {} has {}\nhelp: routers are matched by `label`: give those that \
                  are to be compared the same",
-                a.path.display(),
+                a.folder.path().display(),
                 labels(&a),
-                b.path.display(),
+                b.folder.path().display(),
                 labels(&b)
             ));
         }
         let alone = [&a, &b].map(|run| -> Vec<String> {
-            let labels = run.routers.iter().map(|router| router.label.clone());
+            let labels = run.results.working().map(|router| router.label.clone());
             labels
                 .filter(|label| routers.iter().all(|both| both.label != *label))
                 .collect()
         });
-        let inputs = |run: &RunFolder| -> Value {
+        let inputs = |run: &Side| -> Value {
             let mut manifest = run.manifest.clone();
             if let Some(table) = manifest.as_object_mut() {
                 table.remove("experiment");

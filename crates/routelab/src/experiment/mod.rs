@@ -32,6 +32,9 @@ const MOST_REPLICATES: usize = 1_000_000;
 /// Seeds of an experiment: each is a fit of every router.
 const MOST_SEEDS: usize = 10_000;
 
+/// Seed of the bootstrap: the same resamples for every router and every seed of the experiment.
+pub const BOOTSTRAP_SEED: u64 = 2000;
+
 /// The first seed where a file gives only their number.
 const FIRST_SEED: u64 = 42;
 

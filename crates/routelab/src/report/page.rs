@@ -1,8 +1,12 @@
-//! The page itself.
+//! The page of a run.
 
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use routelab_plot::Role;
+use serde_json::Value;
 
-use super::{Figure, INTERACTIVE, Run, data, escape, predictability, tables, text};
+use super::{Figure, Run, data, picture, tables, text};
+use crate::folder::RouterRecord;
 
 /// The scripts, in the order in which they need each other.
 const SCRIPTS: [&str; 7] = [
@@ -18,193 +22,187 @@ const SCRIPTS: [&str; 7] = [
 /// Nothing comes from anywhere else, and the browser is told to see to it.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:";
 
+/// What may not stand in a link.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b',')
+    .remove(b'/')
+    .remove(b'=')
+    .remove(b':');
+
 /// The whole page.
-pub fn html(run: &Run) -> String {
-    let experiment = &run.manifest["experiment"];
-    let title = escape(text(&experiment["title"]));
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" \
-         content=\"{POLICY}\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{}\n{}</style>\n<script>document.documentElement.classList.add(\"js\");</script>\n\
-         </head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the figures</a>\n<header class=\"top\">\n\
-         <h1>{title}</h1>\n<p class=\"lead\">{}</p>\n{}</header>\n{}<div class=\"columns\">\n{CONTROLS}<main id=\"main\">\n",
-        include_str!("vendor/uPlot.min.css"),
-        include_str!("style.css"),
-        escape(text(&experiment["description"])),
-        data_line(run),
-        navigation(run),
-    );
-    page += &warnings(run);
-    page += &findings(run);
-    for figure in &run.figures {
-        page += &section(figure);
+pub fn html(run: &Run) -> Markup {
+    let title = text(&run.manifest["experiment"]["title"]);
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(include_str!("vendor/uPlot.min.css"))) (PreEscaped(include_str!("style.css"))) }
+                script { (PreEscaped("document.documentElement.classList.add(\"js\");")) }
+            }
+            body {
+                a.skip href="#main" { "Skip to the figures" }
+                header.top {
+                    h1 { (title) }
+                    p.lead { (text(&run.manifest["experiment"]["description"])) }
+                    (data_line(run))
+                }
+                (navigation(run))
+                div.columns {
+                    (controls())
+                    main id="main" {
+                        (warnings(run))
+                        (findings(run))
+                        @for figure in &run.figures { (section(figure)) }
+                        (tables::metrics(&run.results))
+                        (tables::comparisons(&run.results))
+                        (tables::tasks(&run.results))
+                        (tables::predictability(&run.predictability))
+                        (queries(&run.data["queries"]))
+                        (settings(run))
+                    }
+                }
+                script type="application/json" id="data" { (PreEscaped(data::for_script(&run.data))) }
+                @for script in SCRIPTS { script { (PreEscaped("\n")) (PreEscaped(script.trim_end())) (PreEscaped("\n")) } }
+            }
+        }
     }
-    page += &tables::metrics(run);
-    page += &tables::comparisons(run);
-    page += &tables::tasks(run);
-    page += &predictability::section(run);
-    page += &queries(run);
-    page += &format!(
-        "<section id=\"settings\">\n<h2>Settings</h2>\n<p>The experiment with every default written out. RouteLab {}, Burn \
-         {}, backend {}; embeddings: {}.</p>\n<pre tabindex=\"0\">{}</pre>\n</section>\n</main>\n</div>\n",
-        escape(text(&run.manifest["routelab"])),
-        escape(text(&run.manifest["burn"])),
-        escape(text(&run.manifest["backend"])),
-        escape(&encoders(run)),
-        escape(&run.settings),
-    );
-    page += &format!(
-        "<script type=\"application/json\" id=\"data\">{}</script>\n",
-        data::for_script(&run.data)
-    );
-    for script in SCRIPTS {
-        page += &format!("<script>\n{}\n</script>\n", script.trim_end());
-    }
-    page += "</body>\n</html>\n";
-    page
 }
 
-fn encoders(run: &Run) -> String {
-    let encoders = run.manifest["embeddings"]["encoders"].as_array();
-    let names: Vec<&str> = encoders.into_iter().flatten().map(text).collect();
-    names.join(" + ")
+fn settings(run: &Run) -> Markup {
+    let manifest = &run.manifest;
+    let encoders = manifest["embeddings"]["encoders"].as_array();
+    let encoders: Vec<&str> = encoders.into_iter().flatten().map(text).collect();
+    html! {
+        section id="settings" {
+            h2 { "Settings" }
+            p {
+                "The experiment with every default written out. RouteLab " (text(&manifest["routelab"])) ", Burn "
+                (text(&manifest["burn"])) ", backend " (text(&manifest["backend"])) "; embeddings: " (encoders.join(" + ")) "."
+            }
+            pre tabindex="0" { (run.settings) }
+        }
+    }
 }
 
 /// Filled by the scripts, and not there without them.
-const CONTROLS: &str = "<aside class=\"controls needs-js\" aria-label=\"What the figures show\">\n\
-    <div class=\"budget\">\n<label for=\"budget\">Budget per query</label>\n\
-    <output id=\"budget-value\" for=\"budget\"></output>\n\
-    <input type=\"range\" id=\"budget\" min=\"0\" step=\"1\">\n</div>\n\
-    <details class=\"picker\" id=\"picker\"><summary>Routers <output id=\"picked\"></output></summary>\n\
-    <div class=\"buttons\"><button type=\"button\" data-pick=\"all\">All</button>\
-    <button type=\"button\" data-pick=\"none\">None</button>\
-    <button type=\"button\" data-pick=\"highlighted\">Highlighted</button>\
-    <button type=\"button\" data-pick=\"usual\">Default</button></div>\n\
-    <fieldset><legend class=\"unseen\">Routers in the figures</legend><ul id=\"routers\"></ul></fieldset></details>\n\
-    </aside>\n";
-
-fn navigation(run: &Run) -> String {
-    let mut html = "<nav class=\"contents\" aria-label=\"Contents\"><ul>".to_owned();
-    let figures = run.figures.iter().map(|figure| (figure.stem, figure.short));
-    let others = [
-        ("table", "Table"),
-        ("comparisons", "Comparisons"),
-        ("tasks", "By task"),
-        ("predictability", "Limits"),
-        ("queries", "Queries"),
-        ("settings", "Settings"),
+fn controls() -> Markup {
+    let picks = [
+        ("all", "All"),
+        ("none", "None"),
+        ("highlighted", "Highlighted"),
+        ("usual", "Default"),
     ];
-    for (id, name) in figures.chain(others) {
-        let there = match id {
-            "comparisons" => !run.comparisons.is_empty(),
-            "tasks" => tables::has_tasks(run),
-            "predictability" => run.predictability.is_object(),
-            _ => true,
-        };
-        if there {
-            html += &format!("<li><a href=\"#{id}\">{name}</a></li>");
+    html! {
+        aside.controls.needs-js aria-label="What the figures show" {
+            div.budget {
+                label for="budget" { "Budget per query" }
+                output id="budget-value" for="budget" {}
+                input type="range" id="budget" min="0" step="1";
+            }
+            details.picker id="picker" {
+                summary { "Routers " output id="picked" {} }
+                div.buttons { @for (pick, name) in picks { button type="button" data-pick=(pick) { (name) } } }
+                fieldset { legend.unseen { "Routers in the figures" } ul id="routers" {} }
+            }
         }
     }
-    html += "</ul><button type=\"button\" id=\"theme\" class=\"needs-js\">Theme: system</button></nav>\n";
-    html
 }
 
-fn data_line(run: &Run) -> String {
-    let data = &run.manifest["data"];
-    let splits = run.manifest["splits"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice);
-    let sizes = splits.first().map_or(String::new(), |split| {
-        format!(
-            ", {} training and {} test queries",
-            split["train"], split["test"]
-        )
-    });
-    let dropped = match data["dropped_queries"].as_u64() {
-        Some(0) | None => String::new(),
-        Some(count) => format!(" {count} queries with missing cells were left out."),
-    };
-    let gaps = match data["incomplete_queries"].as_u64() {
-        Some(0) | None => String::new(),
-        Some(count) => format!(
-            " {} queries were measured for every model, {count} for some: these train, and no evaluation takes them.",
-            data["complete_queries"]
+fn navigation(run: &Run) -> Markup {
+    let figures = run.figures.iter();
+    let figures = figures.map(|figure| (&*figure.record.stem, &*figure.record.short, true));
+    let others = [
+        ("table", "Table", true),
+        (
+            "comparisons",
+            "Comparisons",
+            !run.results.comparisons.is_empty(),
         ),
-    };
-    format!(
-        "<p class=\"soft\">{}: {} queries × {} models{sizes}, {} seeds.{dropped}{gaps} Strongest model: {}.</p>\n",
-        escape(text(&data["name"])),
-        data["queries"],
-        data["models"].as_array().map_or(0, Vec::len),
-        splits.len(),
-        escape(text(&run.metrics["strongest_named"])),
-    )
+        ("tasks", "By task", tables::has_tasks(&run.results)),
+        ("predictability", "Limits", run.predictability.is_object()),
+        ("queries", "Queries", true),
+        ("settings", "Settings", true),
+    ];
+    let there = figures.chain(others).filter(|(_, _, there)| *there);
+    html! {
+        nav.contents aria-label="Contents" {
+            ul { @for (id, name, _) in there { li { a href={ "#" (id) } { (name) } } } }
+            button.needs-js type="button" id="theme" { "Theme: system" }
+        }
+    }
 }
 
-fn warnings(run: &Run) -> String {
-    let mut warnings = String::new();
-    if let Some(assumption) = run.manifest["data"]["cost_assumption"].as_str() {
-        warnings += &format!(
-            "<p class=\"warning\">Costs are an assumption, not a measurement: {}</p>\n",
-            escape(assumption)
-        );
-    }
-    let distinct = run.manifest["embeddings"]["distinct"].as_u64();
-    let queries = run.manifest["data"]["queries"].as_u64();
-    if let (Some(distinct), Some(queries)) = (distinct, queries) {
-        // A handful of repeated prompts is nothing to warn of.
-        if distinct * 20 < queries * 19 {
-            warnings += &format!(
-                "<p class=\"warning\">Only {distinct} of {queries} embeddings are distinct: routers cannot tell the other \
-                 queries apart.</p>\n"
-            );
+fn data_line(run: &Run) -> Markup {
+    let data = &run.manifest["data"];
+    let splits = run.manifest["splits"].as_array();
+    let splits = splits.map_or(&[][..], Vec::as_slice);
+    let counted = |key: &str| data[key].as_u64().filter(|count| *count > 0);
+    html! {
+        p.soft {
+            (text(&data["name"])) ": " (data["queries"]) " queries × " (run.results.models.len()) " models"
+            @if let Some(split) = splits.first() {
+                ", " (split["train"]) " training and " (split["test"]) " test queries"
+            }
+            ", " (splits.len()) " seeds."
+            @if let Some(count) = counted("dropped_queries") { " " (count) " queries with missing cells were left out." }
+            @if let Some(count) = counted("incomplete_queries") {
+                " " (data["complete_queries"]) " queries were measured for every model, " (count)
+                " for some: these train, and no evaluation takes them."
+            }
+            " Strongest model: " (run.results.strongest) "."
         }
     }
-    for router in run.routers() {
-        for failure in router["failures"].as_array().into_iter().flatten() {
-            warnings += &format!(
-                "<p class=\"warning\">{} failed on seed {}: {}</p>\n",
-                escape(text(&router["router"])),
-                failure["seed"],
-                escape(text(&failure["reason"])),
-            );
+}
+
+fn warnings(run: &Run) -> Markup {
+    let number = |part: &str, key: &str| run.manifest[part][key].as_u64();
+    let distinct = number("embeddings", "distinct").zip(number("data", "queries"));
+    // A handful of repeated prompts is nothing to warn of.
+    let distinct = distinct.filter(|(distinct, queries)| distinct * 20 < queries * 19);
+    html! {
+        @if let Some(assumption) = &run.results.cost_assumption {
+            p.warning { "Costs are an assumption, not a measurement: " (assumption) }
         }
+        @if let Some((distinct, queries)) = distinct {
+            p.warning {
+                "Only " (distinct) " of " (queries)
+                " embeddings are distinct: routers cannot tell the other queries apart."
+            }
+        }
+        @for router in &run.results.routers { @for (seed, reason) in &router.failures {
+            p.warning { (router.label) " failed on seed " (seed) ": " (reason) }
+        } }
     }
-    warnings
 }
 
 /// The collapse in three numbers.
-fn findings(run: &Run) -> String {
-    let strongest: Vec<&str> = run.metrics["strongest"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(text)
-        .collect();
-    let strongest = escape(&strongest.join(", "));
-    let mean =
-        |router: &serde_json::Value, metric: &str| router["summary"][metric]["mean"].as_f64();
+fn findings(run: &Run) -> Markup {
+    let results = &run.results;
+    let strongest = results.strongest_models().join(", ");
+    let mean = |router: &RouterRecord, metric: &str| Some(results.summary(router, metric)?.mean.0);
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    let mut items = String::new();
-    let mut item = |number: String, words: String| {
-        items += &format!("<li><span class=\"number\">{number}</span> {words}</li>\n");
-    };
-    let oracle = run
-        .routers()
-        .iter()
-        .find(|router| run.role(router) == Some(Role::Oracle));
+    let mut items: Vec<(String, String)> = Vec::new();
+    let oracle = results.working().find(|router| router.role == Role::Oracle);
     if let Some(share) = oracle.and_then(|oracle| mean(oracle, "strongest_call_rate")) {
-        item(
+        items.push((
             percent(share),
             format!(
                 "of the queries go to {strongest} if the oracle chooses at the largest budget."
             ),
-        );
+        ));
     }
     let of_learned = |metric: &str| -> Vec<(&str, f64)> {
-        let learned = run.routers().iter().filter(|router| run.is_learned(router));
+        let learned = results.routers.iter().filter(|router| router.is_learned());
         learned
-            .filter_map(|router| Some((text(&router["router"]), mean(router, metric)?)))
+            .filter_map(|router| Some((router.label.as_str(), mean(router, metric)?)))
             .collect()
     };
     let by_number = |a: &&(&str, f64), b: &&(&str, f64)| a.1.total_cmp(&b.1);
@@ -213,108 +211,75 @@ fn findings(run: &Run) -> String {
         called.iter().min_by(by_number),
         called.iter().max_by(by_number),
     ) {
-        let (number, words) = match called.len() {
-            1 => (
+        items.push(if called.len() == 1 {
+            (
                 percent(least.1),
-                format!("go there if {} chooses.", escape(least.0)),
-            ),
-            _ => (
+                format!("go there if {} chooses.", least.0),
+            )
+        } else {
+            (
                 format!("{} to {}", percent(least.1), percent(most.1)),
                 format!(
                     "go there if a learned router chooses: least with {}, most with {}.",
-                    escape(least.0),
-                    escape(most.0)
+                    least.0, most.0
                 ),
-            ),
-        };
-        item(number, words);
+            )
+        });
     }
     if let Some((label, rci)) = of_learned("rci").iter().min_by(by_number) {
-        item(
+        items.push((
             format!("{rci:.3}"),
             format!(
-                "is the lowest routing collapse index of a learned router, that of {}; 0 is perfect.",
-                escape(label)
+                "is the lowest routing collapse index of a learned router, that of {label}; 0 is perfect."
             ),
-        );
+        ));
     }
-    match items.is_empty() {
-        true => items,
-        false => format!("<ul class=\"findings\">\n{items}</ul>\n"),
-    }
-}
-
-fn section(figure: &Figure) -> String {
-    let svg = figure
-        .svg
-        .find("<svg")
-        .map_or("", |start| &figure.svg[start..]);
-    let at_budget = match figure.stem {
-        "call_rate" => "<div id=\"at-budget\" class=\"needs-js\"></div>\n",
-        _ => "",
-    };
-    let (chart, class) = match INTERACTIVE.contains(&figure.stem) {
-        true => (
-            format!(
-                "<div class=\"chart needs-js\" data-chart=\"{}\"></div>\n",
-                figure.stem
-            ),
-            "static",
-        ),
-        false => (String::new(), "printed"),
-    };
-    format!(
-        "<section id=\"{stem}\">\n<h2>{title}</h2>\n<p>{explanation}</p>\n{chart}<figure class=\"{class}\">\n{svg}\n\
-         </figure>\n{at_budget}<p class=\"downloads\">Figure for print: <a download=\"{stem}.svg\" \
-         href=\"data:image/svg+xml;charset=utf-8,{svg_link}\">SVG</a> <a download=\"{stem}.csv\" \
-         href=\"data:text/csv;charset=utf-8,{csv_link}\">CSV</a></p>\n</section>\n",
-        stem = figure.stem,
-        title = figure.title,
-        explanation = figure.explanation,
-        svg_link = percent_encode(&figure.svg),
-        csv_link = percent_encode(&figure.csv),
-    )
-}
-
-fn queries(run: &Run) -> String {
-    let sample = &run.data["queries"];
-    let body = match sample["queries"].as_array() {
-        None => "<p class=\"warning\">This run has no <code>queries.json</code>: it was made by an older RouteLab, or no \
-                 router worked. Run the experiment again to look at queries here.</p>\n"
-            .to_owned(),
-        Some(queries) => format!(
-            "<p>{} of the {} test queries of seed {}. Rare kinds are picked more often than they occur, so shares in this \
-             sample are not shares of the test set. Choices are those at the budget above.</p>\n<p class=\"warning \
-             without-js\">The queries need scripts, which this browser does not run.</p>\n<div id=\"explorer\" \
-             class=\"needs-js\"></div>\n",
-            queries.len(),
-            sample["test_queries"],
-            sample["seed"],
-        ),
-    };
-    format!("<section id=\"queries\">\n<h2>Queries</h2>\n{body}</section>\n")
-}
-
-/// Percent-encodes what may not stand in a URL.
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z'
-            | b'a'..=b'z'
-            | b'0'..=b'9'
-            | b'-'
-            | b'_'
-            | b'.'
-            | b'~'
-            | b','
-            | b'/'
-            | b'='
-            | b':' => {
-                encoded.push(byte as char);
-            }
-            _ => encoded += &format!("%{byte:02X}"),
+    html! {
+        @if !items.is_empty() {
+            ul.findings { @for (number, words) in items { li { span.number { (number) } " " (words) } } }
         }
     }
-    encoded
+}
+
+fn section(figure: &Figure) -> Markup {
+    let record = &figure.record;
+    let link = |kind: &str, content: &str| {
+        format!(
+            "data:{kind};charset=utf-8,{}",
+            utf8_percent_encode(content, ENCODED)
+        )
+    };
+    html! {
+        section id=(record.stem) {
+            h2 { (record.title) }
+            p { (record.explanation) }
+            @if record.interactive { div.chart.needs-js data-chart=(record.stem) {} }
+            figure class=(if record.interactive { "static" } else { "printed" }) { (picture(&figure.svg)) }
+            @if record.stem == "call_rate" { div.needs-js id="at-budget" {} }
+            p.downloads {
+                "Figure for print: "
+                a download={ (record.stem) ".svg" } href=(link("image/svg+xml", &figure.svg)) { "SVG" } " "
+                a download={ (record.stem) ".csv" } href=(link("text/csv", &figure.csv)) { "CSV" }
+            }
+        }
+    }
+}
+
+fn queries(sample: &Value) -> Markup {
+    html! {
+        section id="queries" {
+            h2 { "Queries" }
+            @if let Some(queries) = sample["queries"].as_array() {
+                p {
+                    (queries.len()) " of the " (sample["test_queries"]) " test queries of seed " (sample["seed"])
+                    ". Rare kinds are picked more often than they occur, so shares in this sample are not shares of the test set. \
+                     Choices are those at the budget above."
+                }
+                p.warning.without-js { "The queries need scripts, which this browser does not run." }
+                div.needs-js id="explorer" {}
+            } @else {
+                p.warning { "This run has no " code { "queries.json" } ": no router worked." }
+            }
+        }
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use maud::{Markup, html};
 use serde_json::Value;
 
-use super::{Run, escape, text};
-use crate::run::short_names;
+use super::text;
+use crate::folder::{ComparisonRecord, RouterRecord, RunResults, TaskRecord};
+use crate::names::short_names;
 
 /// Which end of a column is the good one.
 #[derive(Clone, Copy, PartialEq)]
@@ -42,54 +44,63 @@ const COLUMNS: [Column; 11] = [
     Column { metric: "nauc_own_range", heading: "nAUC (own range)", meaning: "the same over the router's own range of costs", digits: 4, percent: false, better: Better::Higher },
 ];
 
-/// The metrics of every router.
-pub fn metrics(run: &Run) -> String {
-    let mut html = "<section id=\"table\">\n<h2>All routers</h2>\n<p>Mean over the seeds, below it the 95 % interval \
-                    (Student's t). Marked: the best of the learned routers. ∞: the best single model's quality is not \
-                    reached on every seed. Click a heading to sort.</p>\n<div class=\"scroll\" tabindex=\"0\" \
-                    role=\"region\" aria-label=\"Metrics of all routers\"><table class=\"sortable\">\n<thead><tr><th \
-                    scope=\"col\">router</th>"
-        .to_owned();
-    for column in &COLUMNS {
-        let arrow = match column.better {
-            Better::Higher => " ↑",
-            Better::Lower => " ↓",
-            Better::Neither => "",
-        };
-        html += &format!(
-            "<th scope=\"col\" title=\"{}\">{}{arrow}</th>",
-            escape(column.meaning),
-            column.heading
-        );
-    }
-    html += "</tr></thead>\n<tbody>\n";
-    let best: Vec<Option<f64>> = COLUMNS.iter().map(|column| best(run, column)).collect();
-    for router in run.routers() {
-        html += &row_start(run, text(&router["router"]));
-        for (column, best) in COLUMNS.iter().zip(&best) {
-            html += &cell(column, router, run.is_learned(router), *best);
+/// A table in a frame of its own, which scrolls.
+fn framed(name: &str, sortable: bool, head: Markup, body: Markup) -> Markup {
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(name) {
+            table class=[sortable.then_some("sortable")] { thead { tr { (head) } } tbody { (body) } }
         }
-        html += "</tr>\n";
-    }
-    html += "</tbody>\n</table></div>\n</section>\n";
-    html
-}
-
-/// The mean of a metric over the seeds; an unreachable QNC is infinite.
-fn mean(column: &Column, router: &Value) -> Option<f64> {
-    let summary = &router["summary"][column.metric];
-    match summary["mean"].as_f64() {
-        None if column.metric == "qnc" && summary.is_object() => Some(f64::INFINITY),
-        mean => mean,
     }
 }
 
-fn best(run: &Run, column: &Column) -> Option<f64> {
-    let means = run
-        .routers()
-        .iter()
-        .filter(|router| run.is_learned(router))
-        .filter_map(|router| mean(column, router))
+/// A cell with a number to sort by, and small print below it.
+fn cell(value: f64, class: Option<&str>, number: Markup, small: &[String]) -> Markup {
+    html! {
+        td data-value=(value) class=[class] { (number) @for line in small { small { (line) } } }
+    }
+}
+
+/// The row of a router.
+fn row(results: &RunResults, label: &str, cells: Markup) -> Markup {
+    let reference = results.reference.as_deref() == Some(label);
+    html! {
+        tr class=[reference.then_some("reference")] data-router=(label) { th scope="row" { (label) } (cells) }
+    }
+}
+
+/// The metrics of every router.
+pub fn metrics(results: &RunResults) -> Markup {
+    let head = html! {
+        th scope="col" { "router" }
+        @for column in &COLUMNS { th scope="col" title=(column.meaning) {
+            (column.heading)
+            @match column.better { Better::Higher => " ↑", Better::Lower => " ↓", Better::Neither => "" }
+        } }
+    };
+    let best = COLUMNS.each_ref().map(|column| best(results, column));
+    let body = html! {
+        @for router in &results.routers {
+            (row(results, &router.label, html! {
+                @for (column, best) in COLUMNS.iter().zip(best) { (metric(results, column, router, best)) }
+            }))
+        }
+    };
+    html! {
+        section id="table" {
+            h2 { "All routers" }
+            p {
+                "Mean over the seeds, below it the 95 % interval (Student's t). Marked: the best of the learned routers. ∞: the best \
+                 single model's quality is not reached on every seed. Click a heading to sort."
+            }
+            (framed("Metrics of all routers", true, head, body))
+        }
+    }
+}
+
+fn best(results: &RunResults, column: &Column) -> Option<f64> {
+    let learned = results.routers.iter().filter(|router| router.is_learned());
+    let means = learned
+        .filter_map(|router| Some(results.summary(router, column.metric)?.mean.0))
         .filter(|mean| mean.is_finite());
     match column.better {
         Better::Higher => means.reduce(f64::max),
@@ -98,7 +109,12 @@ fn best(run: &Run, column: &Column) -> Option<f64> {
     }
 }
 
-fn cell(column: &Column, router: &Value, learned: bool, best: Option<f64>) -> String {
+fn metric(
+    results: &RunResults,
+    column: &Column,
+    router: &RouterRecord,
+    best: Option<f64>,
+) -> Markup {
     let digits = column.digits;
     let (scale, unit) = if column.percent {
         (100.0, " %")
@@ -106,159 +122,205 @@ fn cell(column: &Column, router: &Value, learned: bool, best: Option<f64>) -> St
         (1.0, "")
     };
     let write = |value: f64| format!("{:.digits$}", value * scale);
-    let Some(mean) = mean(column, router) else {
-        return "<td>–</td>".to_owned();
+    let Some(summary) = results.summary(router, column.metric) else {
+        return html! { td { "–" } };
     };
+    let mean = summary.mean.0;
     if mean.is_infinite() {
-        return "<td data-value=\"Infinity\">∞</td>".to_owned();
+        return html! { td data-value="Infinity" { "∞" } };
     }
-    let summary = &router["summary"][column.metric];
-    let interval = match (summary["low"].as_f64(), summary["high"].as_f64()) {
-        (Some(low), Some(high)) => format!("<small>{}–{}</small>", write(low), write(high)),
-        _ => String::new(),
-    };
+    let interval = summary
+        .interval
+        .map(|(low, high)| format!("{}–{}", write(low), write(high)));
     let number = format!("{}{unit}", write(mean));
-    let (class, number) = match learned && best == Some(mean) {
-        true => (
-            " class=\"best\"",
-            format!("<strong>{number}</strong><span class=\"unseen\"> (best)</span>"),
-        ),
-        false => ("", number),
+    let is_best = router.is_learned() && best == Some(mean);
+    let number = html! {
+        @if is_best { strong { (number) } span.unseen { " (best)" } } @else { (number) }
     };
-    format!("<td data-value=\"{mean}\"{class}>{number}{interval}</td>")
-}
-
-fn row_start(run: &Run, label: &str) -> String {
-    let class = match run.metrics["reference"] == label {
-        true => " class=\"reference\"",
-        false => "",
-    };
-    let label = escape(label);
-    format!("<tr{class} data-router=\"{label}\"><th scope=\"row\">{label}</th>")
+    cell(mean, is_best.then_some("best"), number, interval.as_slice())
 }
 
 /// The reference against every other router, on the metrics that a reader asks for first.
-pub fn comparisons(run: &Run) -> String {
-    let Some(reference) = run.metrics["reference"]
-        .as_str()
-        .filter(|_| !run.comparisons.is_empty())
-    else {
-        return String::new();
+pub fn comparisons(results: &RunResults) -> Markup {
+    let Some(reference) = &results.reference else {
+        return html! {};
     };
+    if results.comparisons.is_empty() {
+        return html! {};
+    }
     let metrics = [
         ("nauc_shared", "nAUC (shared)"),
         ("peak", "P_s"),
         ("rci", "RCI"),
         ("strongest_call_rate", "strongest called"),
     ];
-    let mut html = format!(
-        "<section id=\"comparisons\">\n<h2>{reference} against the others</h2>\n<p>Difference ({reference} minus the other) \
-         on the same queries, with the 95 % interval and p of a paired bootstrap over queries, averaged over the \
-         seeds; p is corrected by Holm for the routers of a column. Bold: corrected p below 0.05.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
-         aria-label=\"Differences from {reference}\"><table class=\"sortable\">\n<thead><tr><th scope=\"col\">router</th>",
-        reference = escape(reference)
-    );
-    for (_, heading) in metrics {
-        html += &format!("<th scope=\"col\">{heading}</th>");
-    }
-    html += "</tr></thead>\n<tbody>\n";
+    let difference = |one: &ComparisonRecord| {
+        let (low, high) = (one.interval.0.0, one.interval.1.0);
+        let difference = one.difference.0;
+        let number = format!("{difference:+.4}");
+        let number = html! {
+            @if one.p_holm < 0.05 { strong { (number) } } @else { span { (number) } }
+        };
+        let small = format!("{low:+.4} to {high:+.4}, p {:.3}", one.p_holm);
+        cell(difference, None, number, &[small])
+    };
     let mut others: Vec<&str> = Vec::new();
-    for row in &run.comparisons {
-        if !others.contains(&row[1].as_str()) {
-            others.push(&row[1]);
+    for one in &results.comparisons {
+        if !others.contains(&one.router.as_str()) {
+            others.push(&one.router);
         }
     }
-    for other in others {
-        html += &row_start(run, other);
-        for (metric, _) in metrics {
-            let row = run
-                .comparisons
-                .iter()
-                .find(|row| row[1] == other && row[2] == metric);
-            let value = |index: usize| row.and_then(|row| row[index].parse::<f64>().ok());
-            html += &match (value(3), value(4), value(5), value(7)) {
-                (Some(difference), Some(low), Some(high), Some(p)) => {
-                    let tag = if p < 0.05 { "strong" } else { "span" };
-                    format!(
-                        "<td data-value=\"{difference}\"><{tag}>{difference:+.4}</{tag}><small>{low:+.4} to \
-                         {high:+.4}, p {p:.3}</small></td>"
-                    )
+    let find = |other: &str, metric: &str| {
+        let mut all = results.comparisons.iter();
+        all.find(|one| one.router == other && one.metric == metric)
+    };
+    let head = html! {
+        th scope="col" { "router" }
+        @for (_, heading) in metrics { th scope="col" { (heading) } }
+    };
+    let body = html! {
+        @for other in others {
+            (row(results, other, html! {
+                @for (metric, _) in metrics {
+                    @if let Some(one) = find(other, metric) { (difference(one)) } @else { td { "–" } }
                 }
-                _ => "<td>–</td>".to_owned(),
-            };
+            }))
         }
-        html += "</tr>\n";
+    };
+    html! {
+        section id="comparisons" {
+            h2 { (reference) " against the others" }
+            p {
+                "Difference (" (reference) " minus the other) on the same queries, with the 95 % interval and p of a paired \
+                 bootstrap over queries, averaged over the seeds; p is corrected by Holm for the routers of a column. Bold: \
+                 corrected p below 0.05."
+            }
+            (framed(&format!("Differences from {reference}"), true, head, body))
+        }
     }
-    html += "</tbody>\n</table></div>\n</section>\n";
-    html
 }
 
 /// Whether the queries are of several tasks.
-pub fn has_tasks(run: &Run) -> bool {
-    let first = run.tasks.first().map(|row| &row[1]);
-    run.tasks.iter().any(|row| Some(&row[1]) != first)
+pub fn has_tasks(results: &RunResults) -> bool {
+    let tasks = &results.tasks;
+    tasks.iter().any(|record| record.task != tasks[0].task)
 }
 
 /// Every router on every task, at the largest budget; nothing where all queries are of one task.
-pub fn tasks(run: &Run) -> String {
-    let distinct = |column: usize| -> Vec<&str> {
+pub fn tasks(results: &RunResults) -> Markup {
+    if !has_tasks(results) {
+        return html! {};
+    }
+    let distinct = |name: fn(&TaskRecord) -> &str| -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
-        for row in &run.tasks {
-            if !names.contains(&row[column].as_str()) {
-                names.push(&row[column]);
+        for name in results.tasks.iter().map(name) {
+            if !names.contains(&name) {
+                names.push(name);
             }
         }
         names
     };
-    let (routers, mut tasks) = (distinct(0), distinct(1));
-    if !has_tasks(run) {
-        return String::new();
-    }
+    let (routers, mut tasks) = (
+        distinct(|record| &record.router),
+        distinct(|record| &record.task),
+    );
     tasks.sort_unstable();
-    let models: Vec<String> = (run.metrics["models"].as_array().into_iter().flatten())
-        .map(|model| text(model).to_owned())
+    let models = short_names(&results.models);
+    let records: HashMap<(&str, &str), &TaskRecord> = (results.tasks.iter())
+        .map(|record| ((&*record.task, &*record.router), record))
         .collect();
-    let models = short_names(&models);
-    let cells: HashMap<(&str, &str), &Vec<String>> = (run.tasks.iter())
-        .map(|row| ((row[1].as_str(), row[0].as_str()), row))
-        .collect();
-    let mut html = "<section id=\"tasks\">\n<h2>By task</h2>\n<p>Mean quality at the largest budget, below it the mean cost and \
-                    the model that is called most. Click a heading to sort; tasks.csv has the intervals and all call \
-                    rates.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Routers by \
-                    task\"><table class=\"sortable\">\n<thead><tr><th scope=\"col\">task</th><th scope=\"col\" \
-                    title=\"test queries, over all splits\">queries</th>"
-        .to_owned();
-    for router in &routers {
-        html += &format!("<th scope=\"col\">{}</th>", escape(router));
-    }
-    html += "</tr></thead>\n<tbody>\n";
-    for task in tasks {
-        let first = routers
-            .iter()
-            .find_map(|router| cells.get(&(task, *router)));
-        let queries = first.map_or("", |row| row[2].as_str());
-        html += &format!(
-            "<tr><th scope=\"row\">{}</th><td data-value=\"{queries}\">{queries}</td>",
-            escape(task)
-        );
-        for router in &routers {
-            let cell = cells.get(&(task, *router)).and_then(|row| {
-                let number = |cell: &String| cell.parse::<f64>().ok();
-                let rates: Vec<f64> = row[7..].iter().filter_map(number).collect();
-                let most = (0..rates.len()).max_by(|&a, &b| rates[a].total_cmp(&rates[b]))?;
-                Some((number(&row[3])?, number(&row[6])?, most, rates[most]))
-            });
-            html += &match cell {
-                Some((quality, cost, most, rate)) => format!(
-                    "<td data-value=\"{quality}\">{quality:.3}<small>{cost:.3e}</small><small>{} {:.0} %</small></td>",
-                    escape(models.get(most).map_or("", String::as_str)),
-                    rate * 100.0
-                ),
-                None => "<td>–</td>".to_owned(),
-            };
+    let written = |record: &TaskRecord| {
+        let rates = &record.call_rates;
+        let most = (0..rates.len()).max_by(|&a, &b| rates[a].total_cmp(&rates[b]));
+        let most = most.map(|most| format!("{} {:.0} %", models[most], rates[most] * 100.0));
+        let cost = format!("{:.3e}", record.cost);
+        let small: Vec<String> = [cost].into_iter().chain(most).collect();
+        let quality = format!("{:.3}", record.quality);
+        cell(record.quality, None, html! { (quality) }, &small)
+    };
+    let head = html! {
+        th scope="col" { "task" }
+        th scope="col" title="test queries, over all splits" { "queries" }
+        @for router in &routers { th scope="col" { (router) } }
+    };
+    let body = html! {
+        @for task in tasks {
+            @let first = routers.iter().find_map(|router| records.get(&(task, *router)));
+            @let queries = first.map_or(0, |record| record.queries);
+            tr {
+                th scope="row" { (task) }
+                td data-value=(queries) { (queries) }
+                @for router in &routers {
+                    @if let Some(record) = records.get(&(task, *router)) { (written(record)) } @else { td { "–" } }
+                }
+            }
         }
-        html += "</tr>\n";
+    };
+    html! {
+        section id="tasks" {
+            h2 { "By task" }
+            p {
+                "Mean quality at the largest budget, below it the mean cost and the model that is called most. Click a heading to \
+                 sort; tasks.csv has the intervals and all call rates."
+            }
+            (framed("Routers by task", true, head, body))
+        }
     }
-    html += "</tbody>\n</table></div>\n</section>\n";
-    html
+}
+
+/// What the nearest other queries say about which model is needed: how much of the oracle's lead a router could win. Nothing where
+/// the run has no such comparison.
+pub fn predictability(found: &Value) -> Markup {
+    if !found.is_object() {
+        return html! {};
+    }
+    let written =
+        |value: &Value, write: &dyn Fn(f64) -> String| value.as_f64().map_or("–".to_owned(), write);
+    let number = |value: f64| format!("{value:.3}");
+    let percent = |value: f64| format!("{:.1} %", value * 100.0);
+    let interval = |value: &Value, write: &dyn Fn(f64) -> String| {
+        let part = |key: &str| written(&value[key], write);
+        html! { td { (part("mean")) small { (part("low")) " to " (part("high")) } } }
+    };
+    let headings = [
+        "k",
+        "quality",
+        "cost",
+        "share of the oracle's lead",
+        "neighbours with another model",
+        "neighbours without a common best model",
+    ];
+    let body = html! {
+        @for count in found["counts"].as_array().into_iter().flatten() { tr {
+            th scope="row" { (count["k"]) }
+            (interval(&count["quality"], &number))
+            td { (written(&count["cost"], &|cost| format!("{cost:.3e}"))) }
+            @if count["recovered"].is_object() { (interval(&count["recovered"], &percent)) } @else { td { "–" } }
+            (interval(&count["disagreement"], &percent))
+            (interval(&count["disjoint"], &percent))
+        } }
+    };
+    let head = html! { @for heading in headings { th scope="col" { (heading) } } };
+    html! {
+        section id="predictability" {
+            h2 { "What the prompts can tell" }
+            p {
+                "The oracle reaches a quality of " (written(&found["oracle_quality"], &number)) ", the best single model ("
+                (text(&found["best_single_model"])) ") " (written(&found["best_single_quality"], &number))
+                ". Whether a query needs this model or that one can be learned only as far as similar queries need the same: the \
+                 oracle's model of a query differs from that of its nearest other query on "
+                (written(&found["bayes_upper"]["mean"], &percent)) " of the queries, and would on "
+                (written(&found["chance"], &percent))
+                " if the embedding said nothing. So no router that sees these embeddings can name the oracle's model with an error \
+                 below about " (written(&found["bayes_lower"]["mean"], &percent))
+                " (the bound of Cover and Hart, exact for many queries)."
+            }
+            p {
+                "The table has the policy that takes the model that was best on average on the " i { "k" }
+                " nearest other queries of the whole table, and the share of the oracle's lead over the best single model that it \
+                 wins, at any cost. Intervals: 95 %, bootstrap over queries."
+            }
+            (framed("What the nearest other queries say", false, head, body))
+        }
+    }
 }

@@ -8,9 +8,10 @@ use routelab_eval::{
 use routelab_plot::{Better, StackedBar, StackedBars};
 
 use super::inputs::Inputs;
-use super::results::{Csv, Results, RouterResult};
+use super::results::{Results, RouterResult};
 use super::store::Store;
 use crate::failure::{Failure, Outcome};
+use crate::text::Csv;
 
 /// Queries up to which every query is compared with every other one.
 const LARGEST_TABLE: usize = 50_000;

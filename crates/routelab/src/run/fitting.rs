@@ -14,11 +14,12 @@ use routelab_eval::{Decision, Truth, oracle};
 use routelab_heads::Backend;
 use routelab_routers::{Context, FittedRouter, RouterError, SharedCost, TrainingSet, registry};
 
-use super::inputs::{ENCODER, Inputs, SplitEmbeddings};
-use super::store::{Seconds, Store, Unit, UnitOutcome};
+use super::inputs::{Inputs, SplitEmbeddings};
+use super::store::Store;
 use super::tuning::{self, Search};
 use crate::experiment::{Entry, Experiment, Plan};
 use crate::failure::{Failure, Outcome};
+use crate::folder::{ENCODER, Seconds, Unit, UnitOutcome};
 use crate::output::Output;
 
 /// Steps of the progress bar per unit.
@@ -59,7 +60,7 @@ pub fn fit(
     for (index, &seed) in experiment.seeds.iter().enumerate() {
         for (router, entry) in experiment.routers.iter().enumerate() {
             if wanted(index, router) {
-                units[index][router] = store.unit(seed, entry);
+                units[index][router] = store.unit(&entry.label, seed);
                 match units[index][router] {
                     Some(_) => done += 1,
                     None => open.push((index, router)),
@@ -211,7 +212,7 @@ impl<'a> SeedFit<'a> {
         let split = &inputs.splits[index];
         let embeddings = inputs.split_embeddings(index)?;
         if let (0, Some(encoder)) = (index, &embeddings.encoder) {
-            let path = store.folder().join(ENCODER);
+            let path = store.file(ENCODER);
             encoder.save(&path).map_err(Failure::failed)?;
         }
         let seed = experiment.seeds[index];
@@ -311,10 +312,11 @@ impl<'a> SeedFit<'a> {
         };
         if let (true, Some(fitted)) = (self.first, &fitted) {
             let archive = registry::save(entry.plan.kind(), &**fitted).map_err(Failure::failed)?;
-            self.store.save_model(entry, &archive)?;
+            self.store.put_model(&entry.label, &archive)?;
         }
         let history = fitted.as_ref().and_then(|fitted| fitted.history());
-        self.store.put_unit(self.seed, entry, &unit, history)?;
+        self.store
+            .put_unit(&entry.label, self.seed, &unit, history)?;
         Ok(unit)
     }
 

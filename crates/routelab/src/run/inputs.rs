@@ -9,14 +9,13 @@ use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
 use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query, side_by_side};
 use routelab_heads::Backend;
 
-use super::{figures, gaps, tuning};
+use super::{gaps, tuning};
 use crate::encoders;
 use crate::experiment::{EncoderSpec, Experiment, Part};
 use crate::failure::{Failure, Outcome, bad_request};
+use crate::folder::StoredTruth;
+use crate::names::drawn_names;
 use crate::output::Output;
-
-/// The encoder of the first seed, in the folder of a run that fits one.
-pub const ENCODER: &str = "encoder.safetensors";
 
 /// Everything that a run reads.
 pub struct Inputs {
@@ -180,7 +179,7 @@ fn check_names(given: &BTreeMap<String, String>, models: &[String]) -> Outcome {
             models.join(", ")
         ));
     }
-    let drawn = figures::drawn_names(models, given);
+    let drawn = drawn_names(models, given);
     let mut seen = HashSet::new();
     match drawn
         .iter()
@@ -272,6 +271,29 @@ impl Inputs {
             test: combine(test)?,
             encoder: fitted,
         })
+    }
+
+    /// What is kept of the table: of one with gaps the complete queries, since the others have cells that nobody measured.
+    pub fn truth(&self, experiment: &Experiment) -> StoredTruth {
+        let complete = self.table.measured().map(|_| self.table.complete_rows());
+        let selected = complete.as_ref().map(|rows| self.table.select(rows));
+        let table = selected.as_ref().unwrap_or(&self.table);
+        let place = |&row: &usize| match &complete {
+            Some(complete) => complete
+                .binary_search(&row)
+                .expect("a test row is complete"),
+            None => row,
+        };
+        let tests = self.splits.iter();
+        let tests = tests.map(|split| split.test.iter().map(place).collect());
+        let seeds = || experiment.seeds.iter().copied();
+        StoredTruth {
+            ids: table.ids().to_vec(),
+            quality: table.quality().to_owned(),
+            cost: table.cost().to_owned(),
+            tests: seeds().zip(tests).collect(),
+            strongest: seeds().zip(self.strongest.iter().cloned()).collect(),
+        }
     }
 
     fn prompts(&self, rows: &[usize]) -> Vec<&str> {

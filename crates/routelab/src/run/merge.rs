@@ -7,81 +7,79 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use routelab_encode::HashedNgrams;
 use routelab_heads::Backend;
-use routelab_routers::{Archive, registry};
+use routelab_routers::registry;
 use serde_json::{Value, json};
 
-use super::inputs::ENCODER;
-use super::shard::{self, Mark, Shard};
-use super::store::{MANIFEST, Store, UnitOutcome, differences, read_unit, unit_name};
-use super::{Fits, Job, Runs, finish};
-use crate::cli::{MergeArgs, RunArgs};
-use crate::experiment::{EncoderSpec, Experiment, Part, Plan};
+use super::shard::deal;
+use super::store::Store;
+use super::{Fits, Job, Reopen, Runs, run};
+use crate::experiment::{EncoderSpec, Entry, Experiment, Part, Plan};
 use crate::failure::{Failure, Outcome, bad_request};
+use crate::folder::{ENCODER, MANIFEST, RunFolder, Shard, ShardMark, UnitOutcome, differences};
 use crate::output::Output;
 
-/// Checks that all shards are there, complete and of the same experiment; then takes their units for an ordinary run, which
-/// finds nothing left to fit.
-pub fn merge(args: &MergeArgs, output: &Output) -> Outcome {
-    let shards = Shards::find(args)?;
-    let mark = &shards.mark;
-    let runs = Runs::read(&args.experiment, mark.seeds, mark.tune.as_ref())?;
-    let backend = Backend::from_name(&mark.backend).map_err(Failure::request)?;
+/// Checks that all shards are there, complete and of the same experiment; then takes their units for an ordinary run into `out`,
+/// which finds nothing left to fit. Without `folders` the shards are those in `out`.
+pub fn merge(
+    experiment: &Path,
+    folders: &[PathBuf],
+    out: &Path,
+    reopen: Reopen,
+    output: &Output,
+) -> Outcome {
+    let shards = Shards::find(experiment, folders, out)?;
+    let asked = &shards.mark.asked;
+    let runs = Runs::read(experiment, asked.seeds, asked.tune.as_ref())?;
+    let backend = Backend::from_name(&asked.backend).map_err(Failure::request)?;
     let experiments = runs.experiments();
     let only: Vec<&Experiment> = experiments.iter().map(|(_, one)| *one).collect();
-    for ((place, experiment), dealt) in experiments.iter().zip(shard::deal(&only, mark.shard.of)) {
-        shards.check(experiment, &place.join(&experiment.name), &dealt, &backend)?;
+    for ((place, one), dealt) in experiments.iter().zip(deal(&only, shards.mark.shard.of)) {
+        shards.check(one, &place.join(&one.name), &dealt, &backend)?;
     }
-    let run = RunArgs {
-        experiment: args.experiment.clone(),
-        backend: mark.backend.clone(),
-        out: args.out.clone(),
-        seeds: mark.seeds,
-        resume: false,
-        overwrite: args.overwrite,
-        check: false,
-        shard: None,
-    };
     let job = Job {
-        args: &run,
+        out,
+        reopen,
         backend: &backend,
         output,
         shards: &shards.folders,
         fits: &Fits::default(),
     };
-    finish(&job, &runs)
+    run(&job, &runs)
 }
 
 /// All shards of a division, in their order.
 struct Shards<'a> {
-    args: &'a MergeArgs,
+    /// The experiment file.
+    experiment: &'a Path,
     folders: Vec<PathBuf>,
     /// What was asked of them; all were asked the same.
-    mark: Mark,
+    mark: ShardMark,
 }
 
 impl<'a> Shards<'a> {
     /// Finds the folders, and checks that they are all shards of one division.
-    fn find(args: &'a MergeArgs) -> Outcome<Self> {
-        let folders = match args.shards.is_empty() {
-            true => discover(args)?,
-            false => args.shards.clone(),
+    fn find(experiment: &'a Path, folders: &[PathBuf], out: &Path) -> Outcome<Self> {
+        let file = experiment.display();
+        let folders = if folders.is_empty() {
+            discover(experiment, out)?
+        } else {
+            folders.to_vec()
         };
-        let mut found: BTreeMap<usize, (PathBuf, Mark)> = BTreeMap::new();
+        let mut found: BTreeMap<usize, (PathBuf, ShardMark)> = BTreeMap::new();
         for folder in folders {
-            let mark = Mark::read(&folder)?;
+            let mark = ShardMark::read(&folder)?;
             if let Some((first, other)) = found.values().next() {
                 if mark.shard.of != other.shard.of {
                     return Err(bad_request!(
-                        "{} is one of {} shards, {} one of {}\nhelp: name the folders of one division: `routelab merge {} \
+                        "{} is one of {} shards, {} one of {}\nhelp: name the folders of one division: `routelab merge {file} \
                          FOLDER…`",
                         first.display(),
                         other.shard.of,
                         folder.display(),
                         mark.shard.of,
-                        args.experiment.display()
                     ));
                 }
-                let same = Mark {
+                let same = ShardMark {
                     shard: mark.shard,
                     ..other.clone()
                 };
@@ -91,7 +89,7 @@ impl<'a> Shards<'a> {
                         folder.display(),
                         differences(&json!(mark).to_string(), &json!(same)),
                         first.display(),
-                        other.command(mark.shard, &args.experiment, beside(&folder))
+                        other.asked.command(mark.shard, experiment, beside(&folder))
                     ));
                 }
             }
@@ -113,14 +111,13 @@ impl<'a> Shards<'a> {
         if let Some(&first) = missing.first() {
             let names: Vec<String> = missing.iter().map(Shard::to_string).collect();
             return Err(bad_request!(
-                "missing: shard {}\nhelp: fit it with `{}`, or say where the folders are: `routelab merge {} FOLDER…`",
+                "missing: shard {}\nhelp: fit it with `{}`, or say where the folders are: `routelab merge {file} FOLDER…`",
                 names.join(", "),
-                mark.command(first, &args.experiment, &args.out),
-                args.experiment.display()
+                mark.asked.command(first, experiment, out),
             ));
         }
         Ok(Self {
-            args,
+            experiment,
             folders: found.into_values().map(|(folder, _)| folder).collect(),
             mark,
         })
@@ -145,11 +142,10 @@ impl<'a> Shards<'a> {
                 number,
                 ..self.mark.shard
             };
-            let command = self
-                .mark
-                .command(shard, &self.args.experiment, beside(folder));
-            let run = folder.join(inside);
-            let text = fs::read_to_string(run.join(MANIFEST)).map_err(|_| {
+            let asked = &self.mark.asked;
+            let command = asked.command(shard, self.experiment, beside(folder));
+            let run = RunFolder::at(folder.join(inside));
+            let text = fs::read_to_string(run.file(MANIFEST)).map_err(|_| {
                 bad_request!(
                     "{} is not complete: {} was not begun\nhelp: go on with `{command}`",
                     folder.display(),
@@ -159,7 +155,7 @@ impl<'a> Shards<'a> {
             let manifest: Value = serde_json::from_str(&text).map_err(|error| {
                 bad_request!(
                     "{}: {error}\nhelp: copy the shard's folder again, or remove it and run `{command}`",
-                    run.join(MANIFEST).display()
+                    run.file(MANIFEST).display()
                 )
             })?;
             let other = |manifest: &Value, than: &Path| {
@@ -173,7 +169,7 @@ impl<'a> Shards<'a> {
             let mut here = manifest.clone();
             here["experiment"] = json!(experiment.resolved);
             if here != manifest {
-                return Err(other(&here, &self.args.experiment));
+                return Err(other(&here, self.experiment));
             }
             match &first {
                 Some((than, first)) if *first != manifest => return Err(other(first, than)),
@@ -183,7 +179,7 @@ impl<'a> Shards<'a> {
             let missing: Vec<_> = own()
                 .filter(|((seed, router), _)| {
                     let (seed, entry) = (experiment.seeds[*seed], &experiment.routers[*router]);
-                    read_unit(&run.join(unit_name(seed, &entry.slug))).is_none()
+                    run.unit(&entry.label, seed).is_none()
                 })
                 .collect();
             if let Some(((seed, router), _)) = missing.first() {
@@ -219,10 +215,10 @@ fn beside(folder: &Path) -> &Path {
 }
 
 /// The folders of shards in that of the runs.
-fn discover(args: &MergeArgs) -> Outcome<Vec<PathBuf>> {
-    let name = Runs::read(&args.experiment, None, None)?.name;
+fn discover(experiment: &Path, out: &Path) -> Outcome<Vec<PathBuf>> {
+    let name = Runs::read(experiment, None, None)?.name;
     let prefix = format!("{name}.shard-");
-    let entries = fs::read_dir(&args.out).into_iter().flatten().flatten();
+    let entries = fs::read_dir(out).into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = entries
         .filter(|entry| {
             let name = entry.file_name();
@@ -235,35 +231,34 @@ fn discover(args: &MergeArgs) -> Outcome<Vec<PathBuf>> {
         .map(|entry| entry.path())
         .collect();
     folders.sort();
-    match folders.is_empty() {
-        true => Err(bad_request!(
+    if folders.is_empty() {
+        return Err(bad_request!(
             "there are no shards of {name} in {}\nhelp: fit them with `routelab run {} --shard 1/2` and so on, or name their \
              folders",
-            args.out.display(),
-            args.experiment.display()
-        )),
-        false => Ok(folders),
+            out.display(),
+            experiment.display()
+        ));
     }
+    Ok(folders)
 }
 
 /// Checks what the fits of the first seed leave beside their units.
 fn check_models(
     experiment: &Experiment,
-    run: &Path,
+    run: &RunFolder,
     routers: &[usize],
     backend: &Backend,
 ) -> anyhow::Result<()> {
     let fitted = |part: &Part| matches!(part, Part::Encoder(EncoderSpec::HashedNgrams { .. }));
     if !routers.is_empty() && experiment.embeddings.parts.iter().any(fitted) {
-        HashedNgrams::load(&run.join(ENCODER))?;
+        HashedNgrams::load(&run.file(ENCODER))?;
     }
     for &router in routers {
         let entry = &experiment.routers[router];
-        let unit = read_unit(&run.join(unit_name(experiment.seeds[0], &entry.slug)));
+        let unit = run.unit(&entry.label, experiment.seeds[0]);
         let failed = unit.is_some_and(|unit| matches!(unit.outcome, UnitOutcome::Failed(_)));
         if let (Plan::Fitted { .. }, false) = (&entry.plan, failed) {
-            let archive = Archive::read(&run.join("models").join(&entry.slug))?;
-            registry::load(&archive, backend)?;
+            registry::load(&run.model(&entry.label)?, backend)?;
         }
     }
     Ok(())
@@ -291,30 +286,26 @@ pub fn check_here(job: &Job, folder: &Path, manifest: &Value) -> Outcome {
 /// The place of a run in the folder of the runs, and in that of a shard.
 fn inside<'a>(job: &Job, folder: &'a Path) -> &'a Path {
     folder
-        .strip_prefix(&job.args.out)
+        .strip_prefix(job.out)
         .expect("runs lie in the folder of the runs")
 }
 
 /// Takes the units that the run has not yet from the shards.
 pub fn take(job: &Job, experiment: &Experiment, store: &Store) -> Outcome {
-    let inside = inside(job, store.folder());
-    let runs: Vec<PathBuf> = job.shards.iter().map(|shard| shard.join(inside)).collect();
+    let inside = inside(job, store.path());
+    let shards = job.shards.iter();
+    let runs: Vec<RunFolder> = shards
+        .map(|shard| RunFolder::at(shard.join(inside)))
+        .collect();
     // First the encoder: where a unit is whole, it is there.
-    if let Some(run) = runs.iter().find(|run| run.join(ENCODER).exists()) {
-        let path = run.join(ENCODER);
-        let bytes = fs::read(&path).map_err(|error| {
-            Failure::failed(anyhow::anyhow!("cannot read {}: {error}", path.display()))
-        })?;
-        store.write(ENCODER, &bytes)?;
+    if let Some(run) = runs.iter().find(|run| run.file(ENCODER).exists()) {
+        store.take_encoder(run)?;
     }
     for (index, &seed) in experiment.seeds.iter().enumerate() {
-        for entry in &experiment.routers {
-            let unit = unit_name(seed, &entry.slug);
-            let shard = runs
-                .iter()
-                .find(|run| read_unit(&run.join(&unit)).is_some());
-            if let (Some(run), None) = (shard, store.unit(seed, entry)) {
-                store.take_unit(run, &entry.slug, seed, entry, index == 0)?;
+        for Entry { label, .. } in &experiment.routers {
+            let shard = runs.iter().find(|run| run.unit(label, seed).is_some());
+            if let (Some(run), None) = (shard, store.unit(label, seed)) {
+                store.take_unit(run, label, label, seed, index == 0)?;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `routelab run`: load, split, fit every router on every seed, evaluate, write everything down.
+//! A run: load, split, fit every router on every seed, evaluate, write everything down.
 
 mod analysis;
 pub mod figures;
@@ -8,14 +8,14 @@ pub mod inputs;
 mod manifest;
 mod merge;
 mod queries;
+mod record;
 pub mod results;
 mod reuse;
 mod shard;
-pub mod store;
+mod store;
 mod study;
 mod tables;
-pub mod tasks;
-pub mod truth;
+mod tasks;
 pub mod tuning;
 
 use std::collections::BTreeSet;
@@ -24,74 +24,62 @@ use std::time::Instant;
 
 use routelab_data::write_atomically;
 use routelab_heads::Backend;
-use routelab_plot::missing_note;
 use serde_json::{Value, json};
 
-use crate::backends;
-use crate::cli::{RunArgs, TuneArgs};
 use crate::experiment::{Experiment, Request, Tuning};
 use crate::failure::{Failure, Outcome, bad_request};
+use crate::folder::{RESULTS, RunFolder, TRUTH};
 use crate::output::Output;
 use crate::report::{self, IndexEntry};
 
-pub use figures::short_names;
+use figures::Drawn;
 use inputs::Inputs;
 pub use merge::merge;
 use results::Results;
 use reuse::Fits;
-pub use shard::Shard;
+pub use shard::run as run_shard;
+pub use store::Reopen;
 use store::Store;
-pub use study::MARK as STUDY_MARK;
-
-/// Runs an experiment file, or all of a folder in the order of their names.
-pub fn run(args: &RunArgs, output: &Output) -> Outcome {
-    execute(args, None, output)
-}
-
-/// Runs an experiment with a search for the settings of every router.
-pub fn tune(args: &TuneArgs, output: &Output) -> Outcome {
-    let tuning = Tuning {
-        trials: args.trials,
-        validation: args.validation,
-        metric: args.metric.clone(),
-    };
-    tuning
-        .check()
-        .map_err(|reason| bad_request!("{reason}\nhelp: see `routelab tune --help`"))?;
-    execute(&args.run, Some(&tuning), output)
-}
-
-fn execute(args: &RunArgs, tuning: Option<&Tuning>, output: &Output) -> Outcome {
-    let backend = backends::open(&args.backend, output)?;
-    let runs = Runs::read(&args.experiment, args.seeds, tuning)?;
-    let job = Job {
-        args,
-        backend: &backend,
-        output,
-        shards: &[],
-        fits: &Fits::default(),
-    };
-    match args.shard {
-        _ if args.check => check(&job, &runs),
-        Some(shard) => shard::run(&job, &runs, tuning, shard),
-        None => finish(&job, &runs),
-    }
-}
 
 /// How experiments are run.
 #[derive(Clone, Copy)]
-struct Job<'a> {
-    args: &'a RunArgs,
-    backend: &'a Backend,
-    output: &'a Output,
+pub struct Job<'a> {
+    /// Folder of the runs; each gets a folder of its own in it, named after the experiment.
+    pub out: &'a Path,
+    /// What becomes of runs that are there.
+    pub reopen: Reopen,
+    /// Where networks run.
+    pub backend: &'a Backend,
+    /// Where progress is told.
+    pub output: &'a Output,
     /// The folders of shards whose units are taken; none but for `merge`.
     shards: &'a [PathBuf],
     /// What earlier runs of this call fitted.
     fits: &'a Fits,
 }
 
+/// Runs something with a job.
+pub fn with_job<T>(
+    out: &Path,
+    reopen: Reopen,
+    backend: &Backend,
+    output: &Output,
+    work: impl FnOnce(&Job) -> T,
+) -> T {
+    work(&Job {
+        out,
+        reopen,
+        backend,
+        output,
+        shards: &[],
+        fits: &Fits::default(),
+    })
+}
+
 /// What is run: an experiment file, or all of a folder.
-struct Runs {
+pub struct Runs {
+    /// The file or the folder.
+    path: PathBuf,
     /// The name of the only experiment, or of the folder.
     name: String,
     requests: Vec<Request>,
@@ -101,7 +89,7 @@ struct Runs {
 
 impl Runs {
     /// Reads all files. `seeds` replaces the number of seeds in them.
-    fn read(path: &Path, seeds: Option<usize>, tuning: Option<&Tuning>) -> Outcome<Self> {
+    pub fn read(path: &Path, seeds: Option<usize>, tuning: Option<&Tuning>) -> Outcome<Self> {
         // All of them are read before the first one starts: a mistake in the last one shows at once.
         let mut requests = experiment_files(path)?
             .iter()
@@ -122,6 +110,7 @@ impl Runs {
         }
         if !path.is_dir() {
             return Ok(Self {
+                path: path.to_owned(),
                 name: requests[0].name().to_owned(),
                 requests,
                 place: PathBuf::new(),
@@ -133,6 +122,7 @@ impl Runs {
             .and_then(Path::file_name)
             .unwrap_or_default();
         Ok(Self {
+            path: path.to_owned(),
             name: place.to_string_lossy().into_owned(),
             requests,
             place: place.into(),
@@ -156,8 +146,8 @@ impl Runs {
 }
 
 /// Runs all experiments to their end.
-fn finish(job: &Job, runs: &Runs) -> Outcome {
-    let out = job.args.out.join(&runs.place);
+pub fn run(job: &Job, runs: &Runs) -> Outcome {
+    let out = job.out.join(&runs.place);
     let mut finished = Vec::new();
     for request in &runs.requests {
         finished.push(match request {
@@ -166,7 +156,7 @@ fn finish(job: &Job, runs: &Runs) -> Outcome {
                 job.output.say(tables::for_terminal(&run.results));
                 job.output.say(format!("report: {}", run.report.display()));
                 json!({
-                    "run": run.folder,
+                    "run": run.folder.path(),
                     "report": run.report,
                     "metrics": run.results.summary_json(),
                 })
@@ -174,13 +164,14 @@ fn finish(job: &Job, runs: &Runs) -> Outcome {
             Request::Study(study) => study::run(job, study, &out)?,
         });
     }
-    if job.args.experiment.is_dir() {
+    if runs.path.is_dir() {
         let page = write_index(&out, &runs.requests)?;
         job.output.say(format!("all reports: {}", page.display()));
     }
-    job.output.result(&match job.args.experiment.is_dir() {
-        true => finished.into(),
-        false => finished.remove(0),
+    job.output.result(&if runs.path.is_dir() {
+        finished.into()
+    } else {
+        finished.remove(0)
     });
     Ok(())
 }
@@ -212,7 +203,7 @@ fn write_index(out: &Path, requests: &[Request]) -> Outcome<PathBuf> {
 }
 
 /// Reads the data of every experiment and counts its fits.
-fn check(job: &Job, runs: &Runs) -> Outcome {
+pub fn check(job: &Job, runs: &Runs) -> Outcome {
     let mut found = Vec::new();
     for (_, experiment) in runs.experiments() {
         let inputs = inputs::load(experiment, job.backend, job.output)?;
@@ -258,7 +249,7 @@ fn experiment_files(path: &Path) -> Outcome<Vec<PathBuf>> {
 
 /// A finished run.
 struct Finished {
-    folder: PathBuf,
+    folder: RunFolder,
     report: PathBuf,
     results: Results,
 }
@@ -277,7 +268,7 @@ fn open(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<(Inputs, Valu
     let inputs = inputs::load(experiment, job.backend, job.output)?;
     let manifest = manifest::manifest(experiment, &inputs, job.backend);
     merge::check_here(job, &out.join(&experiment.name), &manifest)?;
-    let store = Store::open(out, job.args, experiment, &manifest)?;
+    let store = Store::open(out, job.reopen, experiment, &manifest)?;
     store.log(format!(
         "read data and embeddings: {:.1} s",
         start.elapsed().as_secs_f64()
@@ -296,8 +287,7 @@ fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> 
         merge::take(job, experiment, &store)?;
     }
     job.fits.take(experiment, &manifest, &store)?;
-    let truth = truth::bytes(experiment, &inputs);
-    store.write(truth::FILE, &truth)?;
+    store.write(TRUTH, &inputs.truth(experiment).bytes())?;
     let fitted = fitting::fit_all(experiment, &inputs, job.backend, &store, job.output)?;
     job.fits.add(experiment, &manifest, &store);
     let stage = Instant::now();
@@ -308,23 +298,28 @@ fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> 
     let stage = Instant::now();
     results.write(&store)?;
     tables::write(&results, &store)?;
-    tasks::write(&inputs, &results, &experiment.seeds, &store)?;
+    let tasks = tasks::records(&inputs, &results, &experiment.seeds);
+    store.write("tasks.csv", &tasks::csv(&results.models, &tasks)?)?;
     tuning::write(experiment, &results, &store)?;
     analysis::write(&inputs, &results, &store)?;
-    let missing = figures::write(experiment, &inputs, &results, &store)?;
-    if !missing.is_empty() {
-        job.output
-            .note(format!("note: figures: {}", missing_note(&missing)));
-    }
+    let drawn = Drawn {
+        experiment,
+        inputs: &inputs,
+        results: &results,
+    };
+    let figures = figures::write(&drawn, &store, job.output)?;
+    let record = record::record(experiment, &inputs, &results, tasks, figures)?;
+    let record = serde_json::to_string(&record).map_err(Failure::failed)?;
+    store.write(RESULTS, format!("{record}\n").as_bytes())?;
     queries::write(experiment, &inputs, &fitted[0], &results, &store)?;
     store.log(format!(
         "wrote tables and figures: {:.1} s",
         stage.elapsed().as_secs_f64()
     ))?;
-    let report = report::write(store.folder())?;
+    let report = report::write(&store)?;
     store.log(format!("whole run: {:.1} s", start.elapsed().as_secs_f64()))?;
     Ok(Finished {
-        folder: store.folder().to_owned(),
+        folder: (*store).clone(),
         report,
         results,
     })

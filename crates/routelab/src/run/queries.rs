@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use super::figures::role;
 use super::inputs::Inputs;
 use super::results::Results;
-use super::store::{Store, Unit, UnitOutcome};
+use super::store::Store;
 use crate::experiment::Experiment;
 use crate::failure::{Failure, Outcome};
+use crate::folder::{Unit, UnitOutcome};
 
 /// Queries in the sample.
 const QUERIES: usize = 200;

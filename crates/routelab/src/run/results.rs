@@ -8,16 +8,14 @@ use routelab_eval::{
 };
 use serde_json::{Map, Value, json};
 
-use super::figures::drawn_names;
 use super::fitting::Units;
 use super::inputs::Inputs;
-use super::store::{Seconds, Store, UnitOutcome};
-use super::tuning::Trial;
-use crate::experiment::{self, Experiment, Grid, Plan};
+use super::store::Store;
+use crate::experiment::{self, BOOTSTRAP_SEED, Experiment, Grid, Plan};
 use crate::failure::{Failure, Outcome};
-
-/// Seed of the bootstrap: the same resamples for every router and every seed of the experiment.
-pub const BOOTSTRAP_SEED: u64 = 2000;
+use crate::folder::{Seconds, Trial, UnitOutcome};
+use crate::names::drawn_names;
+use crate::text::{Csv, cell, optional};
 
 /// Results of a run.
 pub struct Results {
@@ -380,7 +378,23 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
     })
 }
 
+impl SeedResult {
+    /// A metric; `None` if it is undefined.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        scalars(self)
+            .into_iter()
+            .find(|(other, _)| *other == name)?
+            .1
+    }
+}
+
 impl Results {
+    /// The names of all metrics; none if no router worked.
+    pub fn metrics(&self) -> Vec<&'static str> {
+        let router = self.working().next();
+        router.map(RouterResult::metrics).unwrap_or_default()
+    }
+
     /// How costs came about, for tables.
     pub fn costs(&self) -> &'static str {
         match self.cost_assumption {
@@ -673,39 +687,4 @@ impl Results {
 /// A number in JSON; infinite and undefined ones are null.
 fn number(value: Option<f64>) -> Value {
     value.map_or(Value::Null, Value::from)
-}
-
-/// A number in CSV: `inf` where it has no limit, which programs read as a number, and empty where it is undefined.
-pub fn cell(value: f64) -> String {
-    match value.is_nan() {
-        true => String::new(),
-        false => value.to_string(),
-    }
-}
-
-/// The same, empty where there is none.
-pub fn optional(value: Option<f64>) -> String {
-    value.map(cell).unwrap_or_default()
-}
-
-/// A CSV file in memory.
-pub struct Csv(csv::Writer<Vec<u8>>);
-
-impl Csv {
-    /// An empty file.
-    pub fn new() -> Self {
-        Self(csv::Writer::from_writer(Vec::new()))
-    }
-
-    /// Adds a row.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) -> Outcome {
-        self.0.write_record(cells).map_err(Failure::failed)
-    }
-
-    /// The bytes of the file.
-    pub fn finish(self) -> Outcome<Vec<u8>> {
-        self.0
-            .into_inner()
-            .map_err(|error| Failure::failed(error.into_error()))
-    }
 }

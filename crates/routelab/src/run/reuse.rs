@@ -1,7 +1,6 @@
 //! A fit that several runs of one call have in common is made once.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 use super::store::Store;
 use crate::experiment::{Entry, Experiment, Plan};
 use crate::failure::Outcome;
+use crate::folder::RunFolder;
 
 /// The fits of earlier runs, by all that they depend on.
 #[derive(Default)]
@@ -17,8 +17,8 @@ pub struct Fits(Mutex<HashMap<String, Fit>>);
 /// Where a fit lies.
 #[derive(Clone)]
 struct Fit {
-    run: PathBuf,
-    slug: String,
+    run: RunFolder,
+    router: String,
     /// Whether its run kept the fitted router, which it does for its first seed.
     model: bool,
 }
@@ -32,14 +32,14 @@ impl Fits {
                     continue;
                 };
                 let first = index == 0;
-                if store.unit(seed, entry).is_some() || (first && !fit.model) {
+                if store.unit(&entry.label, seed).is_some() || (first && !fit.model) {
                     continue;
                 }
-                store.take_unit(&fit.run, &fit.slug, seed, entry, first)?;
+                store.take_unit(&fit.run, &fit.router, &entry.label, seed, first)?;
                 store.log(format!(
                     "seed {seed}: {}: as fitted in {}",
                     entry.label,
-                    fit.run.display()
+                    fit.run.path().display()
                 ))?;
             }
         }
@@ -65,8 +65,8 @@ impl Fits {
             for entry in &experiment.routers {
                 if let Some(key) = key(experiment, manifest, seed, entry) {
                     let fit = Fit {
-                        run: store.folder().to_owned(),
-                        slug: entry.slug.clone(),
+                        run: (**store).clone(),
+                        router: entry.label.clone(),
                         model: index == 0,
                     };
                     fits.entry(key).or_insert(fit);

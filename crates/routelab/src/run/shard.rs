@@ -3,107 +3,18 @@
 //! Every shard has a folder of its own, `OUT/NAME.shard-2-of-4`. Its runs lie in it as they would lie in `OUT`, with the
 //! manifests that they would have there, but only with units: nothing is evaluated until all shards are merged.
 
-use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 
 use ndarray::Array2;
-use routelab_data::write_atomically;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Job, Runs, fitting, open, store};
-use crate::cli::RunArgs;
-use crate::experiment::{Experiment, Tuning};
+use super::{Job, Reopen, Runs, fitting, open};
+use crate::experiment::Experiment;
 use crate::failure::{Failure, Outcome, bad_request};
-
-/// What a shard's folder holds; by it the folder is known as a shard's.
-pub const MARK: &str = "shard.json";
-
-/// One of several shares of the fits of an experiment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shard {
-    /// From 1 to `of`.
-    #[serde(rename = "shard")]
-    pub number: usize,
-    /// How many there are.
-    pub of: usize,
-}
-
-impl FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parts = text.split_once('/');
-        let numbers = parts.and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
-        match numbers {
-            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
-            _ => Err("expected I/N with I from 1 to N, for example 2/4".into()),
-        }
-    }
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}/{}", self.number, self.of)
-    }
-}
-
-impl Shard {
-    /// The folder of this shard of the runs called `name`.
-    pub fn folder(self, out: &Path, name: &str) -> PathBuf {
-        let Self { number, of } = self;
-        out.join(format!("{name}.shard-{number}-of-{of}"))
-    }
-}
-
-/// The shard that a folder holds, and what was asked for beside the experiment file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Mark {
-    /// Which shard.
-    #[serde(flatten)]
-    pub shard: Shard,
-    /// Where networks ran.
-    pub backend: String,
-    /// The number of seeds, if it was not the file's.
-    pub seeds: Option<usize>,
-    /// The search, if it was not the file's.
-    pub tune: Option<Tuning>,
-}
-
-impl Mark {
-    /// The mark in a folder.
-    pub fn read(folder: &Path) -> Outcome<Self> {
-        let read = fs::read(folder.join(MARK)).map_err(anyhow::Error::from);
-        read.and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
-            .map_err(|error| {
-                bad_request!(
-                    "{} is not the folder of a shard: {MARK}: {error}\nhelp: `routelab run --shard` makes such folders",
-                    folder.display()
-                )
-            })
-    }
-
-    /// The command that fits a shard with the same settings.
-    pub fn command(&self, shard: Shard, experiment: &Path, out: &Path) -> String {
-        let file = experiment.display();
-        let mut command = match &self.tune {
-            None => format!("routelab run {file}"),
-            Some(tuning) => format!(
-                "routelab tune {file} --trials {} --validation {} --metric {}",
-                tuning.trials, tuning.validation, tuning.metric
-            ),
-        };
-        if let Some(seeds) = self.seeds {
-            command += &format!(" --seeds {seeds}");
-        }
-        if self.backend != routelab_heads::backend::DEFAULT {
-            command += &format!(" --backend {}", self.backend);
-        }
-        format!("{command} --out {} --shard {shard}", out.display())
-    }
-}
+use crate::folder::{
+    Asked, RunFolder, SHARD_MARK, Shard, ShardMark, differences, is_used, remove_temporary,
+};
 
 /// Deals the fits of all runs to `of` shards: the number of the shard that fits it, `[seeds, routers]` for every run.
 ///
@@ -135,7 +46,7 @@ pub fn deal(experiments: &[&Experiment], of: usize) -> Vec<Array2<usize>> {
 }
 
 /// Fits the share of a shard, and says what to do next.
-pub fn run(job: &Job, runs: &Runs, tuning: Option<&Tuning>, shard: Shard) -> Outcome {
+pub fn run(job: &Job, runs: &Runs, asked: &Asked, shard: Shard) -> Outcome {
     let experiments = runs.experiments();
     let only: Vec<&Experiment> = experiments.iter().map(|(_, one)| *one).collect();
     let fits: usize = only
@@ -149,23 +60,17 @@ pub fn run(job: &Job, runs: &Runs, tuning: Option<&Tuning>, shard: Shard) -> Out
             shard.of
         ));
     }
-    let args = job.args;
-    let mark = Mark {
+    let mark = ShardMark {
         shard,
-        backend: args.backend.clone(),
-        seeds: args.seeds,
-        tune: tuning.cloned(),
+        asked: asked.clone(),
     };
-    let folder = open_folder(args, runs, &mark)?;
+    let folder = open_folder(job, runs, &mark)?;
     // Whether there is something to resume was asked of the shard: a kill may have come before its second run.
-    let args = RunArgs {
-        resume: false,
-        ..args.clone()
+    let reopen = match job.reopen {
+        Reopen::Resume => Reopen::IfSame,
+        other => other,
     };
-    let job = Job {
-        args: &args,
-        ..*job
-    };
+    let job = Job { reopen, ..*job };
     let (mut share, mut earlier) = (0, 0);
     for ((place, experiment), dealt) in experiments.iter().zip(deal(&only, shard.of)) {
         let mine = |seed: usize, router: usize| dealt[[seed, router]] == shard.number;
@@ -178,19 +83,19 @@ pub fn run(job: &Job, runs: &Runs, tuning: Option<&Tuning>, shard: Shard) -> Out
         earlier += own()
             .filter(|((seed, router), _)| {
                 let entry = &experiment.routers[*router];
-                store.unit(experiment.seeds[*seed], entry).is_some()
+                store.unit(&entry.label, experiment.seeds[*seed]).is_some()
             })
             .count();
         fitting::fit(experiment, &inputs, job.backend, &store, job.output, &mine)?;
     }
     let mut merge = format!(
         "routelab merge {} --out {}",
-        args.experiment.display(),
-        args.out.display()
+        runs.path.display(),
+        job.out.display()
     );
-    if tuning.is_some() {
+    if asked.tune.is_some() {
         // Without folders, `merge` looks for those of `run`.
-        let all = args
+        let all = job
             .out
             .join(format!("{}.shard-*-of-{}", runs.name, shard.of));
         merge += &format!(" {}", all.display());
@@ -216,41 +121,37 @@ pub fn run(job: &Job, runs: &Runs, tuning: Option<&Tuning>, shard: Shard) -> Out
 }
 
 /// The folder of a shard: a new one, or one that an earlier call with the same arguments left.
-fn open_folder(args: &RunArgs, runs: &Runs, mark: &Mark) -> Outcome<PathBuf> {
-    let folder = mark.shard.folder(&args.out, &runs.name);
-    let path = folder.join(MARK);
+fn open_folder(job: &Job, runs: &Runs, mark: &ShardMark) -> Outcome<PathBuf> {
+    let folder = mark.shard.folder(job.out, &runs.name);
+    let place = folder.display();
     let value: Value = json!(mark);
     let text = format!("{value:#}\n");
-    match fs::read_to_string(&path) {
-        Ok(earlier) if earlier == text || args.overwrite => {}
+    match fs::read_to_string(folder.join(SHARD_MARK)) {
+        Ok(earlier) if earlier == text || job.reopen == Reopen::Overwrite => {}
         Ok(earlier) => {
             return Err(bad_request!(
-                "{} holds a shard with other {}\nhelp: `--overwrite` throws it away, `--out` chooses another folder",
-                folder.display(),
-                store::differences(&earlier, &value)
+                "{place} holds a shard with other {}\nhelp: `--overwrite` throws it away, `--out` chooses another folder",
+                differences(&earlier, &value)
             ));
         }
-        Err(_) if store::is_used(&folder) => {
+        Err(_) if is_used(&folder) => {
             return Err(bad_request!(
-                "{} exists and is not the folder of a shard\nhelp: choose another folder with `--out`",
-                folder.display()
+                "{place} exists and is not the folder of a shard\nhelp: choose another folder with `--out`"
             ));
         }
-        Err(_) if args.resume => {
+        Err(_) if job.reopen == Reopen::Resume => {
             return Err(bad_request!(
-                "there is no shard to resume in {}\nhelp: leave out `--resume` to start one",
-                folder.display()
+                "there is no shard to resume in {place}\nhelp: leave out `--resume` to start one"
             ));
         }
         Err(_) => {}
     }
     fs::create_dir_all(&folder).map_err(|error| {
         bad_request!(
-            "cannot use {} for the shard: {error}\nhelp: choose another folder with `--out`",
-            folder.display()
+            "cannot use {place} for the shard: {error}\nhelp: choose another folder with `--out`"
         )
     })?;
-    store::remove_temporary(&folder).map_err(|error| Failure::write(&folder, error))?;
-    write_atomically(&path, text.as_bytes()).map_err(|error| Failure::write(&path, error))?;
+    remove_temporary(&folder).map_err(|error| Failure::write(&folder, error))?;
+    RunFolder::at(&folder).write(SHARD_MARK, text.as_bytes())?;
     Ok(folder)
 }

@@ -1,8 +1,9 @@
 //! The main table: CSV, Markdown, LaTeX (booktabs), and a short one for the terminal.
 
-use super::results::{Csv, Results, RouterResult, Summary, optional};
+use super::results::{Results, RouterResult, Summary};
 use super::store::Store;
 use crate::failure::Outcome;
+use crate::text::{Csv, escape_latex, optional};
 
 /// A column of the main table.
 pub struct Column {
@@ -231,21 +232,6 @@ fn latex(results: &Results) -> String {
         text += &format!("% {}\n", note.replace('\n', " "));
     }
     text
-}
-
-/// Escapes what LaTeX would read as a command.
-pub fn escape_latex(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => format!(r"\{character}"),
-            '\\' => r"\textbackslash{}".to_owned(),
-            '~' => r"\textasciitilde{}".to_owned(),
-            '^' => r"\textasciicircum{}".to_owned(),
-            'δ' => r"$\delta$".to_owned(),
-            'λ' => r"$\lambda$".to_owned(),
-            other => other.to_string(),
-        })
-        .collect()
 }
 
 /// The most important columns in plain text.

@@ -1,16 +1,14 @@
-//! `tasks.csv`: quality, cost and call rates of every router on every task, at the largest budget.
+//! Quality, cost and call rates of every router on every task, at the largest budget.
 
 use std::collections::BTreeMap;
 
 use routelab_eval::bootstrap::seeds_interval;
 
 use super::inputs::Inputs;
-use super::results::{Csv, Results, RouterResult, optional};
-use super::store::Store;
+use super::results::{Results, RouterResult};
 use crate::failure::Outcome;
-
-/// The file in a run's folder.
-pub const FILE: &str = "tasks.csv";
+use crate::folder::TaskRecord;
+use crate::text::{Csv, optional};
 
 /// What a router did on one task of one split.
 struct Sums {
@@ -21,8 +19,36 @@ struct Sums {
     calls: Vec<usize>,
 }
 
-/// Writes the file: one row per router and task; means over the splits that test the task.
-pub fn write(inputs: &Inputs, results: &Results, seeds: &[u64], store: &Store) -> Outcome {
+/// Every router on every task; means over the splits that test the task.
+pub fn records(inputs: &Inputs, results: &Results, seeds: &[u64]) -> Vec<TaskRecord> {
+    let mut records = Vec::new();
+    for router in &results.routers {
+        for (task, splits) in by_task(inputs, router, seeds) {
+            let mean = |value: &dyn Fn(&Sums) -> f64| -> Vec<f64> {
+                let shares = splits.iter().map(|sums| value(sums) / sums.queries as f64);
+                shares.collect()
+            };
+            let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+            let quality = mean(&|sums| sums.quality);
+            let interval = seeds_interval(&quality);
+            records.push(TaskRecord {
+                router: router.label.clone(),
+                task: task.to_owned(),
+                queries: splits.iter().map(|sums| sums.queries).sum(),
+                quality: average(&quality),
+                interval: interval.map(|i| (i.low.max(0.0), i.high.min(1.0))),
+                cost: average(&mean(&|sums| sums.cost)),
+                call_rates: (0..results.models.len())
+                    .map(|model| average(&mean(&|sums| sums.calls[model] as f64)))
+                    .collect(),
+            });
+        }
+    }
+    records
+}
+
+/// `tasks.csv`: one row per router and task.
+pub fn csv(models: &[String], records: &[TaskRecord]) -> Outcome<Vec<u8>> {
     let mut csv = Csv::new();
     let start = [
         "router",
@@ -33,39 +59,25 @@ pub fn write(inputs: &Inputs, results: &Results, seeds: &[u64], store: &Store) -
         "quality_high",
         "cost",
     ];
-    let rates = results
-        .models
-        .iter()
-        .map(|model| format!("call_rate|{model}"));
+    let rates = models.iter().map(|model| format!("call_rate|{model}"));
     csv.row(start.map(String::from).into_iter().chain(rates))?;
-    for router in &results.routers {
-        for (task, splits) in by_task(inputs, router, seeds) {
-            let mean = |value: &dyn Fn(&Sums) -> f64| -> Vec<f64> {
-                let shares = splits.iter().map(|sums| value(sums) / sums.queries as f64);
-                shares.collect()
-            };
-            let average = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-            let quality = mean(&|sums| sums.quality);
-            let interval = seeds_interval(&quality);
-            let start = [
-                router.label.clone(),
-                task.to_owned(),
-                splits
-                    .iter()
-                    .map(|sums| sums.queries)
-                    .sum::<usize>()
-                    .to_string(),
-                average(&quality).to_string(),
-                optional(interval.map(|interval| interval.low.max(0.0))),
-                optional(interval.map(|interval| interval.high.min(1.0))),
-                average(&mean(&|sums| sums.cost)).to_string(),
-            ];
-            let rates = (0..results.models.len())
-                .map(|model| average(&mean(&|sums| sums.calls[model] as f64)).to_string());
-            csv.row(start.into_iter().chain(rates))?;
-        }
+    for record in records {
+        let start = [
+            record.router.clone(),
+            record.task.clone(),
+            record.queries.to_string(),
+            record.quality.to_string(),
+            optional(record.interval.map(|(low, _)| low)),
+            optional(record.interval.map(|(_, high)| high)),
+            record.cost.to_string(),
+        ];
+        csv.row(
+            start
+                .into_iter()
+                .chain(record.call_rates.iter().map(f64::to_string)),
+        )?;
     }
-    store.write(FILE, &csv.finish()?)
+    csv.finish()
 }
 
 /// What a router did on every task; one entry per split that tests it.

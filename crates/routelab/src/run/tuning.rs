@@ -7,29 +7,19 @@ use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Metric, Truth, evaluate};
 use routelab_heads::Backend;
 use routelab_routers::{Context, ParsedRouter, SharedCost, TrainingSet, registry};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
 use super::gaps;
-use super::results::{Csv, Results, RouterResult, optional};
+use super::results::{Results, RouterResult};
 use super::store::Store;
 use crate::experiment::{Entry, Evaluation, Experiment, Tuning};
 use crate::failure::{Failure, Outcome};
+use crate::folder::Trial;
+use crate::text::{Csv, optional};
 
 /// Draws until a setting counts as exhausted.
 const DRAWS: usize = 100;
-
-/// One trial of a search.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Trial {
-    /// The settings that were searched, and their values.
-    pub settings: Table,
-    /// The metric on the validation rows; `None` where the trial failed.
-    pub value: Option<f64>,
-    /// Why it failed.
-    pub failure: Option<String>,
-}
 
 /// What the searches of one seed share.
 pub struct Search<'a> {

@@ -25,7 +25,7 @@ const DRAWN: [Metric; 4] = [
 impl Overview<'_> {
     /// Draws the overview: lines against a number, or tables of routers and variants.
     pub fn figures(&self) -> Outcome {
-        let folder = self.folder.join("figures");
+        let folder = self.folder.file("figures");
         fs::create_dir_all(&folder).map_err(|error| Failure::write(&folder, error))?;
         let style = &self.study.variants[0].experiment.style;
         let save = |drawing: Result<Drawing, PlotError>, stem: &str| {
@@ -189,11 +189,9 @@ impl Overview<'_> {
             Some(_) => vec!["sweep"],
             None => DRAWN.iter().map(|metric| metric.name()).collect(),
         };
-        let figures = stems.into_iter().map(|stem| {
-            let path = self.folder.join(format!("figures/{stem}.svg"));
-            let svg = fs::read_to_string(&path).map_err(|error| Failure::write(&path, error))?;
-            Ok(svg)
-        });
+        let figures = stems
+            .into_iter()
+            .map(|stem| self.folder.text(&format!("figures/{stem}.svg")));
         Ok(report::OverviewPage {
             title: self.study.title.clone(),
             description: self.study.description.clone(),

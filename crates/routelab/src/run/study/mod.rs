@@ -4,31 +4,29 @@ mod figures;
 mod tables;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use routelab_data::write_atomically;
 use serde_json::{Value, json};
 
-use super::results::{Csv, RouterResult, cell, optional};
-use super::{Finished, Job, run_one, store};
+use super::results::RouterResult;
+use super::{Finished, Job, Reopen, run_one};
 use crate::experiment::Study;
 use crate::failure::{Failure, Outcome, bad_request};
+use crate::folder::{REPORT, RunFolder, STUDY_MARK, is_used, remove_temporary};
 use crate::report;
-
-/// The file that marks the folder of a study.
-pub const MARK: &str = "study.json";
+use crate::text::{Csv, cell, optional};
 
 /// Runs every variant and writes the overview.
 pub fn run(job: &Job, study: &Study, out: &Path) -> Outcome<Value> {
     let folder = out.join(&study.name);
-    let used = store::is_used(&folder);
-    if used && !folder.join(MARK).exists() {
+    let used = is_used(&folder);
+    if used && !folder.join(STUDY_MARK).exists() {
         return Err(bad_request!(
             "{} exists and is not the folder of a study\nhelp: choose another folder with `--out`",
             folder.display()
         ));
     }
-    if job.args.resume && !used {
+    if job.reopen == Reopen::Resume && !used {
         return Err(bad_request!(
             "there is no run to resume in {}\nhelp: leave out `--resume` to start one",
             folder.display()
@@ -40,7 +38,7 @@ pub fn run(job: &Job, study: &Study, out: &Path) -> Outcome<Value> {
             folder.display()
         )
     })?;
-    store::remove_temporary(&folder).map_err(|error| Failure::write(&folder, error))?;
+    remove_temporary(&folder).map_err(|error| Failure::write(&folder, error))?;
     let variants: Vec<Value> = study
         .variants
         .iter()
@@ -56,28 +54,33 @@ pub fn run(job: &Job, study: &Study, out: &Path) -> Outcome<Value> {
     });
     let overview = Overview {
         study,
-        folder: folder.clone(),
+        folder: RunFolder::at(&folder),
         runs: Vec::new(),
     };
-    overview.write(MARK, format!("{mark:#}\n").as_bytes())?;
+    overview
+        .folder
+        .write(STUDY_MARK, format!("{mark:#}\n").as_bytes())?;
     let mut overview = overview;
     for variant in &study.variants {
         let finished = run_one(job, &variant.experiment, &folder)?;
         overview.runs.push(finished);
     }
-    overview.write("overview.csv", &overview.csv()?)?;
+    overview.folder.write("overview.csv", &overview.csv()?)?;
     // The comparisons in them take time: once for the text and the page.
     let tables = overview.tables()?;
     let markdown = overview.markdown(&tables);
-    overview.write("overview.md", markdown.as_bytes())?;
-    overview.write("overview.tex", overview.latex().as_bytes())?;
-    overview.write("comparisons.csv", &overview.comparisons()?)?;
+    overview.folder.write("overview.md", markdown.as_bytes())?;
+    overview
+        .folder
+        .write("overview.tex", overview.latex().as_bytes())?;
+    overview
+        .folder
+        .write("comparisons.csv", &overview.comparisons()?)?;
     overview.figures()?;
-    let report = folder.join("report.html");
-    overview.write(
-        "report.html",
-        report::overview(&overview.page(tables)?).as_bytes(),
-    )?;
+    let report = folder.join(REPORT);
+    overview
+        .folder
+        .write(REPORT, report::overview(&overview.page(tables)?).as_bytes())?;
     job.output.say(markdown);
     job.output.say(format!("report: {}", report.display()));
     Ok(json!({
@@ -85,7 +88,7 @@ pub fn run(job: &Job, study: &Study, out: &Path) -> Outcome<Value> {
         "report": report,
         "variants": study.variants.iter().zip(&overview.runs).map(|(variant, run)| json!({
             "label": variant.label,
-            "run": run.folder,
+            "run": run.folder.path(),
             "metrics": run.results.summary_json(),
         })).collect::<Vec<_>>(),
     }))
@@ -94,16 +97,11 @@ pub fn run(job: &Job, study: &Study, out: &Path) -> Outcome<Value> {
 /// The finished runs of a study.
 struct Overview<'a> {
     study: &'a Study,
-    folder: PathBuf,
+    folder: RunFolder,
     runs: Vec<Finished>,
 }
 
 impl Overview<'_> {
-    fn write(&self, name: &str, bytes: &[u8]) -> Outcome {
-        let path = self.folder.join(name);
-        write_atomically(&path, bytes).map_err(|error| Failure::write(&path, error))
-    }
-
     /// The labels of all routers, in the order in which they first appear.
     fn routers(&self) -> Vec<&str> {
         let mut labels = Vec::new();

@@ -5,11 +5,12 @@ use routelab_eval::bootstrap::seeds_interval;
 
 use super::Overview;
 use crate::failure::Outcome;
+use crate::folder::Seconds;
 use crate::report;
 use crate::run::figures;
 use crate::run::results::{RouterResult, Summary};
-use crate::run::store::Seconds;
-use crate::run::tables::{COLUMNS, Column, LATEX, MARKDOWN, cell, escape_latex};
+use crate::run::tables::{COLUMNS, Column, LATEX, MARKDOWN, cell};
+use crate::text::escape_latex;
 
 /// The metrics of the tables, in their order.
 const METRICS: [&str; 5] = ["nauc_shared", "peak", "qnc", "rci", "strongest_call_rate"];

@@ -1,5 +1,6 @@
 //! `routelab data`: list, inspect, convert.
 
+use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
 
 use routelab_data::{
@@ -8,10 +9,45 @@ use routelab_data::{
 use routelab_plot::{PoolChart, PoolModel, Style, missing_note};
 use serde_json::json;
 
-use crate::cli::{DataArgs, DataCommand};
 use crate::failure::{Failure, Outcome, bad_request};
+use crate::names::short_names;
 use crate::output::Output;
-use crate::run::short_names;
+
+/// Arguments of `data`.
+#[derive(Args)]
+pub struct DataArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DataCommand,
+}
+
+/// The commands of `data`.
+#[derive(Subcommand)]
+pub enum DataCommand {
+    /// List the formats that can be read, and the data sets in a folder.
+    List {
+        /// The folder of data sets.
+        #[arg(default_value = "datasets")]
+        folder: PathBuf,
+    },
+    /// Quality and cost of every model, the oracle, ties, and how often each model is the only best one.
+    ///
+    /// Also draws the pool: quality against cost of every model, and how often each is the best.
+    Inspect {
+        /// A folder with a `dataset.toml`, or such a file.
+        dataset: PathBuf,
+        /// Where the picture goes: OUT/NAME/pool.svg, .pdf, .png and .csv.
+        #[arg(long, default_value = "runs/data")]
+        out: PathBuf,
+    },
+    /// Write a data set as one Parquet file, which reads back to the same table (format `routelab`).
+    Convert {
+        /// A folder with a `dataset.toml`, or such a file.
+        dataset: PathBuf,
+        /// The Parquet file.
+        out: PathBuf,
+    },
+}
 
 /// Runs one of the commands.
 pub fn run(args: &DataArgs, output: &Output) -> Outcome {

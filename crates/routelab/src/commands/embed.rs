@@ -1,14 +1,46 @@
 //! `routelab embed`: the embeddings of a data set, stored beside it.
 
+use clap::Args;
 use routelab_data::{DataSpec, Precision};
 use serde_json::json;
+use std::path::PathBuf;
 
-use crate::backends;
-use crate::cli::EmbedArgs;
+use super::backends;
 use crate::encoders;
 use crate::experiment::EncoderSpec;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+
+/// Arguments of `embed`.
+#[derive(Args)]
+pub struct EmbedArgs {
+    /// A data set: a folder with a `dataset.toml`.
+    pub dataset: PathBuf,
+    /// The encoder: `minilm`, `clip-text`, `clip-image` or `image-statistics`.
+    #[arg(long, default_value = "minilm")]
+    pub encoder: String,
+    /// Folder of the encoder's weights; by default models/all-MiniLM-L6-v2 or models/clip-vit-base-patch16.
+    #[arg(long)]
+    pub weights: Option<PathBuf>,
+    /// Give queries without an image an embedding of zeros; by default they are an error.
+    #[arg(long)]
+    pub missing_image_zeros: bool,
+    /// Cut long prompts at their beginning: for few-shot prompts, whose question stands at the end.
+    #[arg(long)]
+    pub keep_end: bool,
+    /// The file to write; by default ENCODER.safetensors in the data set's folder.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Embed a random sample of the queries only, the one that `sample` in an experiment file takes.
+    #[arg(long)]
+    pub sample: Option<usize>,
+    /// Store half-precision numbers: half the size, about three digits.
+    #[arg(long)]
+    pub half: bool,
+    /// Where the encoder runs.
+    #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
+    pub backend: String,
+}
 
 /// Embeds every query of a data set.
 pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {

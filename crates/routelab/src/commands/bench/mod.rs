@@ -4,15 +4,105 @@ mod measure;
 mod scaling;
 mod stages;
 
+use clap::{Args, ValueEnum};
 use routelab_encode::{ClipVision, EncodeError, MiniLm};
 use routelab_heads::Backend;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
-use crate::cli::{BenchArgs, BenchStage};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 use measure::{Measured, peak_gflops};
 use stages::{Data, Sizes};
+
+/// Arguments of `bench`. The default sizes are those of RouterBench.
+#[derive(Args)]
+pub struct BenchArgs {
+    /// Queries.
+    #[arg(long, default_value_t = 36_497)]
+    pub queries: usize,
+    /// Candidate models.
+    #[arg(long, default_value_t = 11)]
+    pub models: usize,
+    /// Dimension of the embeddings.
+    #[arg(long, default_value_t = 384)]
+    pub dimension: usize,
+    /// Share of the queries that routers are fitted on; the others are predicted.
+    #[arg(long, default_value_t = 0.2)]
+    pub train: f64,
+    /// Epochs of EquiRouter.
+    #[arg(long, default_value_t = 5)]
+    pub epochs: usize,
+    /// Threads; all cores by default.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// What to measure.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = BenchStage::ALL)]
+    pub stages: Vec<BenchStage>,
+    /// Prompts that MiniLM encodes.
+    #[arg(long, default_value_t = 512)]
+    pub prompts: usize,
+    /// Folder of MiniLM's weights.
+    #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
+    pub weights: PathBuf,
+    /// Images that CLIP encodes.
+    #[arg(long, default_value_t = 64)]
+    pub images: usize,
+    /// Folder of CLIP's weights: `model.safetensors` and `config.json` of any size.
+    #[arg(long, default_value = "models/clip-vit-base-patch32")]
+    pub clip: PathBuf,
+    /// A file for the result as JSON.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// Draw time against the number of queries and of models instead, as scaling-queries and scaling-models (CSV, SVG, PDF, PNG)
+    /// in this folder. `--queries`, `--models`, `--stages` and `--epochs` do not apply.
+    #[arg(long, value_name = "FOLDER")]
+    pub scaling: Option<PathBuf>,
+    /// Numbers of predicted queries of `--scaling`, ascending, of 11 models.
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 30_000, 100_000, 300_000, 1_000_000])]
+    pub scaling_queries: Vec<usize>,
+    /// Numbers of models of `--scaling`, ascending.
+    #[arg(long, value_delimiter = ',', default_values_t = [3, 10, 30, 100, 300])]
+    pub scaling_models: Vec<usize>,
+}
+
+/// A part of `bench`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BenchStage {
+    /// EquiRouter: fit and prediction.
+    Equirouter,
+    /// The cost network: fit.
+    Cost,
+    /// kNN: fit and prediction.
+    Knn,
+    /// The sweep over budgets, and all metrics.
+    Evaluation,
+    /// A table written to Parquet and loaded.
+    Table,
+    /// Encoding prompts with MiniLM, if its weights are there.
+    Minilm,
+    /// Encoding images with CLIP, if its weights are there.
+    Clip,
+}
+
+impl BenchStage {
+    const ALL: [Self; 7] = [
+        Self::Equirouter,
+        Self::Cost,
+        Self::Knn,
+        Self::Evaluation,
+        Self::Table,
+        Self::Minilm,
+        Self::Clip,
+    ];
+}
+
+impl std::fmt::Display for BenchStage {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let value = self.to_possible_value().expect("no stage is hidden");
+        f.write_str(value.get_name())
+    }
+}
 
 /// Measures the stages and prints a table, or draws the curves.
 pub fn run(args: &BenchArgs, output: &Output) -> Outcome {

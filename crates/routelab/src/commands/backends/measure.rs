@@ -9,7 +9,7 @@ use routelab_heads::Backend;
 use routelab_routers::{Context, Router, SharedCost, TrainingSet, registry};
 use serde::{Deserialize, Serialize};
 
-use crate::cli::CompareBackendsArgs;
+use super::CompareBackendsArgs;
 use crate::experiment::{Experiment, Plan};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;

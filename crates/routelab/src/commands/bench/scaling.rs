@@ -9,9 +9,9 @@ use routelab_plot::{
 };
 use serde_json::{Value, json};
 
+use super::BenchArgs;
 use super::measure::Measured;
 use super::stages::{Data, Sizes};
-use crate::cli::BenchArgs;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 

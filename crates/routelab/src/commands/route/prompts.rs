@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::cli::PromptLines;
+use super::PromptLines;
 use crate::failure::{Outcome, bad_request};
 
 /// A prompt and where it stands.

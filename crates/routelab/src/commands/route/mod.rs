@@ -2,7 +2,8 @@
 
 mod prompts;
 
-use std::path::Path;
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
 
 use ndarray::{Axis, concatenate};
 use routelab_data::Embeddings;
@@ -12,13 +13,66 @@ use routelab_routers::{Archive, FittedRouter, registry};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::backends;
-use crate::cli::{RouteArgs, RouteFormat};
+use super::backends;
 use crate::encoders::{self, Weights};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
-use crate::run::results::{Csv, cell};
+use crate::text::{Csv, cell};
 use prompts::Prompt;
+
+/// Arguments of `route`.
+#[derive(Args)]
+pub struct RouteArgs {
+    /// A fitted router: a folder `models/ROUTER` of a run.
+    #[arg(long)]
+    pub model: PathBuf,
+    /// Largest cost of the answer, in the cost unit of the data that the router was fitted on; no limit if left out.
+    #[arg(long)]
+    pub budget: Option<f64>,
+    /// The prompt; `-` reads prompts from standard input, as `--prompts -` does.
+    #[arg(required_unless_present = "prompts")]
+    pub prompt: Option<String>,
+    /// A file of prompts: text, one per line, or JSON Lines with `prompt` and, relative to the file, `image`; `-` for standard
+    /// input.
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    pub prompts: Option<PathBuf>,
+    /// What the file of prompts is; by default JSON Lines if its name ends so or its first line is a JSON object.
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub input: Option<PromptLines>,
+    /// What many prompts give; by default JSON Lines.
+    #[arg(long, value_enum)]
+    pub format: Option<RouteFormat>,
+    /// The query's image, for routers that look at images.
+    #[arg(long, conflicts_with = "prompts")]
+    pub image: Option<PathBuf>,
+    /// Folder of MiniLM's weights, for routers that were fitted on its embeddings.
+    #[arg(long, default_value = "models/all-MiniLM-L6-v2")]
+    pub weights: PathBuf,
+    /// Folder of CLIP's weights, for routers that were fitted on its embeddings.
+    #[arg(long, default_value = "models/clip-vit-base-patch16")]
+    pub clip: PathBuf,
+    /// Where networks run.
+    #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
+    pub backend: String,
+}
+
+/// What a file of prompts holds.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PromptLines {
+    /// A prompt per line.
+    Text,
+    /// An object per line.
+    JsonLines,
+}
+
+/// How choices for many prompts are written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RouteFormat {
+    /// An object per prompt.
+    JsonLines,
+    /// A row per prompt.
+    Csv,
+}
 
 /// What is needed of a run's manifest.
 #[derive(Deserialize)]

@@ -10,14 +10,14 @@ use routelab_plot::{
 };
 use serde_json::{Value, json};
 
+use super::CompareBackendsArgs;
 use super::agreement::Agreement;
 use super::measure::{METRICS, Measured, MeasuredRouter, measure, routers};
 use super::{open, size};
-use crate::cli::CompareBackendsArgs;
-use crate::compare::markdown;
 use crate::experiment::{Experiment, Request};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+use crate::text::markdown_table;
 
 /// A backend that was asked for: what it did, or why it did nothing.
 type Column = (String, Result<Measured, String>);
@@ -167,7 +167,7 @@ fn text(columns: &[Column]) -> String {
             ]
         };
         let times: Vec<Vec<String>> = rows.iter().map(time).collect();
-        text += &markdown::table(
+        text += &markdown_table(
             &[
                 "backend",
                 "first step, s",
@@ -207,7 +207,7 @@ fn text(columns: &[Column]) -> String {
             "equal decisions",
         ];
         header.extend(METRICS.map(|metric| metric.name()));
-        text += &markdown::table(&header, &agreement);
+        text += &markdown_table(&header, &agreement);
         text += "\n";
     }
     for (name, measured) in columns {

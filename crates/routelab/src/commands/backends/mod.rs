@@ -4,15 +4,75 @@ mod agreement;
 mod compare;
 mod measure;
 
+use clap::{Args, Subcommand};
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 use routelab_heads::backend::{AUTO, Adapter, BACKENDS, DEFAULT, Place, Processor, adapters};
 use routelab_heads::{Backend, BackendInfo};
 use serde_json::json;
 
-use crate::cli::{BackendsArgs, BackendsCommand, ServeArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
+
+/// Arguments of `backends`.
+#[derive(Args)]
+pub struct BackendsArgs {
+    /// What to do instead of listing.
+    #[command(subcommand)]
+    pub command: Option<BackendsCommand>,
+}
+
+/// The commands of `backends`.
+#[derive(Subcommand)]
+pub enum BackendsCommand {
+    /// Fit the same networks on several backends: time, memory, and how far their results agree.
+    #[command(
+        after_help = "Example:\n  routelab backends compare experiments/paper/main-text.toml --backends flex,ndarray,flex@bf16 \
+                      --router EquiRouter --epochs 2 --rows 256"
+    )]
+    Compare(CompareBackendsArgs),
+}
+
+/// Arguments of `backends compare`.
+#[derive(Args)]
+pub struct CompareBackendsArgs {
+    /// The experiment file; its first seed is used.
+    pub experiment: PathBuf,
+    /// Backends as `--backend` takes them, with commas between; the first is the one that the others are compared with. By
+    /// default every backend of this build that needs no server.
+    #[arg(long, value_delimiter = ',')]
+    pub backends: Vec<String>,
+    /// A router's label; may be repeated. By default every router of the experiment that is trained in epochs.
+    #[arg(long = "router", value_name = "LABEL")]
+    pub routers: Vec<String>,
+    /// Epochs of every fit, instead of those in the file.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub epochs: Option<u32>,
+    /// Training queries and test queries, at most.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rows: Option<u32>,
+    /// The comparison gets the folder OUT/backends/NAME, named after the experiment.
+    #[arg(long, default_value = "runs")]
+    pub out: PathBuf,
+    /// Measure this one backend in this process and write what was found to a file.
+    #[arg(long, hide = true, num_args = 2, value_names = ["BACKEND", "FILE"])]
+    pub only: Vec<String>,
+}
+
+/// Arguments of `serve`.
+#[derive(Args)]
+pub struct ServeArgs {
+    /// The backend whose device is served.
+    #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
+    pub backend: String,
+    /// The address to listen on: 0.0.0.0 for everyone who reaches this machine.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: String,
+    /// The port; 0 takes a free one and says which.
+    #[arg(long, default_value_t = 3000)]
+    pub port: u16,
+}
 
 /// Lists or compares backends.
 pub fn run(args: &BackendsArgs, output: &Output) -> Outcome {

@@ -1,0 +1,156 @@
+//! The command line: a file per command.
+
+mod backends;
+mod bench;
+mod compare;
+mod data;
+mod embed;
+mod evaluate;
+mod predictions;
+mod report;
+mod route;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::output::{self, Output};
+
+/// Experiments on LLM routers: train them, show where they collapse, make the figures and tables of a paper.
+#[derive(Parser)]
+#[command(
+    name = "routelab",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+#[command(after_help = "Example:\n  routelab run experiments/collapse.toml")]
+struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+    /// Print no progress and no summary.
+    #[arg(long, global = true)]
+    quiet: bool,
+    /// Print the result as JSON on standard output.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+enum Command {
+    /// Run an experiment: fit every router on every seed, evaluate, write figures, tables and a report.
+    #[command(after_help = "Examples:\n  routelab run experiments/collapse.toml\n  \
+                            routelab run experiments/collapse.toml --seeds 2 --out /tmp/runs\n\n\
+                            On two machines with a shared folder, one command each, and then on one of them `routelab merge`:\n  \
+                            routelab run experiments/collapse.toml --shard 1/2\n  \
+                            routelab run experiments/collapse.toml --shard 2/2")]
+    Run(run::RunArgs),
+    /// Put the shards of an experiment together: check that all are there, evaluate, write figures, tables and a report.
+    ///
+    /// The result is that of one `routelab run` without shards, to the byte.
+    #[command(
+        after_help = "Example:\n  routelab run experiments/collapse.toml --shard 1/2\n  \
+                      routelab run experiments/collapse.toml --shard 2/2\n  \
+                      routelab merge experiments/collapse.toml\n\n\
+                      With folders that were copied from other machines:\n  \
+                      routelab merge experiments/collapse.toml copied/collapse.shard-*-of-2"
+    )]
+    Merge(run::MergeArgs),
+    /// Run an experiment with a random search for the settings of every router, on validation rows inside its training rows.
+    ///
+    /// Every router gets the same number of trials. Writes trials.csv, a figure of the search and tuned.toml beside what `run`
+    /// writes, into a folder of its own. A file with a [tune] table is searched by `routelab run`, too.
+    #[command(
+        after_help = "Example:\n  routelab tune experiments/collapse.toml --trials 8 --seeds 1"
+    )]
+    Tune(run::TuneArgs),
+    /// Write report.html of a run: one page with every figure and table, which opens from disk.
+    #[command(after_help = "Example:\n  routelab report runs/collapse/reasoning-gym")]
+    Report(report::ReportArgs),
+    /// Show what changed between two runs: settings, inputs, metrics with intervals, and choices that flipped.
+    #[command(
+        after_help = "Example, after `routelab run experiments/collapse.toml`:\n  routelab run experiments/collapse.toml \
+                      --seeds 2 --out /tmp/runs\n  routelab compare runs/collapse/reasoning-gym /tmp/runs/collapse/reasoning-gym --out /tmp/compared"
+    )]
+    Compare(compare::CompareArgs),
+    /// Evaluate predictions that were made elsewhere.
+    #[command(
+        after_help = "Example:\n  routelab evaluate --table docs/examples/table.csv \\\n    --predictions \
+                      docs/examples/predictions.csv --json"
+    )]
+    Evaluate(evaluate::EvaluateArgs),
+    /// Choose a model for a prompt, or for every prompt of a file, with a fitted router of a run.
+    ///
+    /// Many prompts are read from a file, or with `-` from standard input: one per line, or JSON Lines, objects with `prompt` and,
+    /// where the router looks at images, `image`. The router is loaded once. The result is JSON Lines or CSV, a line per prompt in
+    /// the order of the file, with the number of its line and its `id`, if it has one.
+    #[command(
+        after_help = "Examples, after `routelab run experiments/collapse.toml` and `python3 scripts/get-minilm.py`:\n  \
+                      routelab route --model runs/collapse/reasoning-gym/models/equirouter \\\n    --budget 0.0003 \"Which planet is \
+                      known as the Red Planet?\"\n  \
+                      routelab route --model runs/collapse/reasoning-gym/models/equirouter \\\n    --budget 0.0003 --prompts \
+                      docs/examples/prompts.txt --format csv\n  \
+                      routelab route --model runs/collapse/reasoning-gym/models/equirouter \\\n    --budget 0.0003 - < \
+                      docs/examples/prompts.jsonl"
+    )]
+    Route(route::RouteArgs),
+    /// Compute the embeddings of a data set and store them beside it.
+    #[command(
+        after_help = "Example:\n  python3 scripts/get-minilm.py\n  routelab embed \
+                            datasets/routerbench-slice --encoder minilm --half"
+    )]
+    Embed(embed::EmbedArgs),
+    /// List the formats and data sets, look at one, or convert it to Parquet.
+    #[command(after_help = "Example:\n  routelab data inspect datasets/routerbench-slice")]
+    Data(data::DataArgs),
+    /// Measure whole stages on random data: seconds, rows per second, arithmetic, memory.
+    ///
+    /// Nothing is extrapolated: every stage runs whole; what takes less than a second is repeated, and the median counts. Making
+    /// the data is not measured.
+    #[command(after_help = "Examples:\n  routelab bench\n  \
+                            routelab bench --stages equirouter,knn --threads 1 --json\n  \
+                            routelab bench --scaling docs/figures")]
+    Bench(bench::BenchArgs),
+    /// List where networks can run: the backends of this build and the devices of this machine; or compare them.
+    #[command(
+        after_help = "Examples:\n  routelab backends\n  routelab backends compare experiments/paper/main-text.toml --router \
+                      EquiRouter --epochs 2 --rows 256"
+    )]
+    Backends(backends::BackendsArgs),
+    /// Let other processes use a device of this machine: `--backend remote:ws://HOST:PORT`. Without encryption or password.
+    #[command(
+        after_help = "Example, in a build with `--features remote`:\n  routelab serve --backend flex --port 3000"
+    )]
+    Serve(backends::ServeArgs),
+}
+
+/// The program.
+pub fn main_with() -> ExitCode {
+    routelab_kernels::keep_freed_memory();
+    let cli = Cli::parse();
+    let output = Output::new(cli.quiet, cli.json);
+    let done = match &cli.command {
+        Command::Run(args) => run::run(args, &output),
+        Command::Merge(args) => run::merge(args, &output),
+        Command::Tune(args) => run::tune(args, &output),
+        Command::Report(args) => report::run(args, &output),
+        Command::Compare(args) => compare::run(args, &output),
+        Command::Evaluate(args) => evaluate::run(args, &output),
+        Command::Route(args) => route::run(args, &output),
+        Command::Embed(args) => embed::run(args, &output),
+        Command::Data(args) => data::run(args, &output),
+        Command::Bench(args) => bench::run(args, &output),
+        Command::Backends(args) => backends::run(args, &output),
+        Command::Serve(args) => backends::serve(args, &output),
+    };
+    match done.and_then(|()| output.finish()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::error(&failure);
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! From results to figures. A figure is one file here and one line in [`FIGURES`].
+
+mod call_mix;
+mod call_rate;
+pub mod cost_quality;
+mod decomposition;
+mod differences;
+pub mod margins;
+mod rci;
+mod tuning;
+
+use routelab_eval::Metric;
+use routelab_plot::{Better, Drawing, PlotError, Role, Style, missing_note};
+
+use super::inputs::Inputs;
+use super::results::{Results, RouterResult};
+use super::store::Store;
+use super::tables;
+use crate::experiment::Experiment;
+use crate::failure::{Failure, Outcome};
+use crate::folder::FigureRecord;
+use crate::output::Output;
+
+/// A figure of a run.
+pub struct Figure {
+    /// The name of its files.
+    stem: &'static str,
+    /// Its heading on the page.
+    title: &'static str,
+    /// The same in the page's contents.
+    short: &'static str,
+    /// What it shows.
+    explanation: &'static str,
+    /// Whether the page's scripts draw it themselves.
+    interactive: bool,
+    /// Draws it; none where the run lacks what it shows.
+    draw: fn(&Drawn) -> Outcome<Option<Result<Drawing, PlotError>>>,
+}
+
+/// What figures show.
+pub struct Drawn<'a> {
+    /// What was run.
+    pub experiment: &'a Experiment,
+    /// On what.
+    pub inputs: &'a Inputs,
+    /// What came of it.
+    pub results: &'a Results,
+}
+
+impl Drawn<'_> {
+    fn style(&self) -> &Style {
+        &self.experiment.style
+    }
+}
+
+/// All figures, in the order of the page.
+const FIGURES: [Figure; 8] = [
+    call_rate::FIGURE,
+    cost_quality::FIGURE,
+    call_mix::FIGURE,
+    margins::FIGURE,
+    rci::FIGURE,
+    decomposition::FIGURE,
+    differences::FIGURE,
+    tuning::FIGURE,
+];
+
+/// Writes every figure into `figures/`, as SVG, PDF, PNG and the CSV that it draws. Says which were drawn.
+pub fn write(run: &Drawn, store: &Store, output: &Output) -> Outcome<Vec<FigureRecord>> {
+    let mut drawn = Vec::new();
+    if run.results.working().next().is_none() {
+        store.log("no router worked, so there is nothing to draw".to_owned())?;
+        return Ok(drawn);
+    }
+    let folder = store.file("figures");
+    std::fs::create_dir_all(&folder).map_err(|error| Failure::write(&folder, error))?;
+    // Characters of names that no font here has.
+    let mut missing = Vec::new();
+    for figure in FIGURES {
+        let drawing = match (figure.draw)(run)? {
+            None => continue,
+            // What a run lacks is no reason to lose the rest of it.
+            Some(Err(PlotError::Empty { .. })) => {
+                store.log(format!("{}: nothing to draw", figure.stem))?;
+                continue;
+            }
+            Some(drawing) => drawing.map_err(Failure::failed)?,
+        };
+        for &c in drawing.missing() {
+            if !missing.contains(&c) {
+                missing.push(c);
+            }
+        }
+        drawing
+            .save(&folder, figure.stem)
+            .map_err(Failure::failed)?;
+        drawn.push(FigureRecord {
+            stem: figure.stem.to_owned(),
+            title: figure.title.to_owned(),
+            short: figure.short.to_owned(),
+            explanation: figure.explanation.to_owned(),
+            interactive: figure.interactive,
+        });
+    }
+    if !missing.is_empty() {
+        output.note(format!("note: figures: {}", missing_note(&missing)));
+    }
+    Ok(drawn)
+}
+
+/// A metric as figures name it.
+pub fn drawn_metric(metric: Metric) -> routelab_plot::Metric {
+    let column = tables::COLUMNS
+        .iter()
+        .find(|column| column.metric == metric.name());
+    let heading = column.map_or(metric.name(), |column| column.heading);
+    routelab_plot::Metric {
+        name: heading.trim_end_matches([' ', '↑', '↓']).to_owned(),
+        percent: metric == Metric::StrongestCallRate,
+        better: match metric.higher_is_better() {
+            true => Better::Higher,
+            false => Better::Lower,
+        },
+    }
+}
+
+/// How a router is drawn.
+pub fn role(results: &Results, router: &RouterResult) -> Role {
+    match router.kind.as_str() {
+        // A noisy oracle is one of the things that are compared.
+        "oracle" if router.noise > 0.0 => Role::Router,
+        "oracle" => Role::Oracle,
+        "random" | "cheapest" | "strongest" | "best-single" => Role::Baseline,
+        _ if Some(&router.label) == results.reference.as_ref() => Role::Highlight,
+        _ => Role::Router,
+    }
+}
+
+/// Which model counts as strongest, and that costs are an assumption, where they are.
+fn collapse_note(results: &Results) -> Option<String> {
+    let strongest = format!(
+        "Strongest model: {}.",
+        results.strongest_named(&results.names)
+    );
+    Some(match cost_note(results) {
+        Some(costs) => format!("{strongest} {costs}"),
+        None => strongest,
+    })
+}
+
+/// Says that costs are an assumption, where they are.
+fn cost_note(results: &Results) -> Option<String> {
+    let assumption = results.cost_assumption.as_ref()?;
+    Some(format!("Costs are an assumption: {assumption}"))
+}
