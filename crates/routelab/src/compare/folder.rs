@@ -8,7 +8,7 @@ use routelab_eval::{Decision, Scores};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::experiment::{Evaluation, slug};
+use crate::experiment::{EvaluationSpec, slug};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::run::STUDY_MARK;
 use crate::run::store::{MANIFEST, UnitOutcome, read_unit, unit_name};
@@ -21,7 +21,7 @@ pub struct RunFolder {
     /// What it depended on.
     pub manifest: Value,
     /// How its routers were evaluated.
-    pub evaluation: Evaluation,
+    pub evaluation: EvaluationSpec,
     /// The models' names.
     pub models: Vec<String>,
     /// Its table and test rows.

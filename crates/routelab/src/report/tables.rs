@@ -2,45 +2,20 @@
 
 use std::collections::HashMap;
 
+use routelab_eval::metric::{Range, Shown};
+use routelab_eval::{Better, METRICS, Metric};
 use serde_json::Value;
 
 use super::{Run, escape, text};
 use crate::run::short_names;
 
-/// Which end of a column is the good one.
-#[derive(Clone, Copy, PartialEq)]
-enum Better {
-    Higher,
-    Lower,
-    Neither,
+/// The columns of the main table.
+fn columns() -> Vec<&'static Metric> {
+    let shown = METRICS.iter().filter(|metric| metric.shown != Shown::Files);
+    let mut columns: Vec<&Metric> = shown.collect();
+    columns.sort_by_key(|metric| metric.shown);
+    columns
 }
-
-/// A column of the main table.
-struct Column {
-    /// Its name in `metrics.json`.
-    metric: &'static str,
-    heading: &'static str,
-    /// What it says, for a reader who hovers or listens.
-    meaning: &'static str,
-    digits: usize,
-    percent: bool,
-    better: Better,
-}
-
-#[rustfmt::skip]
-const COLUMNS: [Column; 11] = [
-    Column { metric: "nauc_shared", heading: "nAUC (shared)", meaning: "area under the front of quality over cost, on one interval of costs for all routers", digits: 4, percent: false, better: Better::Higher },
-    Column { metric: "peak", heading: "P_s", meaning: "peak score: the largest mean quality at any budget", digits: 4, percent: false, better: Better::Higher },
-    Column { metric: "qnc", heading: "QNC", meaning: "cost at which the best single model's quality is reached, as a share of that model's cost; ∞ if never", digits: 3, percent: false, better: Better::Lower },
-    Column { metric: "rci", heading: "RCI", meaning: "routing collapse index at the largest budget: wasteful plus wrong choices", digits: 3, percent: false, better: Better::Lower },
-    Column { metric: "strongest_call_rate", heading: "strongest called", meaning: "share sent to the strongest model at the largest budget", digits: 1, percent: true, better: Better::Lower },
-    Column { metric: "rci_wasteful", heading: "wasteful", meaning: "share sent to the strongest model although another was as good", digits: 3, percent: false, better: Better::Lower },
-    Column { metric: "rci_wrong", heading: "wrong", meaning: "share sent to a model that is not among the best", digits: 3, percent: false, better: Better::Lower },
-    Column { metric: "regret", heading: "regret", meaning: "mean quality given away by the choice at the largest budget", digits: 4, percent: false, better: Better::Lower },
-    Column { metric: "effective_models", heading: "models in use", meaning: "exponential of the entropy of the call rates at the largest budget", digits: 2, percent: false, better: Better::Neither },
-    Column { metric: "nauc_legacy", heading: "nAUC (legacy)", meaning: "the same by ORBIT's older convention", digits: 4, percent: false, better: Better::Higher },
-    Column { metric: "nauc_own_range", heading: "nAUC (own range)", meaning: "the same over the router's own range of costs", digits: 4, percent: false, better: Better::Higher },
-];
 
 /// The metrics of every router.
 pub fn metrics(run: &Run) -> String {
@@ -50,24 +25,20 @@ pub fn metrics(run: &Run) -> String {
                     role=\"region\" aria-label=\"Metrics of all routers\"><table class=\"sortable\">\n<thead><tr><th \
                     scope=\"col\">router</th>"
         .to_owned();
-    for column in &COLUMNS {
-        let arrow = match column.better {
-            Better::Higher => " ↑",
-            Better::Lower => " ↓",
-            Better::Neither => "",
-        };
+    let columns = columns();
+    for metric in &columns {
         html += &format!(
-            "<th scope=\"col\" title=\"{}\">{}{arrow}</th>",
-            escape(column.meaning),
-            column.heading
+            "<th scope=\"col\" title=\"{}\">{}</th>",
+            escape(metric.meaning),
+            metric.titled()
         );
     }
     html += "</tr></thead>\n<tbody>\n";
-    let best: Vec<Option<f64>> = COLUMNS.iter().map(|column| best(run, column)).collect();
+    let best: Vec<Option<f64>> = columns.iter().map(|metric| best(run, metric)).collect();
     for router in run.routers() {
         html += &row_start(run, text(&router["router"]));
-        for (column, best) in COLUMNS.iter().zip(&best) {
-            html += &cell(column, router, run.is_learned(router), *best);
+        for (metric, best) in columns.iter().zip(&best) {
+            html += &cell(metric, router, run.is_learned(router), *best);
         }
         html += "</tr>\n";
     }
@@ -76,62 +47,64 @@ pub fn metrics(run: &Run) -> String {
 }
 
 /// The mean of a metric over the seeds; an unreachable QNC is infinite.
-fn mean(column: &Column, router: &Value) -> Option<f64> {
-    let summary = &router["summary"][column.metric];
+fn mean(metric: &Metric, router: &Value) -> Option<f64> {
+    let summary = &router["summary"][metric.name];
     match summary["mean"].as_f64() {
-        None if column.metric == "qnc" && summary.is_object() => Some(f64::INFINITY),
+        None if metric.range == Range::Infinite && summary.is_object() => Some(f64::INFINITY),
         mean => mean,
     }
 }
 
-fn best(run: &Run, column: &Column) -> Option<f64> {
+fn best(run: &Run, metric: &Metric) -> Option<f64> {
     let means = run
         .routers()
         .iter()
         .filter(|router| run.is_learned(router))
-        .filter_map(|router| mean(column, router))
+        .filter_map(|router| mean(metric, router))
         .filter(|mean| mean.is_finite());
-    match column.better {
+    match metric.better {
         Better::Higher => means.reduce(f64::max),
         Better::Lower => means.reduce(f64::min),
         Better::Neither => None,
     }
 }
 
-fn cell(column: &Column, router: &Value, learned: bool, best: Option<f64>) -> String {
-    let digits = column.digits;
-    let (scale, unit) = if column.percent {
+fn cell(metric: &Metric, router: &Value, learned: bool, best: Option<f64>) -> String {
+    let digits = metric.digits;
+    let (scale, unit) = if metric.percent {
         (100.0, " %")
     } else {
         (1.0, "")
     };
     let write = |value: f64| format!("{:.digits$}", value * scale);
-    let Some(mean) = mean(column, router) else {
+    let Some(mean) = mean(metric, router) else {
         return "<td>–</td>".to_owned();
     };
     if mean.is_infinite() {
         return "<td data-value=\"Infinity\">∞</td>".to_owned();
     }
-    let summary = &router["summary"][column.metric];
+    let summary = &router["summary"][metric.name];
     let interval = match (summary["low"].as_f64(), summary["high"].as_f64()) {
         (Some(low), Some(high)) => format!("<small>{}–{}</small>", write(low), write(high)),
         _ => String::new(),
     };
     let number = format!("{}{unit}", write(mean));
-    let (class, number) = match learned && best == Some(mean) {
-        true => (
+    let (class, number) = if learned && best == Some(mean) {
+        (
             " class=\"best\"",
             format!("<strong>{number}</strong><span class=\"unseen\"> (best)</span>"),
-        ),
-        false => ("", number),
+        )
+    } else {
+        ("", number)
     };
     format!("<td data-value=\"{mean}\"{class}>{number}{interval}</td>")
 }
 
 fn row_start(run: &Run, label: &str) -> String {
-    let class = match run.metrics["reference"] == label {
-        true => " class=\"reference\"",
-        false => "",
+    let class = if run.metrics["reference"] == label {
+        " class=\"reference\""
+    } else {
+        ""
     };
     let label = escape(label);
     format!("<tr{class} data-router=\"{label}\"><th scope=\"row\">{label}</th>")
@@ -145,12 +118,7 @@ pub fn comparisons(run: &Run) -> String {
     else {
         return String::new();
     };
-    let metrics = [
-        ("nauc_shared", "nAUC (shared)"),
-        ("peak", "P_s"),
-        ("rci", "RCI"),
-        ("strongest_call_rate", "strongest called"),
-    ];
+    let metrics = || Metric::everywhere().filter(|metric| metric.range != Range::Infinite);
     let mut html = format!(
         "<section id=\"comparisons\">\n<h2>{reference} against the others</h2>\n<p>Difference ({reference} minus the other) \
          on the same queries, with the 95 % interval and p of a paired bootstrap over queries, averaged over the \
@@ -158,8 +126,8 @@ pub fn comparisons(run: &Run) -> String {
          aria-label=\"Differences from {reference}\"><table class=\"sortable\">\n<thead><tr><th scope=\"col\">router</th>",
         reference = escape(reference)
     );
-    for (_, heading) in metrics {
-        html += &format!("<th scope=\"col\">{heading}</th>");
+    for metric in metrics() {
+        html += &format!("<th scope=\"col\">{}</th>", metric.heading);
     }
     html += "</tr></thead>\n<tbody>\n";
     let mut others: Vec<&str> = Vec::new();
@@ -170,11 +138,11 @@ pub fn comparisons(run: &Run) -> String {
     }
     for other in others {
         html += &row_start(run, other);
-        for (metric, _) in metrics {
+        for metric in metrics() {
             let row = run
                 .comparisons
                 .iter()
-                .find(|row| row[1] == other && row[2] == metric);
+                .find(|row| row[1] == other && row[2] == metric.name);
             let value = |index: usize| row.and_then(|row| row[index].parse::<f64>().ok());
             html += &match (value(3), value(4), value(5), value(7)) {
                 (Some(difference), Some(low), Some(high), Some(p)) => {

@@ -16,9 +16,18 @@ use super::analysis;
 use super::inputs::Inputs;
 use super::results::{Results, RouterResult};
 use super::store::Store;
-use super::tables;
 use crate::experiment::{Experiment, Tuning};
 use crate::failure::{Failure, Outcome};
+
+/// The metric of the figure of differences from the reference.
+pub const COMPARED: &Metric = Metric::known("nauc_shared");
+
+/// The routing collapse index and its two parts.
+const RCI: [&Metric; 3] = [
+    Metric::known("rci"),
+    Metric::known("rci_wasteful"),
+    Metric::known("rci_wrong"),
+];
 
 /// Writes every figure into `figures/`, as SVG, PDF, PNG and the CSV that it draws. Returns the characters of names that no font
 /// here has.
@@ -68,7 +77,7 @@ pub fn write(
         analysis::chart(results, Some(note)).draw(style),
         "decomposition",
     )?;
-    if let Some(chart) = differences(results, Metric::NaucShared)? {
+    if let Some(chart) = differences(results, COMPARED)? {
         save(chart.draw(style), "differences")?;
     }
     if let Some(tuning) = &experiment.tuning
@@ -79,24 +88,21 @@ pub fn write(
     Ok(missing.take())
 }
 
-/// A metric as figures name it.
-pub fn drawn_metric(metric: Metric) -> routelab_plot::Metric {
-    let column = tables::COLUMNS
-        .iter()
-        .find(|column| column.metric == metric.name());
-    let heading = column.map_or(metric.name(), |column| column.heading);
+/// A metric as figures name it: one that is shown everywhere or resampled, of which one value is better.
+pub fn drawn_metric(metric: &Metric) -> routelab_plot::Metric {
     routelab_plot::Metric {
-        name: heading.trim_end_matches([' ', '↑', '↓']).to_owned(),
-        percent: metric == Metric::StrongestCallRate,
-        better: match metric.higher_is_better() {
-            true => Better::Higher,
-            false => Better::Lower,
+        name: metric.heading.to_owned(),
+        percent: metric.percent,
+        better: match metric.better {
+            routelab_eval::Better::Higher => Better::Higher,
+            routelab_eval::Better::Lower => Better::Lower,
+            routelab_eval::Better::Neither => unreachable!("{} is not drawn", metric.name),
         },
     }
 }
 
 /// Every other router against the reference.
-fn differences(results: &Results, metric: Metric) -> Outcome<Option<ForestChart>> {
+fn differences(results: &Results, metric: &'static Metric) -> Outcome<Option<ForestChart>> {
     let rows: Vec<ForestRow> = results
         .comparisons()?
         .into_iter()
@@ -321,9 +327,13 @@ fn margins(results: &Results) -> MarginChart {
         router
             .seeds
             .iter()
-            .flat_map(|seed| match predicted {
-                true => seed.evaluation.predicted_margins.iter().copied(),
-                false => seed.evaluation.real_margins.iter().copied(),
+            .flat_map(|seed| {
+                let evaluation = &seed.evaluation;
+                if predicted {
+                    evaluation.predicted_margins.iter().copied()
+                } else {
+                    evaluation.real_margins.iter().copied()
+                }
             })
             .collect()
     };
@@ -352,11 +362,12 @@ fn rci(results: &Results) -> RciChart {
     let bars = results
         .working()
         .filter_map(|router| {
-            let rci = router.summary("rci")?;
+            let [rci, wasteful, wrong] = RCI.map(|metric| router.summary(metric));
+            let rci = rci?;
             Some(RciBar {
                 name: router.label.clone(),
-                wasteful: router.summary("rci_wasteful")?.mean,
-                wrong: router.summary("rci_wrong")?.mean,
+                wasteful: wasteful?.mean,
+                wrong: wrong?.mean,
                 low: rci.interval.map(|(low, _)| low),
                 high: rci.interval.map(|(_, high)| high),
             })
