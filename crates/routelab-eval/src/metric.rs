@@ -132,32 +132,6 @@ pub struct Whole<'a> {
 }
 
 impl Metric {
-    /// A finite number with four digits that is in the files only and has no better end.
-    pub const fn new(
-        name: &'static str,
-        heading: &'static str,
-        meaning: &'static str,
-        value: Value,
-    ) -> Self {
-        Self {
-            name,
-            heading,
-            latex: None,
-            meaning,
-            digits: 4,
-            percent: false,
-            better: Better::Neither,
-            range: Range::Finite,
-            shown: Shown::Files,
-            value,
-        }
-    }
-
-    /// The metric with this name.
-    pub fn named(name: &str) -> Option<&'static Self> {
-        METRICS.iter().find(|metric| metric.name == name)
-    }
-
     /// The metric with a name that stands in the program.
     ///
     /// # Panics
@@ -244,314 +218,284 @@ const fn same(a: &str, b: &str) -> bool {
     at == a.len() && at == b.len()
 }
 
+/// What entries of the table have in common; they give the rest.
+const NUMBER: Metric = Metric {
+    name: "",
+    heading: "",
+    latex: None,
+    meaning: "",
+    digits: 4,
+    percent: false,
+    better: Better::Neither,
+    range: Range::Finite,
+    shown: Shown::Files,
+    value: Value::Whole(|_| None),
+};
+const HIGHER: Metric = Metric {
+    better: Better::Higher,
+    ..NUMBER
+};
+const LOWER: Metric = Metric {
+    better: Better::Lower,
+    ..NUMBER
+};
+const HIGHER_SHARE: Metric = Metric {
+    range: Range::Share,
+    ..HIGHER
+};
+const LOWER_SHARE: Metric = Metric {
+    range: Range::Share,
+    ..LOWER
+};
+
 /// All metrics, in the order of files.
 pub const METRICS: &[Metric] = &[
     Metric {
+        name: "nauc_shared",
+        heading: "nAUC (shared)",
         latex: Some(r"nAUC$_\text{shared}$"),
-        better: Better::Higher,
-        range: Range::Share,
+        meaning: "area under the front of quality over cost, on one interval of costs for all routers",
         shown: Shown::Everywhere,
-        ..Metric::new(
-            "nauc_shared",
-            "nAUC (shared)",
-            "area under the front of quality over cost, on one interval of costs for all routers",
-            Value::Means(|means| curve::nauc_shared(&means.curve, &means.interval)),
-        )
+        value: Value::Means(|means| curve::nauc_shared(&means.curve, &means.interval)),
+        ..HIGHER_SHARE
     },
     Metric {
+        name: "nauc_legacy",
+        heading: "nAUC (legacy)",
         latex: Some(r"nAUC$_\text{legacy}$"),
-        better: Better::Higher,
-        range: Range::Share,
+        meaning: "the same by ORBIT's older convention",
         shown: Shown::Convention,
-        ..Metric::new(
-            "nauc_legacy",
-            "nAUC (legacy)",
-            "the same by ORBIT's older convention",
-            Value::Means(|means| curve::nauc_legacy(&means.curve, means.best_single.cost)),
-        )
+        value: Value::Means(|means| curve::nauc_legacy(&means.curve, means.best_single.cost)),
+        ..HIGHER_SHARE
     },
     Metric {
+        name: "nauc_own_range",
+        heading: "nAUC (own range)",
         latex: Some(r"nAUC$_\text{own}$"),
-        better: Better::Higher,
-        range: Range::Share,
+        meaning: "the same over the router's own range of costs",
         shown: Shown::Convention,
-        ..Metric::new(
-            "nauc_own_range",
-            "nAUC (own range)",
-            "the same over the router's own range of costs",
-            Value::Means(|means| curve::nauc_own_range(&means.front)),
-        )
+        value: Value::Means(|means| curve::nauc_own_range(&means.front)),
+        ..HIGHER_SHARE
     },
     Metric {
-        better: Better::Higher,
-        range: Range::Share,
-        ..Metric::new(
-            "aiq",
-            "aiq",
-            "mean height of the convex hull of quality over cost, on the shared interval (RouterBench)",
-            Value::Means(|means| curve::aiq(&means.curve, &means.interval)),
-        )
+        name: "aiq",
+        heading: "aiq",
+        meaning: "mean height of the convex hull of quality over cost, on the shared interval (RouterBench)",
+        value: Value::Means(|means| curve::aiq(&means.curve, &means.interval)),
+        ..HIGHER_SHARE
     },
     Metric {
+        name: "peak",
+        heading: "P_s",
         latex: Some("$P_s$"),
-        better: Better::Higher,
-        range: Range::Share,
+        meaning: "peak score: the largest mean quality at any budget",
         shown: Shown::Everywhere,
-        ..Metric::new(
-            "peak",
-            "P_s",
-            "peak score: the largest mean quality at any budget",
-            Value::Means(|means| curve::peak(&means.front)),
-        )
+        value: Value::Means(|means| curve::peak(&means.front)),
+        ..HIGHER_SHARE
     },
     Metric {
+        name: "qnc",
+        heading: "QNC",
+        meaning: "cost at which the best single model's quality is reached, as a share of that model's cost; ∞ if never",
         digits: 3,
-        better: Better::Lower,
         range: Range::Infinite,
         shown: Shown::Everywhere,
-        ..Metric::new(
-            "qnc",
-            "QNC",
-            "cost at which the best single model's quality is reached, as a share of that model's cost; ∞ if never",
-            Value::Means(|means| {
-                curve::qnc(&means.front, means.best_single).unwrap_or(f64::INFINITY)
-            }),
-        )
+        value: Value::Means(|means| {
+            curve::qnc(&means.front, means.best_single).unwrap_or(f64::INFINITY)
+        }),
+        ..LOWER
     },
     Metric {
-        better: Better::Higher,
-        range: Range::Share,
-        ..Metric::new(
-            "quality",
-            "quality",
-            "mean quality at the largest budget",
-            Value::Means(|means| means.last().quality),
-        )
+        name: "quality",
+        heading: "quality",
+        meaning: "mean quality at the largest budget",
+        value: Value::Means(|means| means.last().quality),
+        ..HIGHER_SHARE
     },
     Metric {
-        better: Better::Lower,
-        ..Metric::new(
-            "cost",
-            "cost",
-            "mean cost at the largest budget",
-            Value::Means(|means| means.last().cost),
-        )
+        name: "cost",
+        heading: "cost",
+        meaning: "mean cost at the largest budget",
+        value: Value::Means(|means| means.last().cost),
+        ..LOWER
     },
     Metric {
+        name: "rci",
+        heading: "RCI",
+        meaning: "routing collapse index at the largest budget: wasteful plus wrong choices",
         digits: 3,
-        better: Better::Lower,
-        range: Range::Share,
         shown: Shown::Everywhere,
-        ..Metric::new(
-            "rci",
-            "RCI",
-            "routing collapse index at the largest budget: wasteful plus wrong choices",
-            Value::Means(|means| means.rci.rci),
-        )
+        value: Value::Means(|means| means.rci.rci),
+        ..LOWER_SHARE
     },
     Metric {
+        name: "rci_wasteful",
+        heading: "wasteful",
+        meaning: "share sent to the strongest model although another was as good",
         digits: 3,
-        better: Better::Lower,
-        range: Range::Share,
         shown: Shown::Tables,
-        ..Metric::new(
-            "rci_wasteful",
-            "wasteful",
-            "share sent to the strongest model although another was as good",
-            Value::Means(|means| means.rci.wasteful),
-        )
+        value: Value::Means(|means| means.rci.wasteful),
+        ..LOWER_SHARE
     },
     Metric {
+        name: "rci_wrong",
+        heading: "wrong",
+        meaning: "share sent to a model that is not among the best",
         digits: 3,
-        better: Better::Lower,
-        range: Range::Share,
         shown: Shown::Tables,
-        ..Metric::new(
-            "rci_wrong",
-            "wrong",
-            "share sent to a model that is not among the best",
-            Value::Means(|means| means.rci.wrong),
-        )
+        value: Value::Means(|means| means.rci.wrong),
+        ..LOWER_SHARE
     },
     Metric {
+        name: "strongest_call_rate",
+        heading: "strongest called",
+        meaning: "share sent to the strongest model at the largest budget",
         digits: 1,
         percent: true,
-        better: Better::Lower,
-        range: Range::Share,
         shown: Shown::Everywhere,
-        ..Metric::new(
-            "strongest_call_rate",
-            "strongest called",
-            "share sent to the strongest model at the largest budget",
-            Value::Means(|means| means.strongest),
-        )
+        value: Value::Means(|means| means.strongest),
+        ..LOWER_SHARE
     },
     Metric {
-        better: Better::Lower,
-        range: Range::Share,
+        name: "regret",
+        heading: "regret",
+        meaning: "mean quality given away by the choice at the largest budget",
         shown: Shown::Tables,
-        ..Metric::new(
-            "regret",
-            "regret",
-            "mean quality given away by the choice at the largest budget",
-            Value::Means(|means| means.regret),
-        )
+        value: Value::Means(|means| means.regret),
+        ..LOWER_SHARE
     },
     Metric {
-        better: Better::Higher,
-        ..Metric::new(
-            "perf_gain",
-            "PerfGain",
-            "peak score over the best single model's quality, less 1 (LLMRouterBench)",
-            Value::Whole(|whole| {
-                let means = &whole.means;
-                curve::perf_gain(curve::peak(&means.front), means.best_single.quality)
-            }),
-        )
+        name: "perf_gain",
+        heading: "PerfGain",
+        meaning: "peak score over the best single model's quality, less 1 (LLMRouterBench)",
+        value: Value::Whole(|whole| {
+            let means = &whole.means;
+            curve::perf_gain(curve::peak(&means.front), means.best_single.quality)
+        }),
+        ..HIGHER
     },
     Metric {
-        better: Better::Higher,
-        ..Metric::new(
-            "cost_save",
-            "CostSave",
-            "1 less QNC, undefined if that is infinite (LLMRouterBench)",
-            Value::Whole(|whole| {
-                let means = &whole.means;
-                curve::cost_save(curve::qnc(&means.front, means.best_single))
-            }),
-        )
+        name: "cost_save",
+        heading: "CostSave",
+        meaning: "1 less QNC, undefined if that is infinite (LLMRouterBench)",
+        value: Value::Whole(|whole| {
+            let means = &whole.means;
+            curve::cost_save(curve::qnc(&means.front, means.best_single))
+        }),
+        ..HIGHER
     },
     Metric {
-        better: Better::Lower,
-        ..Metric::new(
-            "pareto_dist",
-            "ParetoDist",
-            "mean distance of the sweep's points to the front of all routers, both axes scaled to [0, 1] (LLMRouterBench)",
-            Value::Routers(curve::pareto_dist),
-        )
+        name: "pareto_dist",
+        heading: "ParetoDist",
+        meaning: "mean distance of the sweep's points to the front of all routers, both axes scaled to [0, 1] (LLMRouterBench)",
+        value: Value::Routers(curve::pareto_dist),
+        ..LOWER
     },
-    Metric::new(
-        "entropy",
-        "entropy",
-        "entropy of the call rates at the largest budget, in nats",
-        Value::Whole(|whole| Some(collapse::entropy(&whole.call_rates))),
-    ),
     Metric {
+        name: "entropy",
+        heading: "entropy",
+        meaning: "entropy of the call rates at the largest budget, in nats",
+        value: Value::Whole(|whole| Some(collapse::entropy(&whole.call_rates))),
+        ..NUMBER
+    },
+    Metric {
+        name: "effective_models",
+        heading: "models in use",
+        meaning: "exponential of the entropy of the call rates at the largest budget",
         digits: 2,
         shown: Shown::Page,
-        ..Metric::new(
-            "effective_models",
-            "models in use",
-            "exponential of the entropy of the call rates at the largest budget",
-            Value::Whole(|whole| Some(collapse::effective_models(&whole.call_rates))),
-        )
+        value: Value::Whole(|whole| Some(collapse::effective_models(&whole.call_rates))),
+        ..NUMBER
     },
     Metric {
-        better: Better::Higher,
+        name: "pair_accuracy",
+        heading: "pair accuracy",
+        meaning: "share of pairs of models of different quality that are predicted in the right order, at no budget",
+        value: Value::Whole(|whole| {
+            ranking::pair_accuracy(whole.truth.quality, whole.scores.quality.view())
+        }),
+        ..HIGHER_SHARE
+    },
+    Metric {
+        name: "kendall_tau_b",
+        heading: "Kendall τ-b",
+        meaning: "mean rank correlation of predicted and real quality, at no budget",
+        value: Value::Whole(|whole| {
+            ranking::kendall(whole.truth.quality, whole.scores.quality.view())
+        }),
+        ..HIGHER
+    },
+    Metric {
+        name: "ndcg",
+        heading: "NDCG",
+        meaning: "mean normalised discounted cumulative gain of the models in the order of predicted quality, at no budget",
+        value: Value::Whole(|whole| {
+            ranking::ndcg(whole.truth.quality, whole.scores.quality.view())
+        }),
+        ..HIGHER_SHARE
+    },
+    Metric {
+        name: "flip_share",
+        heading: "flips",
+        meaning: "share of queries whose largest prediction is on a model that is not truly best, at no budget",
+        value: Value::Whole(|whole| {
+            let (predicted, cost) = (whole.scores.quality.view(), whole.scores.cost.view());
+            Some(ranking::flip_share(whole.truth.quality, predicted, cost))
+        }),
+        ..LOWER_SHARE
+    },
+    Metric {
+        name: "rmse",
+        heading: "RMSE",
+        meaning: "root mean squared error of predicted quality",
+        value: Value::Whole(|whole| {
+            Some(ranking::rmse(
+                whole.truth.quality,
+                whole.scores.quality.view(),
+            ))
+        }),
+        ..LOWER
+    },
+    Metric {
+        name: "real_margin_share",
+        heading: "small real margins",
+        meaning: "share of queries whose best model is at most the threshold above the second best, among affordable ones",
         range: Range::Share,
-        ..Metric::new(
-            "pair_accuracy",
-            "pair accuracy",
-            "share of pairs of models of different quality that are predicted in the right order, at no budget",
-            Value::Whole(|whole| {
-                ranking::pair_accuracy(whole.truth.quality, whole.scores.quality.view())
-            }),
-        )
+        value: Value::Whole(|whole| {
+            margin::share_within(&whole.real_margins, whole.margin_threshold)
+        }),
+        ..NUMBER
     },
     Metric {
-        better: Better::Higher,
-        ..Metric::new(
-            "kendall_tau_b",
-            "Kendall τ-b",
-            "mean rank correlation of predicted and real quality, at no budget",
-            Value::Whole(|whole| {
-                ranking::kendall(whole.truth.quality, whole.scores.quality.view())
-            }),
-        )
-    },
-    Metric {
-        better: Better::Higher,
+        name: "predicted_margin_share",
+        heading: "small predicted margins",
+        meaning: "the same of predicted qualities",
         range: Range::Share,
-        ..Metric::new(
-            "ndcg",
-            "NDCG",
-            "mean normalised discounted cumulative gain of the models in the order of predicted quality, at no budget",
-            Value::Whole(|whole| ranking::ndcg(whole.truth.quality, whole.scores.quality.view())),
-        )
+        value: Value::Whole(|whole| {
+            margin::share_within(&whole.predicted_margins, whole.margin_threshold)
+        }),
+        ..NUMBER
     },
     Metric {
-        better: Better::Lower,
-        range: Range::Share,
-        ..Metric::new(
-            "flip_share",
-            "flips",
-            "share of queries whose largest prediction is on a model that is not truly best, at no budget",
-            Value::Whole(|whole| {
-                let (predicted, cost) = (whole.scores.quality.view(), whole.scores.cost.view());
-                Some(ranking::flip_share(whole.truth.quality, predicted, cost))
-            }),
-        )
+        name: "apgr",
+        heading: "APGR",
+        meaning: "mean share of the gap between two models that is recovered, over all shares of calls to the strong one (RouteLLM)",
+        value: Value::TwoModels(|two| two.apgr),
+        ..HIGHER
     },
     Metric {
-        better: Better::Lower,
-        ..Metric::new(
-            "rmse",
-            "RMSE",
-            "root mean squared error of predicted quality",
-            Value::Whole(|whole| {
-                Some(ranking::rmse(
-                    whole.truth.quality,
-                    whole.scores.quality.view(),
-                ))
-            }),
-        )
+        name: "cpt_50",
+        heading: "CPT(50 %)",
+        meaning: "smallest share of calls to the strong of two models that recovers half of the gap (RouteLLM)",
+        value: Value::TwoModels(|two| two.cpt_50),
+        ..LOWER
     },
     Metric {
-        range: Range::Share,
-        ..Metric::new(
-            "real_margin_share",
-            "small real margins",
-            "share of queries whose best model is at most the threshold above the second best, among affordable ones",
-            Value::Whole(|whole| margin::share_within(&whole.real_margins, whole.margin_threshold)),
-        )
-    },
-    Metric {
-        range: Range::Share,
-        ..Metric::new(
-            "predicted_margin_share",
-            "small predicted margins",
-            "the same of predicted qualities",
-            Value::Whole(|whole| {
-                margin::share_within(&whole.predicted_margins, whole.margin_threshold)
-            }),
-        )
-    },
-    Metric {
-        better: Better::Higher,
-        ..Metric::new(
-            "apgr",
-            "APGR",
-            "mean share of the gap between two models that is recovered, over all shares of calls to the strong one (RouteLLM)",
-            Value::TwoModels(|two| two.apgr),
-        )
-    },
-    Metric {
-        better: Better::Lower,
-        ..Metric::new(
-            "cpt_50",
-            "CPT(50 %)",
-            "smallest share of calls to the strong of two models that recovers half of the gap (RouteLLM)",
-            Value::TwoModels(|two| two.cpt_50),
-        )
-    },
-    Metric {
-        better: Better::Lower,
-        ..Metric::new(
-            "cpt_80",
-            "CPT(80 %)",
-            "the same for four fifths of the gap",
-            Value::TwoModels(|two| two.cpt_80),
-        )
+        name: "cpt_80",
+        heading: "CPT(80 %)",
+        meaning: "the same for four fifths of the gap",
+        value: Value::TwoModels(|two| two.cpt_80),
+        ..LOWER
     },
 ];
 
