@@ -120,18 +120,18 @@ fn sort_distinct(keys: &mut Vec<i64>) {
 /// and a bucket of them is sorted when it is looked at.
 struct Distinct {
     /// Buckets of ascending ranges of keys, for parts of the matrix.
-    parts: Vec<Part>,
+    parts: Vec<Chunk>,
     /// How many distinct values are before every bucket, and in all.
     before: Vec<usize>,
 }
 
 /// Keys of consecutive values, bucket by bucket.
-struct Part {
+struct Chunk {
     keys: Vec<i64>,
     ends: Vec<u32>,
 }
 
-impl Part {
+impl Chunk {
     /// How many values a part has at most: what they are copied to should fit the processor's cache.
     const SIZE: usize = 1 << 16;
 
@@ -168,9 +168,9 @@ impl Distinct {
         };
 
         let threads = rayon::current_num_threads();
-        let parts = (values.len().div_ceil(Part::SIZE).max(1)).next_multiple_of(threads);
+        let parts = (values.len().div_ceil(Chunk::SIZE).max(1)).next_multiple_of(threads);
         let part = values.len().div_ceil(parts).max(1);
-        let parts: Vec<Part> = (values.par_chunks(part))
+        let parts: Vec<Chunk> = (values.par_chunks(part))
             .map(|values| {
                 let mut of = vec![0; values.len()];
                 vectorised(
@@ -196,7 +196,7 @@ impl Distinct {
                     keys[*next as usize] = order_key(value);
                     *next += 1;
                 }
-                Part { keys, ends }
+                Chunk { keys, ends }
             })
             .collect();
         let mut found = Self {

@@ -4,7 +4,7 @@ use ndarray::ArrayView1;
 use serde::{Deserialize, Serialize};
 
 use crate::Truth;
-use crate::sweep::ExactTruth;
+use crate::exact::ExactTruth;
 
 /// What the routing collapse index says about one query's choice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,11 +2,11 @@
 //!
 //! The right models of a query, as in the routing collapse index (SPEC 4): `R = ` the truly best models that are not
 //! strongest or, if all truly best models are strongest, the truly best ones. A choice in `R` is right, and
-//! `RCI = ` share of choices not in `R`. Every choice that is not right has exactly one [`Part`]. With `A` the models
+//! `RCI = ` share of choices not in `R`. Every choice that is not right has exactly one [`Cause`]. With `A` the models
 //! that the decision could take under the budget, `v̂ = q̂ - λ ĉ` what it maximises (`λ = 0` unless it is a trade-off)
 //! and `gap = max(0, v̂[chosen] - max over R ∩ A of v̂)`, the first that holds:
 //!
-//! | part | condition | what would mend it |
+//! | cause | condition | what would mend it |
 //! | --- | --- | --- |
 //! | `budget` | `R ∩ A` is empty | a larger budget or better `ĉ`; never happens when all models are affordable |
 //! | `ties` | the choice is truly best | breaking the true tie towards a cheaper model |
@@ -26,12 +26,8 @@ use serde::{Deserialize, Serialize};
 use crate::bootstrap::{self, Interval};
 use crate::budget::check_grid;
 use crate::collapse::{self, Rci};
-use crate::matrices::check_pair;
-use crate::path::Paths;
-use crate::sweep::ExactTruth;
-use crate::{
-    CurvePoint, EvalError, EvaluationOptions, Scores, Truth, curve, ranking, shared_interval,
-};
+use crate::path::Choices;
+use crate::{CurvePoint, EvalError, EvaluationOptions, Scores, Sweep, Truth, curve, ranking};
 
 mod judge;
 
@@ -53,7 +49,7 @@ pub struct DecompositionOptions {
 /// What one choice is put down to; see the [module](self).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Part {
+pub enum Cause {
     /// The choice is right.
     Right,
     /// A strongest model was chosen and is truly best, but an affordable model that is not strongest was as good.
@@ -66,22 +62,22 @@ pub enum Part {
     Budget,
 }
 
-impl Part {
-    /// All parts, in the order of tables.
-    pub const ALL: [Part; 5] = [
-        Part::Right,
-        Part::Ties,
-        Part::Ordering,
-        Part::Prediction,
-        Part::Budget,
+impl Cause {
+    /// All causes, in the order of tables.
+    pub const ALL: [Cause; 5] = [
+        Cause::Right,
+        Cause::Ties,
+        Cause::Ordering,
+        Cause::Prediction,
+        Cause::Budget,
     ];
 }
 
-/// How many queries have a part.
+/// How many queries have a cause.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct PartShare {
-    /// The part.
-    pub part: Part,
+pub struct CauseShare {
+    /// The cause.
+    pub cause: Cause,
     /// Queries with it; the five counts add up to `N`.
     pub queries: usize,
     /// `queries / N`.
@@ -129,7 +125,7 @@ pub struct StagePoint {
     pub curve: Vec<CurvePoint>,
 }
 
-/// The parts of RCI at one operating point, and what mending them would reach.
+/// RCI by cause at one operating point, and what mending them would reach.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decomposition {
     /// The operating point, in the unit of `ĉ`; null in JSON if there is no limit.
@@ -139,30 +135,30 @@ pub struct Decomposition {
     pub band: f64,
     /// Routing collapse index of the router.
     pub rci: f64,
-    /// [`Part::ALL`] in order.
-    pub parts: Vec<PartShare>,
-    /// [`Stage::ALL`] in order. From one to the next RCI falls by the share of the part with the same name, so that
-    /// the last one's is the `budget` part.
+    /// [`Cause::ALL`] in order.
+    pub causes: Vec<CauseShare>,
+    /// [`Stage::ALL`] in order. From one to the next RCI falls by the share of the cause with the same name, so that
+    /// the last one's is that of `budget`.
     pub stages: Vec<StagePoint>,
-    /// The part of each of the `N` queries.
-    pub queries: Vec<Part>,
-    /// The gap of every query with part `ordering` or `prediction`, in the order of the queries, in the unit of `q̂`: the smallest
+    /// The cause of each of the `N` queries.
+    pub queries: Vec<Cause>,
+    /// The gap of every query with cause `ordering` or `prediction`, in the order of the queries, in the unit of `q̂`: the smallest
     /// `δ` that would make it `ordering`. Their distribution is the split at every `δ`.
     pub gaps: Vec<f64>,
 }
 
 impl Decomposition {
-    /// A part's share with its interval by the bootstrap over queries. `δ` and which models are strongest are held fixed.
+    /// A cause's share with its interval by the bootstrap over queries. `δ` and which models are strongest are held fixed.
     ///
     /// # Errors
     /// [`EvalError::Option`] without replicates.
     pub fn interval(
         &self,
-        part: Part,
+        cause: Cause,
         replicates: usize,
         seed: u64,
     ) -> Result<Interval, EvalError> {
-        let has = |&query: &Part| f64::from(query == part);
+        let has = |&query: &Cause| f64::from(query == cause);
         let values: Vec<f64> = self.queries.iter().map(has).collect();
         bootstrap::mean(&values, replicates, seed)
     }
@@ -179,74 +175,87 @@ pub fn decompose(
     options: &EvaluationOptions,
     decomposition: &DecompositionOptions,
 ) -> Result<Decomposition, EvalError> {
-    let magnitudes = check_pair(truth, scores)?;
-    options.validate()?;
-    let budgets = options.budgets.resolve(scores.cost.view());
-    let largest = budgets.last().copied().unwrap_or(f64::INFINITY);
-    let budget = decomposition.budget.unwrap_or(largest);
-    check_grid(&[budget])?;
-    let rmse = || ranking::rmse(truth.quality, scores.quality.view());
-    let band = decomposition.band.unwrap_or_else(rmse);
-    if !(band.is_finite() && band >= 0.0) {
-        return Err(EvalError::Option {
-            option: "band",
-            value: band.to_string(),
-            expected: "a finite number, 0 or more",
-        });
-    }
+    Sweep::new(truth, scores, options)?.decompose(decomposition)
+}
 
-    let exact = ExactTruth::with(truth, magnitudes);
-    let strongest = options.strongest.of(&exact);
-    let judge = Judge::new(truth, scores, options.rule.decision, &strongest, band);
-    let judge_all = |paths: &Paths, position: usize, budget: f64| -> Vec<Judgement> {
-        (paths.rows().enumerate())
-            .map(|(row, path)| judge.judge(row, path.at(position), budget, paths.prices[position]))
-            .collect()
-    };
-    let point = |judged: &[Judgement], stage: usize| {
-        let (cost, quality) = exact.mean_of(judged.iter().map(|j| j.choices[stage]));
-        CurvePoint { cost, quality }
-    };
-
-    let sweep = Paths::new(scores, &budgets, &options.rule);
-    let curves: Vec<[CurvePoint; 4]> = (budgets.par_iter().enumerate())
-        .map(|(position, &budget)| {
-            let judged = judge_all(&sweep, position, budget);
-            std::array::from_fn(|stage| point(&judged, stage))
-        })
-        .collect();
-    let judged = judge_all(&Paths::new(scores, &[budget], &options.rule), 0, budget);
-    let interval = shared_interval(truth)?;
-    let stages: Vec<StagePoint> = (Stage::ALL.into_iter().enumerate())
-        .map(|(at, stage)| {
-            let choices: Vec<usize> = judged.iter().map(|j| j.choices[at]).collect();
-            let CurvePoint { cost, quality } = point(&judged, at);
-            let curve: Vec<CurvePoint> = curves.iter().map(|stages| stages[at]).collect();
-            StagePoint {
-                stage,
-                quality,
-                cost,
-                rci: Rci::of(&collapse::verdicts(truth, &choices, &strongest)).rci,
-                nauc_shared: curve::nauc_shared(&curve, &interval),
-                curve,
-            }
-        })
-        .collect();
-    let share = |part| {
-        let queries = judged.iter().filter(|j| j.part == part).count();
-        PartShare {
-            part,
-            queries,
-            share: queries as f64 / judged.len() as f64,
+impl Sweep<'_> {
+    /// Decomposes RCI at one operating point. `O(K N M)` for a sweep of `K` budgets.
+    ///
+    /// # Errors
+    /// [`EvalError::Option`] if the budget or the band is out of range.
+    pub fn decompose(&self, options: &DecompositionOptions) -> Result<Decomposition, EvalError> {
+        let (truth, scores, exact, strongest) =
+            (&self.truth, self.scores, &self.exact, &self.strongest);
+        let own = self.own();
+        let budget = options
+            .budget
+            .unwrap_or(own.budgets()[own.budgets().len() - 1]);
+        check_grid(&[budget])?;
+        let rmse = || ranking::rmse(truth.quality, scores.quality.view());
+        let band = options.band.unwrap_or_else(rmse);
+        if !(band.is_finite() && band >= 0.0) {
+            return Err(EvalError::Option {
+                option: "band",
+                value: band.to_string(),
+                expected: "a finite number, 0 or more",
+            });
         }
-    };
-    Ok(Decomposition {
-        budget,
-        band,
-        rci: stages[0].rci,
-        parts: Part::ALL.map(share).to_vec(),
-        stages,
-        gaps: judged.iter().filter_map(|j| j.gap).collect(),
-        queries: judged.iter().map(|j| j.part).collect(),
-    })
+
+        let rule = &self.options.rule;
+        let judge = Judge::new(truth, scores, rule.decision, strongest, band);
+        let judge_all = |choices: &Choices, position: usize| -> Vec<Judgement> {
+            let (budget, price) = (choices.budgets()[position], choices.prices()[position]);
+            (choices.paths().rows().enumerate())
+                .map(|(row, path)| judge.judge(row, path.at(position), budget, price))
+                .collect()
+        };
+        let point = |judged: &[Judgement], stage: usize| {
+            let (cost, quality) = exact.mean_of(judged.iter().map(|j| j.choices[stage]));
+            CurvePoint { cost, quality }
+        };
+
+        let curves: Vec<[CurvePoint; 4]> = (0..own.budgets().len())
+            .into_par_iter()
+            .map(|position| {
+                let judged = judge_all(own, position);
+                std::array::from_fn(|stage| point(&judged, stage))
+            })
+            .collect();
+        let judged = match own.budgets().iter().position(|&other| other == budget) {
+            Some(position) => judge_all(own, position),
+            None => judge_all(&Choices::new(scores, &[budget], rule), 0),
+        };
+        let stages: Vec<StagePoint> = (Stage::ALL.into_iter().enumerate())
+            .map(|(at, stage)| {
+                let choices: Vec<usize> = judged.iter().map(|j| j.choices[at]).collect();
+                let CurvePoint { cost, quality } = point(&judged, at);
+                let curve: Vec<CurvePoint> = curves.iter().map(|stages| stages[at]).collect();
+                StagePoint {
+                    stage,
+                    quality,
+                    cost,
+                    rci: Rci::of(&collapse::verdicts(truth, &choices, strongest)).rci,
+                    nauc_shared: curve::nauc_shared(&curve, &self.interval),
+                    curve,
+                }
+            })
+            .collect();
+        let share = |cause| {
+            let queries = judged.iter().filter(|j| j.cause == cause).count();
+            CauseShare {
+                cause,
+                queries,
+                share: queries as f64 / judged.len() as f64,
+            }
+        };
+        Ok(Decomposition {
+            budget,
+            band,
+            rci: stages[0].rci,
+            causes: Cause::ALL.map(share).to_vec(),
+            stages,
+            gaps: judged.iter().filter_map(|j| j.gap).collect(),
+            queries: judged.iter().map(|j| j.cause).collect(),
+        })
+    }
 }

@@ -6,6 +6,11 @@
 //! small enough to lose nothing that matters: sums are then independent of order, of threads and of how a sweep
 //! gets to its points.
 
+use ndarray::ArrayView2;
+
+use crate::matrices::Largest;
+use crate::{CurvePoint, SharedInterval, Truth};
+
 /// A common scale for a set of values: integers in units of `2^-shift`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FixedPoint {
@@ -34,4 +39,116 @@ impl FixedPoint {
     pub fn mean(self, sum: i128, terms: usize) -> f64 {
         sum as f64 / self.factor / terms as f64
     }
+}
+
+/// Real costs and qualities in fixed point; see [`FixedPoint`].
+pub(crate) struct ExactTruth<'a> {
+    truth: Truth<'a>,
+    pub cost_scale: FixedPoint,
+    pub quality_scale: FixedPoint,
+}
+
+impl<'a> ExactTruth<'a> {
+    pub fn new(truth: &Truth<'a>) -> Self {
+        Self::with(truth, Largest::of(truth))
+    }
+
+    /// `largest` magnitudes in `truth`.
+    pub fn with(truth: &Truth<'a>, largest: Largest) -> Self {
+        Self {
+            truth: *truth,
+            cost_scale: FixedPoint::for_sum_of(truth.queries(), largest.cost),
+            quality_scale: FixedPoint::for_sum_of(truth.queries(), largest.quality),
+        }
+    }
+
+    pub fn queries(&self) -> usize {
+        self.truth.queries()
+    }
+
+    pub fn models(&self) -> usize {
+        self.truth.models()
+    }
+
+    pub fn cost(&self, row: usize, model: usize) -> i128 {
+        self.cost_scale.encode(self.truth.cost[[row, model]])
+    }
+
+    pub fn quality(&self, row: usize, model: usize) -> i128 {
+        self.quality_scale.encode(self.truth.quality[[row, model]])
+    }
+
+    /// Of every model over all queries.
+    pub fn total_costs(&self) -> Vec<i128> {
+        totals(self.cost_scale, self.truth.cost)
+    }
+
+    /// Of every model over all queries.
+    pub fn total_qualities(&self) -> Vec<i128> {
+        totals(self.quality_scale, self.truth.quality)
+    }
+
+    /// Mean cost and mean quality of `choices`, one model per query.
+    pub fn mean_of(&self, choices: impl Iterator<Item = usize>) -> (f64, f64) {
+        let (mut cost, mut quality) = (0, 0);
+        for (row, model) in choices.enumerate() {
+            cost += self.cost(row, model);
+            quality += self.quality(row, model);
+        }
+        (
+            self.cost_scale.mean(cost, self.queries()),
+            self.quality_scale.mean(quality, self.queries()),
+        )
+    }
+
+    /// The interval of costs that all routers on these queries share.
+    pub fn interval(&self, extremes: &Extremes) -> SharedInterval {
+        let (low, quality) = self.mean_of(extremes.cheapest.iter().copied());
+        let (high, _) = self.mean_of(extremes.dearest.iter().copied());
+        SharedInterval {
+            low,
+            high,
+            anchor: CurvePoint { cost: low, quality },
+        }
+    }
+}
+
+fn totals(scale: FixedPoint, values: ArrayView2<f64>) -> Vec<i128> {
+    let mut totals = vec![0; values.ncols()];
+    for row in values.rows() {
+        for (total, &value) in totals.iter_mut().zip(row) {
+            *total += scale.encode(value);
+        }
+    }
+    totals
+}
+
+/// Every query's really cheapest and really dearest model; the first of several.
+pub(crate) struct Extremes {
+    pub cheapest: Vec<usize>,
+    pub dearest: Vec<usize>,
+}
+
+impl Extremes {
+    pub fn of(truth: &Truth) -> Self {
+        let rows = || truth.cost.rows().into_iter();
+        let first = |better: fn(f64, f64) -> bool| {
+            rows()
+                .map(|row| {
+                    (1..row.len()).fold(
+                        0,
+                        |m, next| if better(row[next], row[m]) { next } else { m },
+                    )
+                })
+                .collect()
+        };
+        Self {
+            cheapest: first(|a, b| a < b),
+            dearest: first(|a, b| a > b),
+        }
+    }
+}
+
+pub(crate) fn first_largest(totals: &[i128]) -> usize {
+    (1..totals.len()).fold(0, |best, m| if totals[m] > totals[best] { m } else { best })
 }

@@ -66,6 +66,17 @@ impl<'a> Truth<'a> {
     pub fn models(&self) -> usize {
         self.quality.ncols()
     }
+
+    /// The same for a shorter time.
+    pub(crate) fn reborrow<'b>(&self) -> Truth<'b>
+    where
+        'a: 'b,
+    {
+        Truth {
+            quality: self.quality.reborrow(),
+            cost: self.cost.reborrow(),
+        }
+    }
 }
 
 /// The scores of a router that knows the truth: `q̂ = q`, `ĉ = c`. With the default [`crate::Rule`] its ties go

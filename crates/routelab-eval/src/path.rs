@@ -8,6 +8,66 @@ use crate::descent::{Descent, LANES, Ladder};
 use crate::rule::Decision;
 use crate::{Rule, Scores, trade_off};
 
+/// The model that every query takes, at every one of some budgets. Only changes are held: a few per query.
+pub struct Choices {
+    budgets: Vec<f64>,
+    paths: Paths,
+}
+
+impl Choices {
+    /// Decides on all queries of `scores` at `budgets`: in the unit of `ĉ`, ascending, each once, at least one. Infinity means no
+    /// limit.
+    ///
+    /// With [`Decision::TradeOff`] the choices of the queries depend on each other; a single query takes the best of its
+    /// trade-offs that it can afford.
+    pub fn new(scores: &Scores, budgets: &[f64], rule: &Rule) -> Self {
+        Self {
+            budgets: budgets.to_vec(),
+            paths: Paths::new(scores, budgets, rule),
+        }
+    }
+
+    /// The `K` budgets.
+    pub fn budgets(&self) -> &[f64] {
+        &self.budgets
+    }
+
+    /// The choices at the budget at `position`: `N` indices below `M`.
+    pub fn at(&self, position: usize) -> Vec<usize> {
+        self.paths.rows().map(|path| path.at(position)).collect()
+    }
+
+    /// The choices at the largest budget.
+    pub fn last(&self) -> Vec<usize> {
+        self.paths.rows().map(|path| path.last()).collect()
+    }
+
+    /// The price `λ` of predicted cost at every budget, in units of `q̂` per unit of `ĉ`, in what the decision maximises, `q̂ - λ ĉ`:
+    /// 0 where a budget limits every query. With [`Decision::TradeOff`] a query takes the steps along its hull of `(ĉ, q̂)` whose
+    /// slope is above `λ`, and there is none where even the cheapest models are above the budget on average.
+    pub fn prices(&self) -> &[Option<f64>] {
+        &self.paths.prices
+    }
+
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.paths
+    }
+}
+
+/// The model chosen for every query at one budget: `N` indices below `M`. See [`Choices`].
+pub fn choose(scores: &Scores, budget: f64, rule: &Rule) -> Vec<usize> {
+    Choices::new(scores, &[budget], rule).last()
+}
+
+/// The prices of [`Decision::TradeOff`] at ascending budgets; see [`Choices::prices`].
+pub fn prices(scores: &Scores, budgets: &[f64]) -> Vec<Option<f64>> {
+    let rule = Rule {
+        decision: Decision::TradeOff,
+        ..Rule::default()
+    };
+    Paths::new(scores, budgets, &rule).prices
+}
+
 /// `(position in the list of budgets, model)`
 type Change = (usize, usize);
 
@@ -29,7 +89,7 @@ impl Path<'_> {
     }
 
     /// The choice at the largest budget.
-    pub fn last(&self) -> usize {
+    fn last(&self) -> usize {
         self.changes.last().map_or(self.first, |&(_, model)| model)
     }
 }
@@ -77,8 +137,7 @@ pub(crate) struct Paths {
     /// Where the changes of every query end; they start where those of the one before end.
     ends: Vec<usize>,
     changes: Vec<Change>,
-    /// Per budget, the price `λ` of predicted cost in what the decision maximises, `q̂ - λ ĉ`: 0 where the budget limits
-    /// every query, `None` where it limits the mean and even the cheapest models are above it.
+    /// Per budget, as [`Choices::prices`].
     pub prices: Vec<Option<f64>>,
 }
 
@@ -118,11 +177,6 @@ impl Paths {
     /// Queries in order.
     pub fn rows(&self) -> impl Iterator<Item = Path<'_>> {
         (0..self.first.len()).map(|row| self.row(row))
-    }
-
-    /// Every query's choice at the largest budget.
-    pub fn last_choices(&self) -> Vec<usize> {
-        self.rows().map(|path| path.last()).collect()
     }
 
     /// Every query by itself, since the budget limits every query.

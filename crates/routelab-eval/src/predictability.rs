@@ -17,8 +17,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{self, Interval, REPLICATES};
-use crate::evaluate::first_largest;
-use crate::sweep::ExactTruth;
+use crate::exact::{ExactTruth, first_largest};
 use crate::{EvalError, Neighbours, Truth};
 
 mod bins;

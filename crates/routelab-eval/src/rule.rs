@@ -4,8 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::path::Paths;
-use crate::{EvalError, Scores};
+use crate::EvalError;
 
 /// What happens to a query for which no model is predicted to be within the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -89,26 +88,6 @@ impl Rule {
             Decision::WithinBudget { .. } | Decision::TradeOff => Ok(()),
         }
     }
-}
-
-/// The model chosen for every query at one budget: `N` indices below `M`.
-///
-/// `budget` is in the unit of `ĉ`; infinity means no limit. With [`Decision::TradeOff`] the choices of the queries depend on
-/// each other; a single query takes the best of its trade-offs that it can afford.
-pub fn choose(scores: &Scores, budget: f64, rule: &Rule) -> Vec<usize> {
-    Paths::new(scores, &[budget], rule).last_choices()
-}
-
-/// The price `λ` of [`Decision::TradeOff`] at every budget, in units of `q̂` per unit of `ĉ`; `None` where even the cheapest
-/// models are above the budget on average. A query takes the steps along its hull of `(ĉ, q̂)` whose slope is above `λ`.
-///
-/// `budgets` must be ascending.
-pub fn prices(scores: &Scores, budgets: &[f64]) -> Vec<Option<f64>> {
-    let rule = Rule {
-        decision: Decision::TradeOff,
-        ..Rule::default()
-    };
-    Paths::new(scores, budgets, &rule).prices
 }
 
 /// Integers in the order of numbers: both zeros are equal, not-a-number comes last instead of breaking a sort.

@@ -2,16 +2,15 @@
 
 use std::iter;
 
-use ndarray::ArrayView2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{check_grid, sorted_distinct};
-use crate::exact::FixedPoint;
-use crate::matrices::{Largest, check_pair};
-use crate::path::{Path, Paths, blocks_within};
+use crate::exact::{ExactTruth, Extremes};
+use crate::matrices::check_pair;
+use crate::path::{Choices, Path, blocks_within};
 use crate::rule::Decision;
-use crate::{EvalError, Rule, Scores, Truth};
+use crate::{EvalError, EvaluationOptions, Rule, Scores, SharedInterval, Truth};
 
 /// One operating point of a router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,7 +46,7 @@ pub fn sweep(
     let budgets = sorted_distinct(budgets);
     let exact = ExactTruth::with(truth, largest);
     let Decision::WithinBudget { margin } = rule.decision else {
-        return Ok(exact.points(&Paths::new(scores, &budgets, rule), &budgets));
+        return Ok(points(&exact, &Choices::new(scores, &budgets, rule)));
     };
     let none = || Changes::none(budgets.len(), truth.models());
     let changes = blocks_within(scores, &budgets, rule, margin)
@@ -59,88 +58,87 @@ pub fn sweep(
     Ok(changes.points(&exact, &budgets))
 }
 
-/// Real costs and qualities in fixed point; see [`FixedPoint`].
-pub(crate) struct ExactTruth<'a> {
-    truth: Truth<'a>,
-    pub cost_scale: FixedPoint,
-    pub quality_scale: FixedPoint,
+/// A router's choices on some queries at every budget, with what is known of the queries: made once, it answers everything that is
+/// asked about the router. [`Sweep::evaluate`] has the metrics, [`Sweep::replicates`] their intervals, [`Sweep::decompose`] the
+/// causes of wrong choices, [`Sweep::into_choices`] the choices themselves.
+pub struct Sweep<'a> {
+    pub(crate) truth: Truth<'a>,
+    pub(crate) scores: &'a Scores,
+    pub(crate) options: &'a EvaluationOptions,
+    pub(crate) exact: ExactTruth<'a>,
+    pub(crate) extremes: Extremes,
+    pub(crate) interval: SharedInterval,
+    /// The models that count as strongest.
+    pub(crate) strongest: Vec<usize>,
+    own: Choices,
+    grid: Option<Choices>,
 }
 
-impl<'a> ExactTruth<'a> {
-    pub fn new(truth: &Truth<'a>) -> Self {
-        Self::with(truth, Largest::of(truth))
+impl<'a> Sweep<'a> {
+    /// Decides on all queries at all budgets of `options`. `O(N M + N S (M + log K))` for `K` budgets and `S` changes per query; it
+    /// holds the changes.
+    ///
+    /// # Errors
+    /// [`EvalError`] if shapes disagree or an option is out of range.
+    pub fn new<'t: 'a>(
+        truth: &Truth<'t>,
+        scores: &'a Scores,
+        options: &'a EvaluationOptions,
+    ) -> Result<Self, EvalError> {
+        let largest = check_pair(truth, scores)?;
+        options.validate()?;
+        let truth = truth.reborrow();
+        let exact = ExactTruth::with(&truth, largest);
+        let extremes = Extremes::of(&truth);
+        let budgets = options.budgets.resolve(scores.cost.view());
+        let grid = options.shared_grid.as_ref();
+        Ok(Self {
+            truth,
+            scores,
+            options,
+            strongest: options.strongest.of(&exact),
+            interval: exact.interval(&extremes),
+            exact,
+            extremes,
+            own: Choices::new(scores, &budgets, &options.rule),
+            grid: grid.map(|grid| Choices::new(scores, &sorted_distinct(grid), &options.rule)),
+        })
     }
 
-    /// `largest` magnitudes in `truth`.
-    pub fn with(truth: &Truth<'a>, largest: Largest) -> Self {
-        Self {
-            truth: *truth,
-            cost_scale: FixedPoint::for_sum_of(truth.queries(), largest.cost),
-            quality_scale: FixedPoint::for_sum_of(truth.queries(), largest.quality),
-        }
+    /// The choices at the router's own budgets.
+    pub(crate) fn own(&self) -> &Choices {
+        &self.own
     }
 
-    pub fn queries(&self) -> usize {
-        self.truth.queries()
+    /// The points at the router's own budgets.
+    pub(crate) fn points(&self) -> Vec<Point> {
+        points(&self.exact, &self.own)
     }
 
-    pub fn models(&self) -> usize {
-        self.truth.models()
+    /// The points on the shared grid; none if there is no grid.
+    pub(crate) fn grid_points(&self) -> Vec<Point> {
+        let grid = self.grid.as_ref();
+        grid.map_or_else(Vec::new, |grid| points(&self.exact, grid))
     }
 
-    pub fn cost(&self, row: usize, model: usize) -> i128 {
-        self.cost_scale.encode(self.truth.cost[[row, model]])
-    }
-
-    pub fn quality(&self, row: usize, model: usize) -> i128 {
-        self.quality_scale.encode(self.truth.quality[[row, model]])
-    }
-
-    /// Of every model over all queries.
-    pub fn total_costs(&self) -> Vec<i128> {
-        totals(self.cost_scale, self.truth.cost)
-    }
-
-    /// Of every model over all queries.
-    pub fn total_qualities(&self) -> Vec<i128> {
-        totals(self.quality_scale, self.truth.quality)
-    }
-
-    /// Mean cost and mean quality of `choices`, one model per query.
-    pub fn mean_of(&self, choices: impl Iterator<Item = usize>) -> (f64, f64) {
-        let (mut cost, mut quality) = (0, 0);
-        for (row, model) in choices.enumerate() {
-            cost += self.cost(row, model);
-            quality += self.quality(row, model);
-        }
-        (
-            self.cost_scale.mean(cost, self.queries()),
-            self.quality_scale.mean(quality, self.queries()),
-        )
-    }
-
-    pub fn points(&self, paths: &Paths, budgets: &[f64]) -> Vec<Point> {
-        let none = || Changes::none(budgets.len(), self.models());
-        let changes = (0..self.queries())
-            .into_par_iter()
-            .with_min_len(1024)
-            .fold(none, |mut changes, row| {
-                changes.add(self, row, paths.row(row));
-                changes
-            })
-            .reduce(none, Changes::and);
-        changes.points(self, budgets)
+    /// The choices on the shared grid, or at the router's own budgets if there is none.
+    pub fn into_choices(self) -> Choices {
+        self.grid.unwrap_or(self.own)
     }
 }
 
-fn totals(scale: FixedPoint, values: ArrayView2<f64>) -> Vec<i128> {
-    let mut totals = vec![0; values.ncols()];
-    for row in values.rows() {
-        for (total, &value) in totals.iter_mut().zip(row) {
-            *total += scale.encode(value);
-        }
-    }
-    totals
+fn points(exact: &ExactTruth, choices: &Choices) -> Vec<Point> {
+    let budgets = choices.budgets();
+    let none = || Changes::none(budgets.len(), exact.models());
+    let changes = (0..exact.queries())
+        .into_par_iter()
+        .with_min_len(1024)
+        .fold(none, |mut changes, row| {
+            changes.add(exact, row, choices.paths().row(row));
+            changes
+        })
+        .reduce(none, Changes::and);
+    changes.points(exact, budgets)
 }
 
 /// What changes at every budget: sums of real cost and quality, and `budgets x models` numbers of calls.

@@ -9,17 +9,27 @@ use ndarray::Array2;
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::collapse::{self, Verdict};
-use crate::curve::SharedInterval;
-use crate::evaluate::{CurveMetrics, Extremes, first_largest};
-use crate::matrices::check_pair;
-use crate::path::Paths;
-use crate::sweep::ExactTruth;
-use crate::{CurvePoint, EvalError, EvaluationOptions, Metric, Scores, Truth};
+use crate::collapse::{self, Rci, Verdict};
+use crate::curve::{self, SharedInterval};
+use crate::exact::{ExactTruth, first_largest};
+use crate::metric::Means;
+use crate::{
+    CurvePoint, EvalError, EvaluationOptions, METRICS, Metric, Scores, Sweep, Truth, Value,
+};
 
 use super::{Interval, Paired, check_request, interval_from, paired_from, replicate_rng};
 
-/// Every metric of [`Metric::ALL`] on all queries and on `B` resamples of them.
+/// How many metrics are resampled.
+const COUNT: usize = {
+    let (mut count, mut at) = (0, 0);
+    while at < METRICS.len() {
+        count += METRICS[at].is_resampled() as usize;
+        at += 1;
+    }
+    count
+};
+
+/// Every metric of [`Metric::resampled`] on all queries and on `B` resamples of them.
 ///
 /// Held fixed over the replicates are the router's budgets (they are its operating points) and which models are
 /// strongest (a property of the pool). Everything else is recomputed: the shared interval and its anchor, the best single model, the front.
@@ -27,8 +37,8 @@ use super::{Interval, Paired, check_request, interval_from, paired_from, replica
 pub struct Replicates {
     queries: usize,
     seed: u64,
-    estimate: [f64; Metric::ALL.len()],
-    draws: Vec<[f64; Metric::ALL.len()]>,
+    estimate: [f64; COUNT],
+    draws: Vec<[f64; COUNT]>,
 }
 
 impl Replicates {
@@ -65,28 +75,7 @@ impl Replicates {
         seed: u64,
         population: Population,
     ) -> Result<Self, EvalError> {
-        check_pair(truth, scores)?;
-        options.validate()?;
-        let queries = truth.queries();
-        check_request(queries, replicates)?;
-        population.check(queries)?;
-        let weighted = WeightedSweep::new(truth, scores, options);
-        let draws = (0..replicates as u64)
-            .into_par_iter()
-            .map_init(
-                || (vec![0; population.size], vec![0; queries]),
-                |(drawn, counts), replicate| {
-                    population.resample(drawn, counts, seed, replicate);
-                    weighted.metrics(counts)
-                },
-            )
-            .collect();
-        Ok(Self {
-            queries,
-            seed,
-            estimate: weighted.metrics(&vec![1; queries]),
-            draws,
-        })
+        Sweep::new(truth, scores, options)?.replicates(replicates, seed, population)
     }
 
     /// The mean over several results, replicate by replicate: one router on several splits of a table.
@@ -105,8 +94,8 @@ impl Replicates {
                 expected: "at least one, all with the same seed and number of replicates",
             });
         };
-        let mean = |value: &dyn Fn(&Replicates) -> [f64; Metric::ALL.len()]| {
-            let mut mean = [0.0; Metric::ALL.len()];
+        let mean = |value: &dyn Fn(&Replicates) -> [f64; COUNT]| {
+            let mut mean = [0.0; COUNT];
             for part in parts {
                 for (mean, value) in mean.iter_mut().zip(value(part)) {
                     *mean += value / parts.len() as f64;
@@ -125,24 +114,29 @@ impl Replicates {
     }
 
     /// The estimate of a metric with its interval.
-    pub fn interval(&self, metric: Metric) -> Interval {
-        let at = metric as usize;
-        interval_from(self.estimate[at], self.draws(metric))
+    ///
+    /// # Errors
+    /// [`EvalError::Option`] unless the metric is one of [`Metric::resampled`].
+    pub fn interval(&self, metric: &Metric) -> Result<Interval, EvalError> {
+        let at = position(metric)?;
+        Ok(interval_from(self.estimate[at], self.draws(metric)?))
     }
 
     /// The metric on every resample. An unreachable QNC is infinite.
-    pub fn draws(&self, metric: Metric) -> Vec<f64> {
-        self.draws
-            .iter()
-            .map(|draw| draw[metric as usize])
-            .collect()
+    ///
+    /// # Errors
+    /// As for [`Replicates::interval`].
+    pub fn draws(&self, metric: &Metric) -> Result<Vec<f64>, EvalError> {
+        let at = position(metric)?;
+        Ok(self.draws.iter().map(|draw| draw[at]).collect())
     }
 
     /// Paired comparison, `self - other`. Where QNC is unreachable for both, they do not differ.
     ///
     /// # Errors
-    /// [`EvalError::Option`] unless both come from the same seed, number of queries and number of replicates.
-    pub fn compare(&self, other: &Replicates, metric: Metric) -> Result<Paired, EvalError> {
+    /// [`EvalError::Option`] unless both come from the same seed, number of queries and number of replicates, and the metric is one of
+    /// [`Metric::resampled`].
+    pub fn compare(&self, other: &Replicates, metric: &Metric) -> Result<Paired, EvalError> {
         let key = |r: &Replicates| (r.queries, r.seed, r.draws.len());
         if key(self) != key(other) {
             let (queries, seed, replicates) = key(other);
@@ -152,7 +146,7 @@ impl Replicates {
                 expected: "the same number of replicates, queries and the same seed on both sides",
             });
         }
-        let at = metric as usize;
+        let at = position(metric)?;
         let difference = |a: f64, b: f64| if a == b { 0.0 } else { a - b };
         let draws = (self.draws.iter())
             .zip(&other.draws)
@@ -163,6 +157,50 @@ impl Replicates {
             draws,
         ))
     }
+}
+
+impl Sweep<'_> {
+    /// The metrics on `replicates` resamples of the table that the queries are from; see [`Replicates::of_part`].
+    ///
+    /// # Errors
+    /// [`EvalError::Option`] without replicates, or unless `population` names one row below its size per query.
+    pub fn replicates(
+        &self,
+        replicates: usize,
+        seed: u64,
+        population: Population,
+    ) -> Result<Replicates, EvalError> {
+        let queries = self.truth.queries();
+        check_request(queries, replicates)?;
+        population.check(queries)?;
+        let weighted = WeightedSweep::new(self);
+        let draws = (0..replicates as u64)
+            .into_par_iter()
+            .map_init(
+                || (vec![0; population.size], vec![0; queries]),
+                |(drawn, counts), replicate| {
+                    population.resample(drawn, counts, seed, replicate);
+                    weighted.metrics(counts)
+                },
+            )
+            .collect();
+        Ok(Replicates {
+            queries,
+            seed,
+            estimate: weighted.metrics(&vec![1; queries]),
+            draws,
+        })
+    }
+}
+
+/// Where a metric stands among those that are resampled.
+fn position(metric: &Metric) -> Result<usize, EvalError> {
+    let at = Metric::resampled().position(|other| other == metric);
+    at.ok_or_else(|| EvalError::Option {
+        option: "metric to resample",
+        value: metric.name.to_owned(),
+        expected: "one that is computed from means over queries",
+    })
 }
 
 /// Where queries stand in the table that is resampled.
@@ -205,8 +243,8 @@ impl Population<'_> {
 }
 
 /// A router's sweep, ready to be weighted.
-struct WeightedSweep<'a> {
-    truth: ExactTruth<'a>,
+struct WeightedSweep<'a, 't> {
+    truth: &'a ExactTruth<'t>,
     /// Real costs and qualities, encoded once for all replicates.
     cost: Array2<i128>,
     quality: Array2<i128>,
@@ -235,17 +273,14 @@ struct Change {
     quality: i128,
 }
 
-impl<'a> WeightedSweep<'a> {
-    fn new(truth: &Truth<'a>, scores: &Scores, options: &EvaluationOptions) -> Self {
-        let budgets = options.budgets.resolve(scores.cost.view());
-        let paths = Paths::new(scores, &budgets, &options.rule);
-        let exact = ExactTruth::new(truth);
-        let strongest = options.strongest.of(&exact);
-        let choices = paths.last_choices();
-        let verdicts = collapse::verdicts(truth, &choices, &strongest);
-        let extremes = Extremes::of(truth);
+impl<'a, 't> WeightedSweep<'a, 't> {
+    fn new(sweep: &'a Sweep<'t>) -> Self {
+        let (truth, exact, strongest) = (&sweep.truth, &sweep.exact, &sweep.strongest);
+        let choices = sweep.own().last();
+        let verdicts = collapse::verdicts(truth, &choices, strongest);
+        let extremes = &sweep.extremes;
         let mut changes = Vec::new();
-        let rows = (paths.rows().enumerate())
+        let rows = (sweep.own().paths().rows().enumerate())
             .map(|(row, path)| {
                 let value = |model| (exact.cost(row, model), exact.quality(row, model));
                 let from = changes.len();
@@ -278,14 +313,14 @@ impl<'a> WeightedSweep<'a> {
                 .quality
                 .mapv(|quality| exact.quality_scale.encode(quality)),
             truth: exact,
-            budgets: budgets.len(),
+            budgets: sweep.own().budgets().len(),
             rows,
             changes,
         }
     }
 
     /// All metrics when query `n` counts `counts[n]` times; at least one count is above 0.
-    fn metrics(&self, counts: &[u32]) -> [f64; Metric::ALL.len()] {
+    fn metrics(&self, counts: &[u32]) -> [f64; COUNT] {
         let mut cost = vec![0_i128; self.budgets];
         let mut quality = vec![0_i128; self.budgets];
         let mut single = vec![0_i128; self.truth.models()];
@@ -307,16 +342,11 @@ impl<'a> WeightedSweep<'a> {
             anchor += times * row.cheapest.1;
             high += times * row.dearest_cost;
             regret += times * row.regret;
-            wasteful += if row.verdict == Verdict::Wasteful {
-                count
-            } else {
-                0
-            };
-            wrong += if row.verdict == Verdict::Wrong {
-                count
-            } else {
-                0
-            };
+            match row.verdict {
+                Verdict::Right => {}
+                Verdict::Wasteful => wasteful += count,
+                Verdict::Wrong => wrong += count,
+            }
             strongest += if row.strongest { count } else { 0 };
         }
         let best_single = first_largest(&single);
@@ -329,7 +359,7 @@ impl<'a> WeightedSweep<'a> {
         let mean_quality = |sum| self.truth.quality_scale.mean(sum, queries);
         let share = |count: u32| f64::from(count) / queries as f64;
         let (mut total_cost, mut total_quality) = (0, 0);
-        let points: Vec<CurvePoint> = cost
+        let curve: Vec<CurvePoint> = cost
             .iter()
             .zip(&quality)
             .map(|(cost, quality)| {
@@ -353,21 +383,27 @@ impl<'a> WeightedSweep<'a> {
             cost: mean_cost(best_single_cost),
             quality: mean_quality(single[best_single]),
         };
-        let curve = CurveMetrics::of(&points, &interval, best_single);
-        Metric::ALL.map(|metric| match metric {
-            Metric::NaucShared => curve.nauc_shared,
-            Metric::NaucLegacy => curve.nauc_legacy,
-            Metric::NaucOwnRange => curve.nauc_own_range,
-            Metric::Aiq => curve.aiq,
-            Metric::Peak => curve.peak,
-            Metric::Qnc => curve.qnc.unwrap_or(f64::INFINITY),
-            Metric::Quality => mean_quality(total_quality),
-            Metric::Cost => mean_cost(total_cost),
-            Metric::Rci => share(wasteful + wrong),
-            Metric::RciWasteful => share(wasteful),
-            Metric::RciWrong => share(wrong),
-            Metric::StrongestCallRate => share(strongest),
-            Metric::Regret => mean_quality(regret),
-        })
+        let means = Means {
+            front: curve::pareto_front(&curve),
+            curve,
+            interval,
+            best_single,
+            rci: Rci {
+                rci: share(wasteful + wrong),
+                wasteful: share(wasteful),
+                wrong: share(wrong),
+            },
+            strongest: share(strongest),
+            regret: mean_quality(regret),
+        };
+        let mut values = [0.0; COUNT];
+        let of_means = METRICS.iter().filter_map(|metric| match metric.value {
+            Value::Means(of) => Some(of),
+            _ => None,
+        });
+        for (value, of) in values.iter_mut().zip(of_means) {
+            *value = of(&means);
+        }
+        values
     }
 }

@@ -1,8 +1,8 @@
-//! The part of one choice, and what oracles would choose instead.
+//! The cause of one choice, and what oracles would choose instead.
 
 use ndarray::ArrayView1;
 
-use super::Part;
+use super::Cause;
 use crate::rule::ascending;
 use crate::{Decision, Scores, Truth};
 
@@ -18,7 +18,7 @@ pub(super) struct Judge<'a, 't> {
 
 /// One query at one budget.
 pub(super) struct Judgement {
-    pub part: Part,
+    pub cause: Cause,
     /// What is chosen at each of [`super::Stage::ALL`].
     pub choices: [usize; 4],
     /// For ordering and prediction only.
@@ -60,7 +60,7 @@ impl<'a, 't> Judge<'a, 't> {
             || (right.iter().copied()).filter(|&model| model == choice || cost[model] <= limit);
         let Some(cheapest) = candidates().next() else {
             return Judgement {
-                part: Part::Budget,
+                cause: Cause::Budget,
                 choices: [choice; 4],
                 gap: None,
             };
@@ -68,10 +68,10 @@ impl<'a, 't> Judge<'a, 't> {
         let quality = self.truth.quality.row(row);
         if quality[choice] == quality[cheapest] {
             return Judgement {
-                part: if right.contains(&choice) {
-                    Part::Right
+                cause: if right.contains(&choice) {
+                    Cause::Right
                 } else {
-                    Part::Ties
+                    Cause::Ties
                 },
                 choices: [choice, cheapest, cheapest, cheapest],
                 gap: None,
@@ -85,7 +85,7 @@ impl<'a, 't> Judge<'a, 't> {
         };
         let within = candidates().find(|&model| gap(model) <= self.band);
         Judgement {
-            part: within.map_or(Part::Prediction, |_| Part::Ordering),
+            cause: within.map_or(Cause::Prediction, |_| Cause::Ordering),
             choices: [choice, choice, within.unwrap_or(choice), cheapest],
             gap: Some(candidates().map(gap).fold(f64::INFINITY, f64::min)),
         }

@@ -3,8 +3,8 @@
 use ndarray::ArrayView1;
 
 use crate::Truth;
+use crate::exact::ExactTruth;
 use crate::rule::ascending;
-use crate::sweep::ExactTruth;
 
 /// The really cheapest truly best model of every query; of equal costs the smaller index.
 pub(super) fn labels(truth: &Truth) -> Vec<usize> {

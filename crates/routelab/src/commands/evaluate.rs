@@ -5,8 +5,8 @@ use clap::{Args, ValueEnum};
 use routelab_data::DataSpec;
 use routelab_eval::two_model::CallShare;
 use routelab_eval::{
-    Budgets, Evaluation, EvaluationOptions, Infeasible, Point, Rule, Strongest, Ties, Truth,
-    evaluate,
+    Budgets, Evaluation, EvaluationOptions, Infeasible, METRICS, Metric, Point, Rule, Strongest,
+    Ties, Truth, evaluate,
 };
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -203,36 +203,12 @@ fn to_json(evaluation: &Evaluation, shares: &[Share], models: &[String], ignored
             })
         })
         .collect();
-    json!({
-        "nauc_shared": e.nauc_shared,
-        "nauc_legacy": e.nauc_legacy,
-        "nauc_own_range": e.nauc_own_range,
-        "aiq": e.aiq,
-        "peak": e.peak,
-        "qnc": e.qnc,
-        "perf_gain": e.perf_gain,
-        "cost_save": e.cost_save,
+    let mut found = json!({
         "best_single_model": models[e.best_single_model],
         "best_single_quality": e.best_single_quality,
         "best_single_cost": e.best_single_cost,
         "strongest_models": names(&e.strongest),
-        "quality": e.quality,
-        "cost": e.cost,
-        "rci": e.rci,
-        "rci_wasteful": e.rci_wasteful,
-        "rci_wrong": e.rci_wrong,
         "call_rates": by_model(&e.call_rates),
-        "strongest_call_rate": e.strongest_call_rate,
-        "entropy": e.entropy,
-        "effective_models": e.effective_models,
-        "real_margin_share": e.real_margin_share,
-        "predicted_margin_share": e.predicted_margin_share,
-        "pair_accuracy": e.pair_accuracy,
-        "kendall_tau_b": e.kendall,
-        "ndcg": e.ndcg,
-        "regret": e.regret,
-        "flip_share": e.flip_share,
-        "rmse": e.rmse,
         "two_model": e.two_model.as_ref().map(|two| json!({
             "weak": models[two.weak],
             "strong": models[two.strong],
@@ -244,23 +220,28 @@ fn to_json(evaluation: &Evaluation, shares: &[Share], models: &[String], ignored
         "ignored_predictions": ignored,
         "points": points.collect::<Vec<_>>(),
         "pareto": pareto.collect::<Vec<_>>(),
-    })
+    });
+    for metric in METRICS.iter().filter(|metric| metric.is_of_router()) {
+        found[metric.name] = e.get(metric).into();
+    }
+    found
 }
 
 fn to_text(evaluation: &Evaluation, shares: &[Share], models: &[String], unit: &str) -> String {
     let e = evaluation;
-    let optional =
-        |value: Option<f64>| value.map_or("undefined".to_owned(), |value| format!("{value:.4}"));
+    let always = |name: &str| e.get(Metric::known(name)).expect("it is always defined");
+    let written = |name: &str| match e.get(Metric::known(name)) {
+        None => "undefined".to_owned(),
+        Some(value) if value.is_infinite() => "∞".to_owned(),
+        Some(value) => format!("{value:.4}"),
+    };
     let lines = [
-        ("nAUC (shared)", format!("{:.4}", e.nauc_shared)),
-        ("nAUC (legacy)", format!("{:.4}", e.nauc_legacy)),
-        ("nAUC (own range)", format!("{:.4}", e.nauc_own_range)),
-        ("AIQ", format!("{:.4}", e.aiq)),
-        ("peak score P_s", format!("{:.4}", e.peak)),
-        (
-            "QNC",
-            e.qnc.map_or("∞".to_owned(), |qnc| format!("{qnc:.4}")),
-        ),
+        ("nAUC (shared)", written("nauc_shared")),
+        ("nAUC (legacy)", written("nauc_legacy")),
+        ("nAUC (own range)", written("nauc_own_range")),
+        ("AIQ", written("aiq")),
+        ("peak score P_s", written("peak")),
+        ("QNC", written("qnc")),
         (
             "best single model",
             format!(
@@ -271,8 +252,10 @@ fn to_text(evaluation: &Evaluation, shares: &[Share], models: &[String], unit: &
         (
             "RCI",
             format!(
-                "{:.4} = wasteful {:.4} + wrong {:.4}",
-                e.rci, e.rci_wasteful, e.rci_wrong
+                "{} = wasteful {} + wrong {}",
+                written("rci"),
+                written("rci_wasteful"),
+                written("rci_wrong")
             ),
         ),
         (
@@ -284,17 +267,17 @@ fn to_text(evaluation: &Evaluation, shares: &[Share], models: &[String], unit: &
                     .map(|&model| models[model].as_str())
                     .collect::<Vec<_>>()
                     .join(", "),
-                e.strongest_call_rate * 100.0
+                always("strongest_call_rate") * 100.0
             ),
         ),
         (
             "effective models",
-            format!("{:.2} of {}", e.effective_models, models.len()),
+            format!("{:.2} of {}", always("effective_models"), models.len()),
         ),
-        ("pair accuracy", optional(e.pair_accuracy)),
-        ("Kendall τ-b", optional(e.kendall)),
-        ("NDCG", optional(e.ndcg)),
-        ("top-1 regret", format!("{:.4}", e.regret)),
+        ("pair accuracy", written("pair_accuracy")),
+        ("Kendall τ-b", written("kendall_tau_b")),
+        ("NDCG", written("ndcg")),
+        ("top-1 regret", written("regret")),
     ];
     let mut text: String = lines
         .iter()

@@ -1,13 +1,12 @@
 //! A comparison as Markdown, for the terminal and `compare.md`.
 
+use routelab_eval::Metric;
+
 use super::flips::Flips;
 use super::metrics::Difference;
 use super::settings::Change;
 use super::{Comparison, RouterComparison};
 use crate::text::markdown_table;
-
-/// The metrics of the table in the text; the files have all.
-const METRICS: [&str; 5] = ["nauc_shared", "peak", "qnc", "rci", "strongest_call_rate"];
 
 /// Pairs of models and queries that the text shows; the files have all.
 pub const SHOWN: usize = 5;
@@ -36,10 +35,10 @@ impl Comparison {
     fn metrics_markdown(&self) -> String {
         let mut text = "\n## Metrics\n\n".to_owned();
         let mut header = vec!["router"];
-        header.extend(METRICS);
+        header.extend(Metric::everywhere().map(|metric| metric.name));
         let rows = self.routers.iter().map(|router| {
-            let cells = METRICS.iter().map(|name| {
-                let difference = router.metrics.iter().find(|one| one.metric == *name);
+            let cells = Metric::everywhere().map(|metric| {
+                let difference = router.metrics.iter().find(|one| one.metric == metric.name);
                 difference.map_or("–".to_owned(), written)
             });
             let mut row = vec![router.label.clone()];
@@ -51,9 +50,10 @@ impl Comparison {
         let of = |paired: bool| -> String {
             let routers = self.routers.iter().filter(|router| router.paired == paired);
             let labels: Vec<&str> = routers.map(|router| router.label.as_str()).collect();
-            match labels.len() == self.routers.len() {
-                true => "all routers".to_owned(),
-                false => labels.join(", "),
+            if labels.len() == self.routers.len() {
+                "all routers".to_owned()
+            } else {
+                labels.join(", ")
             }
         };
         if self.routers.iter().any(|router| router.paired) {
@@ -200,9 +200,12 @@ fn written(one: &Difference) -> String {
     {
         return "=".to_owned();
     }
-    let number = |value: f64| match value.is_infinite() {
-        true => if value > 0.0 { "+∞" } else { "-∞" }.to_owned(),
-        false => format!("{value:+.4}"),
+    let number = |value: f64| {
+        if value.is_finite() {
+            format!("{value:+.4}")
+        } else {
+            if value > 0.0 { "+∞" } else { "-∞" }.to_owned()
+        }
     };
     let mut text = number(one.difference);
     if let Some((low, high)) = one.interval {

@@ -68,15 +68,14 @@ pub fn differences(
     let paired = is_paired(a, b, router_a, router_b);
     // Equal predictions under equal rules differ in nothing; resampling them would show it, slowly.
     let same = predicted_a == predicted_b && a.evaluation == b.evaluation;
-    let replicates = match paired && !same {
-        true => {
-            let count = a.evaluation.bootstrap.max(b.evaluation.bootstrap);
-            Some((
-                replicates(a, predicted_a, count)?,
-                replicates(b, predicted_b, count)?,
-            ))
-        }
-        false => None,
+    let replicates = if paired && !same {
+        let count = a.evaluation.bootstrap.max(b.evaluation.bootstrap);
+        Some((
+            replicates(a, predicted_a, count)?,
+            replicates(b, predicted_b, count)?,
+        ))
+    } else {
+        None
     };
     let mut found = Vec::new();
     for name in &a.results.metrics {
@@ -86,7 +85,7 @@ pub fn differences(
             continue;
         };
         let (mean_a, mean_b) = (mean(&values_a), mean(&values_b));
-        let metric = Metric::from_name(name);
+        let metric = Metric::resampled().find(|metric| metric.name == name);
         let (interval, p, method) = match (metric, paired) {
             (Some(metric), true) => {
                 let (interval, p) = match &replicates {
@@ -144,11 +143,8 @@ fn replicates(run: &Side, predictions: &Predictions, count: usize) -> Outcome<Re
             truth.cost.select(ndarray::Axis(0), rows),
         );
         let truth = Truth::new(quality.view(), cost.view()).map_err(Failure::failed)?;
-        let options = run.evaluation.options(
-            *decision,
-            Some(run.results.budgets.clone()),
-            &run.truth.strongest[seed],
-        );
+        let strongest = &run.truth.strongest[seed];
+        let options = run.evaluation.options(*decision, None, strongest);
         let population = Population {
             rows,
             size: run.truth.ids.len(),

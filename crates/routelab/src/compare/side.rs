@@ -6,7 +6,7 @@ use std::path::Path;
 use routelab_eval::{Decision, Scores};
 use serde_json::Value;
 
-use crate::experiment::Evaluation;
+use crate::experiment::EvaluationSpec;
 use crate::failure::Outcome;
 use crate::folder::{RouterRecord, RunFolder, RunResults, StoredTruth, TRUTH, UnitOutcome};
 
@@ -17,7 +17,7 @@ pub struct Side {
     /// What it depended on.
     pub manifest: Value,
     /// How its routers were evaluated.
-    pub evaluation: Evaluation,
+    pub evaluation: EvaluationSpec,
     /// Its table and test rows.
     pub truth: StoredTruth,
     /// Its numbers.

@@ -53,7 +53,7 @@ struct File {
     #[serde(default)]
     split: SplitSpec,
     #[serde(default)]
-    evaluation: Evaluation,
+    evaluation: EvaluationSpec,
     #[serde(default)]
     cost: CostConfig,
     reference: Option<String>,
@@ -84,7 +84,7 @@ impl Default for Seeds {
 /// How routers are evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Evaluation {
+pub struct EvaluationSpec {
     /// Number of budgets of every router's own sweep (quantiles of its predicted costs), at least 2.
     pub budgets: usize,
     /// The budgets that all routers share in the charts: a number (equally spaced in the logarithm over the costs of the
@@ -115,7 +115,7 @@ pub enum Grid {
     List(Vec<f64>),
 }
 
-impl Default for Evaluation {
+impl Default for EvaluationSpec {
     fn default() -> Self {
         Self {
             budgets: 100,
@@ -129,7 +129,7 @@ impl Default for Evaluation {
     }
 }
 
-impl Evaluation {
+impl EvaluationSpec {
     /// The rule of a router that decides in this way.
     pub fn rule(&self, decision: Decision) -> Rule {
         Rule {
@@ -247,7 +247,7 @@ pub struct Experiment {
     /// How rows are split.
     pub split: SplitSpec,
     /// How routers are evaluated.
-    pub evaluation: Evaluation,
+    pub evaluation: EvaluationSpec,
     /// The cost network.
     pub cost: CostConfig,
     /// The label that the others are compared with.
@@ -480,7 +480,7 @@ fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> 
     Ok(spec)
 }
 
-impl Evaluation {
+impl EvaluationSpec {
     fn check(&self) -> Result<(), String> {
         let wrong = |reason: String| format!("[evaluation] {reason}");
         if !(1..=MOST_REPLICATES).contains(&self.bootstrap) {

@@ -11,7 +11,7 @@ pub struct Tuning {
     pub trials: usize,
     /// Share of the training rows that judge the trials, in (0, 1).
     pub validation: f64,
-    /// What they are judged by: a metric's name in `metrics.csv`.
+    /// What they are judged by: the name of a metric that is resampled, see `docs/metrics.md`.
     pub metric: String,
 }
 
@@ -20,7 +20,7 @@ impl Default for Tuning {
         Self {
             trials: 16,
             validation: 0.25,
-            metric: Metric::NaucShared.name().to_owned(),
+            metric: Metric::known("nauc_shared").name.to_owned(),
         }
     }
 }
@@ -37,8 +37,8 @@ impl Tuning {
                 self.validation
             ));
         }
-        if Metric::from_name(&self.metric).is_none() {
-            let known: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        if self.found().is_none() {
+            let known: Vec<&str> = Metric::resampled().map(|metric| metric.name).collect();
             return Err(format!(
                 "unknown `metric` {:?}: expected one of {}",
                 self.metric,
@@ -49,7 +49,12 @@ impl Tuning {
     }
 
     /// The metric.
-    pub fn metric(&self) -> Metric {
-        Metric::from_name(&self.metric).expect("a checked search has a metric")
+    pub fn metric(&self) -> &'static Metric {
+        self.found().expect("a checked search has a metric")
+    }
+
+    /// Those that are resampled are always defined, and one value is better.
+    fn found(&self) -> Option<&'static Metric> {
+        Metric::resampled().find(|metric| metric.name == self.metric)
     }
 }

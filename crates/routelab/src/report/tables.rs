@@ -3,46 +3,21 @@
 use std::collections::HashMap;
 
 use maud::{Markup, html};
+use routelab_eval::metric::{Range, Shown};
+use routelab_eval::{Better, METRICS, Metric};
 use serde_json::Value;
 
 use super::text;
 use crate::folder::{ComparisonRecord, RouterRecord, RunResults, TaskRecord};
 use crate::names::short_names;
 
-/// Which end of a column is the good one.
-#[derive(Clone, Copy, PartialEq)]
-enum Better {
-    Higher,
-    Lower,
-    Neither,
+/// The columns of the main table.
+fn columns() -> Vec<&'static Metric> {
+    let shown = METRICS.iter().filter(|metric| metric.shown != Shown::Files);
+    let mut columns: Vec<&Metric> = shown.collect();
+    columns.sort_by_key(|metric| metric.shown);
+    columns
 }
-
-/// A column of the main table.
-struct Column {
-    /// Its name in `metrics.json`.
-    metric: &'static str,
-    heading: &'static str,
-    /// What it says, for a reader who hovers or listens.
-    meaning: &'static str,
-    digits: usize,
-    percent: bool,
-    better: Better,
-}
-
-#[rustfmt::skip]
-const COLUMNS: [Column; 11] = [
-    Column { metric: "nauc_shared", heading: "nAUC (shared)", meaning: "area under the front of quality over cost, on one interval of costs for all routers", digits: 4, percent: false, better: Better::Higher },
-    Column { metric: "peak", heading: "P_s", meaning: "peak score: the largest mean quality at any budget", digits: 4, percent: false, better: Better::Higher },
-    Column { metric: "qnc", heading: "QNC", meaning: "cost at which the best single model's quality is reached, as a share of that model's cost; ∞ if never", digits: 3, percent: false, better: Better::Lower },
-    Column { metric: "rci", heading: "RCI", meaning: "routing collapse index at the largest budget: wasteful plus wrong choices", digits: 3, percent: false, better: Better::Lower },
-    Column { metric: "strongest_call_rate", heading: "strongest called", meaning: "share sent to the strongest model at the largest budget", digits: 1, percent: true, better: Better::Lower },
-    Column { metric: "rci_wasteful", heading: "wasteful", meaning: "share sent to the strongest model although another was as good", digits: 3, percent: false, better: Better::Lower },
-    Column { metric: "rci_wrong", heading: "wrong", meaning: "share sent to a model that is not among the best", digits: 3, percent: false, better: Better::Lower },
-    Column { metric: "regret", heading: "regret", meaning: "mean quality given away by the choice at the largest budget", digits: 4, percent: false, better: Better::Lower },
-    Column { metric: "effective_models", heading: "models in use", meaning: "exponential of the entropy of the call rates at the largest budget", digits: 2, percent: false, better: Better::Neither },
-    Column { metric: "nauc_legacy", heading: "nAUC (legacy)", meaning: "the same by ORBIT's older convention", digits: 4, percent: false, better: Better::Higher },
-    Column { metric: "nauc_own_range", heading: "nAUC (own range)", meaning: "the same over the router's own range of costs", digits: 4, percent: false, better: Better::Higher },
-];
 
 /// A table in a frame of its own, which scrolls.
 fn framed(name: &str, sortable: bool, head: Markup, body: Markup) -> Markup {
@@ -72,16 +47,16 @@ fn row(results: &RunResults, label: &str, cells: Markup) -> Markup {
 pub fn metrics(results: &RunResults) -> Markup {
     let head = html! {
         th scope="col" { "router" }
-        @for column in &COLUMNS { th scope="col" title=(column.meaning) {
-            (column.heading)
-            @match column.better { Better::Higher => " ↑", Better::Lower => " ↓", Better::Neither => "" }
-        } }
+        @for column in columns() { th scope="col" title=(column.meaning) { (column.titled()) } }
     };
-    let best = COLUMNS.each_ref().map(|column| best(results, column));
+    let best: Vec<_> = columns()
+        .into_iter()
+        .map(|column| (column, best(results, column)))
+        .collect();
     let body = html! {
         @for router in &results.routers {
             (row(results, &router.label, html! {
-                @for (column, best) in COLUMNS.iter().zip(best) { (metric(results, column, router, best)) }
+                @for (column, best) in &best { (metric(results, column, router, *best)) }
             }))
         }
     };
@@ -97,10 +72,10 @@ pub fn metrics(results: &RunResults) -> Markup {
     }
 }
 
-fn best(results: &RunResults, column: &Column) -> Option<f64> {
+fn best(results: &RunResults, column: &Metric) -> Option<f64> {
     let learned = results.routers.iter().filter(|router| router.is_learned());
     let means = learned
-        .filter_map(|router| Some(results.summary(router, column.metric)?.mean.0))
+        .filter_map(|router| Some(results.summary(router, column.name)?.mean.0))
         .filter(|mean| mean.is_finite());
     match column.better {
         Better::Higher => means.reduce(f64::max),
@@ -111,7 +86,7 @@ fn best(results: &RunResults, column: &Column) -> Option<f64> {
 
 fn metric(
     results: &RunResults,
-    column: &Column,
+    column: &Metric,
     router: &RouterRecord,
     best: Option<f64>,
 ) -> Markup {
@@ -122,7 +97,7 @@ fn metric(
         (1.0, "")
     };
     let write = |value: f64| format!("{:.digits$}", value * scale);
-    let Some(summary) = results.summary(router, column.metric) else {
+    let Some(summary) = results.summary(router, column.name) else {
         return html! { td { "–" } };
     };
     let mean = summary.mean.0;
@@ -148,12 +123,7 @@ pub fn comparisons(results: &RunResults) -> Markup {
     if results.comparisons.is_empty() {
         return html! {};
     }
-    let metrics = [
-        ("nauc_shared", "nAUC (shared)"),
-        ("peak", "P_s"),
-        ("rci", "RCI"),
-        ("strongest_call_rate", "strongest called"),
-    ];
+    let metrics = || Metric::everywhere().filter(|metric| metric.range != Range::Infinite);
     let difference = |one: &ComparisonRecord| {
         let (low, high) = (one.interval.0.0, one.interval.1.0);
         let difference = one.difference.0;
@@ -176,13 +146,13 @@ pub fn comparisons(results: &RunResults) -> Markup {
     };
     let head = html! {
         th scope="col" { "router" }
-        @for (_, heading) in metrics { th scope="col" { (heading) } }
+        @for metric in metrics() { th scope="col" { (metric.heading) } }
     };
     let body = html! {
         @for other in others {
             (row(results, other, html! {
-                @for (metric, _) in metrics {
-                    @if let Some(one) = find(other, metric) { (difference(one)) } @else { td { "–" } }
+                @for metric in metrics() {
+                    @if let Some(one) = find(other, metric.name) { (difference(one)) } @else { td { "–" } }
                 }
             }))
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use routelab_eval::{
-    Neighbours, Part, Predictability, PredictabilityOptions, Stage, Truth, predictability,
+    Cause, Neighbours, Predictability, PredictabilityOptions, Stage, Truth, predictability,
 };
 use routelab_plot::{Better, StackedBar, StackedBars};
 
@@ -19,8 +19,13 @@ const LARGEST_TABLE: usize = 50_000;
 /// Numbers of neighbours that are looked at, in tables that are large enough.
 const COUNTS: [usize; 6] = [1, 5, 10, 30, 100, 300];
 
-/// The parts that are not right, in the order of [`Part::ALL`].
-const PARTS: [Part; 4] = [Part::Ties, Part::Ordering, Part::Prediction, Part::Budget];
+/// The causes of what is not right, in the order of [`Cause::ALL`].
+const CAUSES: [Cause; 4] = [
+    Cause::Ties,
+    Cause::Ordering,
+    Cause::Prediction,
+    Cause::Budget,
+];
 
 /// Writes `decomposition.csv` and `predictability.json`.
 pub fn write(inputs: &Inputs, results: &Results, store: &Store) -> Outcome {
@@ -80,12 +85,12 @@ fn numbered(groups: &[String]) -> Vec<usize> {
         .collect()
 }
 
-/// Share of a part, averaged over the seeds.
-fn share(router: &RouterResult, part: Part) -> f64 {
+/// Share of a cause, averaged over the seeds.
+fn share(router: &RouterResult, cause: Cause) -> f64 {
     let of_seed = |seed: &super::results::SeedResult| -> f64 {
-        let parts = seed.decomposition.parts.iter();
-        parts
-            .filter(|share| share.part == part)
+        let causes = seed.decomposition.causes.iter();
+        causes
+            .filter(|share| share.cause == cause)
             .map(|share| share.share)
             .sum()
     };
@@ -112,7 +117,7 @@ pub fn chart(results: &Results, note: Option<String>) -> StackedBars {
             .working()
             .map(|router| StackedBar {
                 name: router.label.clone(),
-                values: PARTS.map(|part| share(router, part)).to_vec(),
+                values: CAUSES.map(|cause| share(router, cause)).to_vec(),
                 interval: None,
             })
             .collect(),
@@ -120,14 +125,14 @@ pub fn chart(results: &Results, note: Option<String>) -> StackedBars {
     }
 }
 
-/// The parts of RCI, and what a router with the help of oracles reaches, per router and seed.
+/// RCI by cause, and what a router with the help of oracles reaches, per router and seed.
 fn decomposition_csv(results: &Results) -> Outcome<Vec<u8>> {
     let mut csv = Csv::new();
-    let parts = PARTS.map(|part| format!("{part:?}").to_lowercase());
+    let causes = CAUSES.map(|cause| format!("{cause:?}").to_lowercase());
     let mut header = ["router", "seed", "budget", "band", "rci"]
         .map(String::from)
         .to_vec();
-    header.extend(parts);
+    header.extend(causes);
     for stage in Stage::ALL {
         let stage = format!("{stage:?}").to_lowercase();
         header.extend(
@@ -145,8 +150,8 @@ fn decomposition_csv(results: &Results) -> Outcome<Vec<u8>> {
                 found.band.to_string(),
                 found.rci.to_string(),
             ];
-            for part in PARTS {
-                let shares = found.parts.iter().filter(|share| share.part == part);
+            for cause in CAUSES {
+                let shares = found.causes.iter().filter(|share| share.cause == cause);
                 row.push(shares.map(|share| share.share).sum::<f64>().to_string());
             }
             for stage in &found.stages {

@@ -8,7 +8,7 @@ use std::path::Path;
 use image::{ImageReader, Limits};
 use ndarray::{Array2, ArrayView2};
 use routelab_eval::collapse::{Verdict, verdicts};
-use routelab_eval::{Decision, Scores, Truth, choose, prices};
+use routelab_eval::{Choices, Decision, Scores, Truth};
 use routelab_plot::Role;
 use serde_json::{Value, json};
 
@@ -39,6 +39,7 @@ struct Working<'a> {
     role: Role,
     scores: &'a Scores,
     decision: Decision,
+    choices: &'a Choices,
 }
 
 /// Writes the sample; `units` are those of the first seed, in the order of the experiment.
@@ -56,6 +57,8 @@ pub fn write(
                 role: role(results, router),
                 scores,
                 decision: *decision,
+                choices: (router.seeds[0].choices.as_ref())
+                    .expect("choices on the first seed are kept"),
             }),
             UnitOutcome::Failed(_) => None,
         })
@@ -66,16 +69,9 @@ pub fn write(
     let rows = &inputs.splits[0].test;
     let test = inputs.table.select(rows);
     let truth = Truth::new(test.quality(), test.cost()).map_err(Failure::failed)?;
-    let mut grid = results.grid.clone();
-    grid.sort_by(f64::total_cmp);
-    grid.dedup();
-    let choices = |router: &Working, budget: f64| -> Vec<usize> {
-        let rule = experiment.evaluation.rule(router.decision);
-        choose(router.scores, budget, &rule)
-    };
-    let last: Vec<Vec<usize>> = routers
-        .iter()
-        .map(|router| choices(router, grid[grid.len() - 1]))
+    let grid = &results.grid;
+    let last: Vec<Vec<usize>> = (routers.iter())
+        .map(|router| router.choices.last())
         .collect();
     let roles: Vec<Role> = routers.iter().map(|router| router.role).collect();
     let sample = sample(&kinds(&truth, &last, &roles, results.strongest()));
@@ -110,7 +106,7 @@ pub fn write(
         .iter()
         .map(|router| {
             let checks = quarters.iter().map(|&at| {
-                let all = choices(router, grid[at]);
+                let all = router.choices.at(at);
                 json!({
                     "budget": grid[at],
                     "choices": sample.iter().map(|&row| all[row]).collect::<Vec<_>>(),
@@ -124,7 +120,7 @@ pub fn write(
                 "checks": checks.collect::<Vec<_>>(),
             });
             if router.decision == Decision::TradeOff {
-                value["prices"] = json!(prices(router.scores, &grid));
+                value["prices"] = json!(router.choices.prices());
             }
             value
         })

@@ -28,7 +28,7 @@ pub fn record(
         SeedRecord {
             seed: seed.seed,
             metrics: (metrics.iter())
-                .map(|name| seed.metric(name).map(Number))
+                .map(|metric| seed.evaluation.get(metric).map(Number))
                 .collect(),
             strongest: seed.evaluation.strongest.clone(),
             cost: points.iter().map(|point| point.cost).collect(),
@@ -42,8 +42,8 @@ pub fn record(
     let routers = results.routers.iter().map(|router| {
         let drawn = margins.predicted.iter();
         let mut drawn = drawn.filter(|series| series.name == router.label);
-        let summary = metrics.iter().map(|name| {
-            let summary = router.summary(name)?;
+        let summary = metrics.iter().map(|metric| {
+            let summary = router.summary(metric)?;
             Some(SummaryRecord {
                 mean: Number(summary.mean),
                 interval: summary.interval,
@@ -66,7 +66,7 @@ pub fn record(
         let interval = comparison.paired.difference;
         ComparisonRecord {
             router: comparison.router.to_owned(),
-            metric: comparison.metric.name().to_owned(),
+            metric: comparison.metric.name.to_owned(),
             difference: Number(interval.mean),
             interval: (Number(interval.low), Number(interval.high)),
             p: comparison.paired.p,
@@ -95,6 +95,9 @@ pub fn record(
         comparisons: comparisons.collect(),
         tasks,
         figures,
-        metrics: metrics.iter().map(|name| (*name).to_owned()).collect(),
+        metrics: metrics
+            .iter()
+            .map(|metric| metric.name.to_owned())
+            .collect(),
     })
 }

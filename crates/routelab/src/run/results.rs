@@ -2,16 +2,17 @@
 
 use routelab_data::RoutingTable;
 use routelab_eval::bootstrap::{Paired, Population, Replicates, holm, seeds_interval};
+use routelab_eval::metric::Range;
 use routelab_eval::{
-    CurvePoint, Decomposition, DecompositionOptions, Evaluation, Metric, Point, Truth, decompose,
-    evaluate as evaluate_scores, pareto_dist, spaced_grid,
+    Choices, Decomposition, DecompositionOptions, Evaluation, METRICS, Metric, Point, Sweep, Truth,
+    among, spaced_grid,
 };
 use serde_json::{Map, Value, json};
 
 use super::fitting::Units;
 use super::inputs::Inputs;
 use super::store::Store;
-use crate::experiment::{self, BOOTSTRAP_SEED, Experiment, Grid, Plan};
+use crate::experiment::{BOOTSTRAP_SEED, EvaluationSpec, Experiment, Grid, Plan};
 use crate::failure::{Failure, Outcome};
 use crate::folder::{Seconds, Trial, UnitOutcome};
 use crate::names::drawn_names;
@@ -48,7 +49,7 @@ pub struct Comparison<'a> {
     /// The other router.
     pub router: &'a str,
     /// The metric.
-    pub metric: Metric,
+    pub metric: &'static Metric,
     /// Reference minus router.
     pub paired: Paired,
     /// The p value, corrected by Holm for the comparisons with all routers on this metric.
@@ -81,8 +82,8 @@ pub struct SeedResult {
     pub evaluation: Evaluation,
     /// Why its choices are not right.
     pub decomposition: Decomposition,
-    /// Mean distance to the front of all routers.
-    pub pareto_dist: Option<f64>,
+    /// On the first seed: what it chooses on the shared grid.
+    pub choices: Option<Choices>,
     /// How long it took.
     pub seconds: Seconds,
 }
@@ -100,67 +101,22 @@ pub struct Summary {
     pub finite_mean: f64,
 }
 
-/// The scalars of one seed: name in files, value if it is defined.
-fn scalars(seed: &SeedResult) -> Vec<(&'static str, Option<f64>)> {
-    let e = &seed.evaluation;
-    let mut values: Vec<(&'static str, Option<f64>)> = Metric::ALL
-        .map(|metric| (metric.name(), Some(e.get(metric))))
-        .to_vec();
-    values.extend([
-        ("perf_gain", e.perf_gain),
-        ("cost_save", e.cost_save),
-        ("pareto_dist", seed.pareto_dist),
-        ("entropy", Some(e.entropy)),
-        ("effective_models", Some(e.effective_models)),
-        ("pair_accuracy", e.pair_accuracy),
-        ("kendall_tau_b", e.kendall),
-        ("ndcg", e.ndcg),
-        ("flip_share", Some(e.flip_share)),
-        ("rmse", Some(e.rmse)),
-        ("real_margin_share", e.real_margin_share),
-        ("predicted_margin_share", e.predicted_margin_share),
-    ]);
-    if e.call_rates.len() == 2 {
-        let two = e.two_model.as_ref();
-        values.extend([
-            ("apgr", two.map(|two| two.apgr)),
-            ("cpt_50", two.map(|two| two.cpt_50)),
-            ("cpt_80", two.map(|two| two.cpt_80)),
-        ]);
+impl SeedResult {
+    /// The metrics in the order of files, with their values where they are defined.
+    fn metrics(&self) -> impl Iterator<Item = (&'static Metric, Option<f64>)> {
+        let pair = self.evaluation.call_rates.len() == 2;
+        let metrics = METRICS
+            .iter()
+            .filter(move |metric| pair || !metric.is_of_two_models());
+        metrics.map(|metric| (metric, self.evaluation.get(metric)))
     }
-    values
-}
-
-/// Whether a metric lies in [0, 1], so that an interval must not leave it.
-fn is_share(name: &str) -> bool {
-    let start = [
-        "nauc_",
-        "aiq",
-        "peak",
-        "quality",
-        "rci",
-        "strongest_",
-        "regret",
-        "pair_",
-        "ndcg",
-        "flip_",
-    ];
-    start.iter().any(|start| name.starts_with(start)) || name.ends_with("_share")
 }
 
 impl RouterResult {
     /// A metric over the seeds; `None` if it is undefined on a seed or there is none.
-    pub fn summary(&self, name: &str) -> Option<Summary> {
-        let values: Vec<f64> = self
-            .seeds
-            .iter()
-            .map(|seed| {
-                scalars(seed)
-                    .into_iter()
-                    .find(|(other, _)| *other == name)?
-                    .1
-            })
-            .collect::<Option<_>>()?;
+    pub fn summary(&self, metric: &Metric) -> Option<Summary> {
+        let values = self.seeds.iter().map(|seed| seed.evaluation.get(metric));
+        let values: Vec<f64> = values.collect::<Option<_>>()?;
         if values.is_empty() {
             return None;
         }
@@ -172,19 +128,22 @@ impl RouterResult {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         Some(Summary {
             mean: mean(&values),
-            interval: seeds_interval(&values).map(|interval| match is_share(name) {
-                true => (interval.low.max(0.0), interval.high.min(1.0)),
-                false => (interval.low, interval.high),
+            interval: seeds_interval(&values).map(|interval| {
+                if metric.range == Range::Share {
+                    (interval.low.max(0.0), interval.high.min(1.0))
+                } else {
+                    (interval.low, interval.high)
+                }
             }),
             finite: (finite.len(), values.len()),
             finite_mean: mean(&finite),
         })
     }
 
-    /// The names of all metrics; none if it worked on no seed.
-    pub fn metrics(&self) -> Vec<&'static str> {
-        let scalars = self.seeds.first().map(scalars).unwrap_or_default();
-        scalars.into_iter().map(|(name, _)| name).collect()
+    /// All metrics, in the order of files; none if it worked on no seed.
+    pub fn metrics(&self) -> impl Iterator<Item = &'static Metric> {
+        let seed = self.seeds.first().into_iter();
+        seed.flat_map(|seed| seed.metrics().map(|(metric, _)| metric))
     }
 
     /// Mean call rates `[models]` at the largest budget.
@@ -247,7 +206,7 @@ fn mean_rows<'a>(rows: impl Iterator<Item = &'a [f64]>) -> Vec<f64> {
 
 /// The budgets that all routers share: those of the file, or some over the costs of the training queries. In ascending order,
 /// each once, so that there is one where all costs are equal.
-pub fn grid(evaluation: &experiment::Evaluation, train: &RoutingTable) -> Vec<f64> {
+pub fn grid(evaluation: &EvaluationSpec, train: &RoutingTable) -> Vec<f64> {
     let mut grid = match &evaluation.grid {
         // Adding 0 makes one zero of the two that there are.
         Grid::List(list) => list.iter().map(|budget| budget + 0.0).collect(),
@@ -303,7 +262,6 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
             rows: &split.test,
             size: table.len(),
         };
-        let mut curves: Vec<Vec<CurvePoint>> = Vec::new();
         for ((router, replicates), unit) in routers.iter_mut().zip(&mut replicates).zip(row) {
             if !unit.trials.is_empty() {
                 router.searches.push((seed, unit.trials.clone()));
@@ -319,44 +277,28 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
                 experiment
                     .evaluation
                     .options(decision, Some(grid.clone()), &inputs.strongest[at]);
-            let evaluation = evaluate_scores(&truth, scores, &options).map_err(Failure::failed)?;
-            let bootstrap = experiment.evaluation.bootstrap;
+            let sweep = Sweep::new(&truth, scores, &options).map_err(Failure::failed)?;
             replicates.push(
-                Replicates::of_part(
-                    &truth,
-                    scores,
-                    &options,
-                    bootstrap,
-                    BOOTSTRAP_SEED,
-                    population,
-                )
-                .map_err(Failure::failed)?,
+                sweep
+                    .replicates(experiment.evaluation.bootstrap, BOOTSTRAP_SEED, population)
+                    .map_err(Failure::failed)?,
             );
-            curves.push(evaluation.curve());
+            let decomposition = sweep.decompose(&DecompositionOptions {
+                band: Some(experiment.evaluation.margin_threshold),
+                ..DecompositionOptions::default()
+            });
             router.seeds.push(SeedResult {
                 seed,
-                decomposition: decompose(
-                    &truth,
-                    scores,
-                    &options,
-                    &DecompositionOptions {
-                        band: Some(experiment.evaluation.margin_threshold),
-                        ..DecompositionOptions::default()
-                    },
-                )
-                .map_err(Failure::failed)?,
-                evaluation,
-                pareto_dist: None,
+                evaluation: sweep.evaluate(),
+                decomposition: decomposition.map_err(Failure::failed)?,
+                choices: (at == 0).then(|| sweep.into_choices()),
                 seconds: unit.seconds,
             });
         }
-        let distances = pareto_dist(&curves);
-        let here = routers
-            .iter_mut()
+        let here = (routers.iter_mut())
             .filter_map(|router| router.seeds.last_mut().filter(|result| result.seed == seed));
-        for (result, distance) in here.zip(distances) {
-            result.pareto_dist = distance;
-        }
+        let mut here: Vec<&mut Evaluation> = here.map(|result| &mut result.evaluation).collect();
+        among(&mut here);
     }
     for (router, replicates) in routers.iter_mut().zip(replicates) {
         if !replicates.is_empty() {
@@ -378,21 +320,13 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
     })
 }
 
-impl SeedResult {
-    /// A metric; `None` if it is undefined.
-    pub fn metric(&self, name: &str) -> Option<f64> {
-        scalars(self)
-            .into_iter()
-            .find(|(other, _)| *other == name)?
-            .1
-    }
-}
-
 impl Results {
-    /// The names of all metrics; none if no router worked.
-    pub fn metrics(&self) -> Vec<&'static str> {
-        let router = self.working().next();
-        router.map(RouterResult::metrics).unwrap_or_default()
+    /// All metrics, in the order of files; none if no router worked.
+    pub fn metrics(&self) -> Vec<&'static Metric> {
+        self.working()
+            .take(1)
+            .flat_map(RouterResult::metrics)
+            .collect()
     }
 
     /// How costs came about, for tables.
@@ -460,7 +394,7 @@ impl Results {
             if other.label == reference.label || seeds(other) != seeds(reference) {
                 continue;
             }
-            for metric in Metric::ALL {
+            for metric in Metric::resampled() {
                 let paired = a.compare(b, metric).map_err(Failure::failed)?;
                 comparisons.push(Comparison {
                     router: &other.label,
@@ -470,7 +404,7 @@ impl Results {
                 });
             }
         }
-        for metric in Metric::ALL {
+        for metric in Metric::resampled() {
             let of_metric = || move |comparison: &&mut Comparison| comparison.metric == metric;
             let raw: Vec<f64> = (comparisons.iter_mut().filter(of_metric()))
                 .map(|comparison| comparison.paired.p)
@@ -507,9 +441,8 @@ impl Results {
         let mut header = false;
         for router in &self.routers {
             for seed in &router.seeds {
-                let scalars = scalars(seed);
                 if !std::mem::replace(&mut header, true) {
-                    let names = scalars.iter().map(|(name, _)| (*name).to_owned());
+                    let names = seed.metrics().map(|(metric, _)| metric.name.to_owned());
                     csv.row(
                         ["router", "kind", "seed"]
                             .map(String::from)
@@ -525,7 +458,7 @@ impl Results {
                 csv.row(
                     start
                         .into_iter()
-                        .chain(scalars.iter().map(|(_, value)| optional(*value))),
+                        .chain(seed.metrics().map(|(_, value)| optional(value))),
                 )?;
             }
         }
@@ -576,7 +509,7 @@ impl Results {
             csv.row([
                 self.reference.clone().unwrap_or_default(),
                 comparison.router.to_owned(),
-                comparison.metric.name().to_owned(),
+                comparison.metric.name.to_owned(),
                 cell(interval.mean),
                 cell(interval.low),
                 cell(interval.high),
@@ -604,8 +537,8 @@ impl Results {
             let seeds = router.seeds.iter().map(|seed| {
                 let mut values = Map::new();
                 values.insert("seed".into(), seed.seed.into());
-                for (name, value) in scalars(seed) {
-                    values.insert(name.into(), number(value));
+                for (metric, value) in seed.metrics() {
+                    values.insert(metric.name.into(), number(value));
                 }
                 values.insert(
                     "call_rates".into(),
@@ -659,8 +592,8 @@ impl Results {
 
     fn summary_of(&self, router: &RouterResult) -> Value {
         let mut summary = Map::new();
-        for name in router.metrics() {
-            let value = match router.summary(name) {
+        for metric in router.metrics() {
+            let value = match router.summary(metric) {
                 None => Value::Null,
                 Some(Summary { mean, interval, .. }) => json!({
                     "mean": number(Some(mean)),
@@ -668,7 +601,7 @@ impl Results {
                     "high": interval.map(|(_, high)| high),
                 }),
             };
-            summary.insert(name.into(), value);
+            summary.insert(metric.name.into(), value);
         }
         summary.insert("call_rates".into(), self.by_model(&router.call_rates()));
         Value::Object(summary)

@@ -1,71 +1,18 @@
 //! The main table: CSV, Markdown, LaTeX (booktabs), and a short one for the terminal.
 
+use routelab_eval::Metric;
+use routelab_eval::metric::Shown;
+
 use super::results::{Results, RouterResult, Summary};
 use super::store::Store;
 use crate::failure::Outcome;
 use crate::text::{Csv, escape_latex, optional};
 
-/// A column of the main table.
-pub struct Column {
-    /// Its name in files.
-    pub metric: &'static str,
-    /// Its heading.
-    pub heading: &'static str,
-    /// Its heading in LaTeX.
-    pub latex: &'static str,
-    digits: usize,
-    percent: bool,
-}
-
-const fn column(metric: &'static str, heading: &'static str, latex: &'static str) -> Column {
-    Column {
-        metric,
-        heading,
-        latex,
-        digits: 4,
-        percent: false,
-    }
-}
-
-const fn percent(metric: &'static str, heading: &'static str, latex: &'static str) -> Column {
-    Column {
-        metric,
-        heading,
-        latex,
-        digits: 1,
-        percent: true,
-    }
-}
-
 /// The columns of the main table.
-pub const COLUMNS: [Column; 10] = [
-    column(
-        "nauc_shared",
-        "nAUC (shared) ↑",
-        r"nAUC$_\text{shared}$ $\uparrow$",
-    ),
-    column(
-        "nauc_legacy",
-        "nAUC (legacy) ↑",
-        r"nAUC$_\text{legacy}$ $\uparrow$",
-    ),
-    column(
-        "nauc_own_range",
-        "nAUC (own range) ↑",
-        r"nAUC$_\text{own}$ $\uparrow$",
-    ),
-    column("peak", "P_s ↑", r"$P_s$ $\uparrow$"),
-    column("qnc", "QNC ↓", r"QNC $\downarrow$"),
-    column("rci", "RCI ↓", r"RCI $\downarrow$"),
-    column("rci_wasteful", "wasteful ↓", r"wasteful $\downarrow$"),
-    column("rci_wrong", "wrong ↓", r"wrong $\downarrow$"),
-    percent(
-        "strongest_call_rate",
-        "strongest called ↓",
-        r"strongest called $\downarrow$",
-    ),
-    column("regret", "regret ↓", r"regret $\downarrow$"),
-];
+fn columns() -> impl Iterator<Item = &'static Metric> {
+    let metrics = routelab_eval::METRICS.iter();
+    metrics.filter(|metric| !matches!(metric.shown, Shown::Page | Shown::Files))
+}
 
 /// How a number is written in one of the formats.
 pub struct Style {
@@ -89,13 +36,15 @@ pub const LATEX: Style = Style {
 };
 
 /// A number with its interval.
-pub fn cell(summary: Option<Summary>, column: &Column, style: &Style) -> String {
+pub fn cell(summary: Option<Summary>, metric: &Metric, style: &Style) -> String {
     let Some(summary) = summary else {
         return "–".to_owned();
     };
-    let scale = if column.percent { 100.0 } else { 1.0 };
-    let unit = if column.percent { style.percent } else { "" };
-    let digits = column.digits;
+    let (scale, unit, digits) = if metric.percent {
+        (100.0, style.percent, 1)
+    } else {
+        (1.0, "", 4)
+    };
     let write = |value: f64| format!("{:.digits$}", value * scale);
     let (finite, seeds) = summary.finite;
     match (finite, summary.interval) {
@@ -149,10 +98,9 @@ pub fn write(results: &Results, store: &Store) -> Outcome {
 fn csv(results: &Results) -> Outcome<Vec<u8>> {
     let mut csv = Csv::new();
     let mut header = vec!["router".to_owned()];
-    for column in &COLUMNS {
-        let name = column.metric;
+    for Metric { name, .. } in columns() {
         header.extend([
-            name.to_owned(),
+            (*name).to_owned(),
             format!("{name}_low"),
             format!("{name}_high"),
             format!("{name}_finite_seeds"),
@@ -162,20 +110,13 @@ fn csv(results: &Results) -> Outcome<Vec<u8>> {
     csv.row(header)?;
     for router in &results.routers {
         let mut row = vec![router.label.clone()];
-        for column in &COLUMNS {
-            let summary = router.summary(column.metric);
+        for metric in columns() {
+            let summary = router.summary(metric);
+            let interval = summary.and_then(|summary| summary.interval);
             row.extend([
                 optional(summary.map(|summary| summary.mean)),
-                optional(
-                    summary
-                        .and_then(|summary| summary.interval)
-                        .map(|(low, _)| low),
-                ),
-                optional(
-                    summary
-                        .and_then(|summary| summary.interval)
-                        .map(|(_, high)| high),
-                ),
+                optional(interval.map(|(low, _)| low)),
+                optional(interval.map(|(_, high)| high)),
                 summary
                     .map(|summary| summary.finite.0.to_string())
                     .unwrap_or_default(),
@@ -189,16 +130,15 @@ fn csv(results: &Results) -> Outcome<Vec<u8>> {
 }
 
 fn markdown(results: &Results) -> String {
-    let headings: Vec<&str> = COLUMNS.iter().map(|column| column.heading).collect();
+    let headings: Vec<String> = columns().map(Metric::titled).collect();
     let mut text = format!(
         "| router | {} |\n|---|{}\n",
         headings.join(" | "),
-        "---:|".repeat(COLUMNS.len())
+        "---:|".repeat(headings.len())
     );
     for router in &results.routers {
-        let cells: Vec<String> = COLUMNS
-            .iter()
-            .map(|column| cell(router.summary(column.metric), column, &MARKDOWN))
+        let cells: Vec<String> = columns()
+            .map(|metric| cell(router.summary(metric), metric, &MARKDOWN))
             .collect();
         let label = router.label.replace('|', r"\|");
         text += &format!("| {label} | {} |\n", cells.join(" | "));
@@ -210,16 +150,15 @@ fn markdown(results: &Results) -> String {
 }
 
 fn latex(results: &Results) -> String {
-    let headings: Vec<&str> = COLUMNS.iter().map(|column| column.latex).collect();
+    let headings: Vec<String> = columns().map(Metric::latex).collect();
     let mut text = format!(
         "% Needs \\usepackage{{booktabs}} and \\usepackage{{amsmath}}.\n\\begin{{tabular}}{{l{}}}\n\\toprule\nrouter & {} \\\\\n\\midrule\n",
-        "r".repeat(COLUMNS.len()),
+        "r".repeat(headings.len()),
         headings.join(" & ")
     );
     for router in &results.routers {
-        let cells: Vec<String> = COLUMNS
-            .iter()
-            .map(|column| cell(router.summary(column.metric), column, &LATEX))
+        let cells: Vec<String> = columns()
+            .map(|metric| cell(router.summary(metric), metric, &LATEX))
             .collect();
         text += &format!(
             "{} & {} \\\\\n",
@@ -234,13 +173,8 @@ fn latex(results: &Results) -> String {
     text
 }
 
-/// The most important columns in plain text.
+/// What is shown everywhere, in plain text.
 pub fn for_terminal(results: &Results) -> String {
-    let metrics = ["nauc_shared", "peak", "qnc", "rci", "strongest_call_rate"];
-    let columns: Vec<&Column> = metrics
-        .iter()
-        .filter_map(|metric| COLUMNS.iter().find(|column| column.metric == *metric))
-        .collect();
     let width = |router: &RouterResult| router.label.chars().count();
     let first = results
         .routers
@@ -250,16 +184,14 @@ pub fn for_terminal(results: &Results) -> String {
         .unwrap_or(0)
         .max("router".len());
     let mut text = format!("\n{:first$}", "router");
-    for column in &columns {
-        text += &format!("  {:>26}", column.heading);
+    for metric in Metric::everywhere() {
+        text += &format!("  {:>26}", metric.titled());
     }
     for router in &results.routers {
         text += &format!("\n{:first$}", router.label);
-        for column in &columns {
-            text += &format!(
-                "  {:>26}",
-                cell(router.summary(column.metric), column, &MARKDOWN)
-            );
+        for metric in Metric::everywhere() {
+            let cell = cell(router.summary(metric), metric, &MARKDOWN);
+            text += &format!("  {cell:>26}");
         }
     }
     for note in notes(results) {

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use routelab_data::split::{Split, SplitSpec, split};
 use routelab_data::{Embeddings, RoutingTable};
-use routelab_eval::{Metric, Truth, evaluate};
+use routelab_eval::{Better, Metric, Truth, evaluate};
 use routelab_heads::Backend;
 use routelab_routers::{Context, ParsedRouter, SharedCost, TrainingSet, registry};
 use sha2::{Digest, Sha256};
@@ -13,7 +13,7 @@ use toml::{Table, Value};
 use super::gaps;
 use super::results::{Results, RouterResult};
 use super::store::Store;
-use crate::experiment::{Entry, Evaluation, Experiment, Tuning};
+use crate::experiment::{Entry, EvaluationSpec, Experiment, Tuning};
 use crate::failure::{Failure, Outcome};
 use crate::folder::Trial;
 use crate::text::{Csv, optional};
@@ -24,7 +24,7 @@ const DRAWS: usize = 100;
 /// What the searches of one seed share.
 pub struct Search<'a> {
     tuning: &'a Tuning,
-    evaluation: &'a Evaluation,
+    evaluation: &'a EvaluationSpec,
     seed: u64,
     train: (RoutingTable, Embeddings),
     validation: (RoutingTable, Embeddings),
@@ -85,7 +85,7 @@ impl<'a> Search<'a> {
     }
 
     /// What trials are judged by.
-    pub fn metric(&self) -> Metric {
+    pub fn metric(&self) -> &'static Metric {
         self.tuning.metric()
     }
 
@@ -168,7 +168,7 @@ impl<'a> Search<'a> {
             .evaluation
             .options(fitted.decision(), None, &self.strongest);
         let value = evaluate(&truth, &scores, &options)?.get(self.tuning.metric());
-        Ok(value)
+        Ok(value.expect("a metric that is resampled is defined"))
     }
 }
 
@@ -191,7 +191,7 @@ pub fn write(experiment: &Experiment, results: &Results, store: &Store) -> Outco
         "router",
         "seed",
         "trial",
-        metric.name(),
+        metric.name,
         "chosen",
         "failure",
         "settings",
@@ -235,7 +235,7 @@ pub fn write(experiment: &Experiment, results: &Results, store: &Store) -> Outco
 }
 
 /// The settings whose metric is best on average over the seeds, of those that failed on none.
-fn best_of_all(router: &RouterResult, metric: Metric) -> Option<&Table> {
+fn best_of_all<'a>(router: &'a RouterResult, metric: &Metric) -> Option<&'a Table> {
     let (_, first) = router.searches.first()?;
     let mean = |number: usize| -> Option<f64> {
         let values = router
@@ -257,8 +257,12 @@ fn best_of_all(router: &RouterResult, metric: Metric) -> Option<&Table> {
 }
 
 /// The position of the best trial, the first among equals; `None` if all failed.
-pub fn best(trials: &[Trial], metric: Metric) -> Option<usize> {
-    let sign = if metric.higher_is_better() { 1.0 } else { -1.0 };
+pub fn best(trials: &[Trial], metric: &Metric) -> Option<usize> {
+    let sign = if metric.better == Better::Higher {
+        1.0
+    } else {
+        -1.0
+    };
     let mut best: Option<(usize, f64)> = None;
     for (index, trial) in trials.iter().enumerate() {
         if let Some(value) = trial.value.map(|value| sign * value)

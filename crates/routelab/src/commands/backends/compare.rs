@@ -206,7 +206,7 @@ fn text(columns: &[Column]) -> String {
             "Δ loss, share",
             "equal decisions",
         ];
-        header.extend(METRICS.map(|metric| metric.name()));
+        header.extend(METRICS.map(|metric| metric.name));
         text += &markdown_table(&header, &agreement);
         text += "\n";
     }
@@ -240,7 +240,7 @@ fn result(columns: &[Column]) -> Value {
                 "losses": router.losses,
                 "agreement": Agreement::of(first, router),
                 "metrics": METRICS.iter().zip(&router.metrics)
-                    .map(|(metric, value)| (metric.name().to_owned(), json!(value)))
+                    .map(|(metric, value)| (metric.name.to_owned(), json!(value)))
                     .collect::<serde_json::Map<String, Value>>(),
             })).collect::<Vec<Value>>(),
         }),

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use routelab_data::{Embeddings, RoutingTable};
-use routelab_eval::{Metric, Scores, Truth, choose, evaluate};
+use routelab_eval::{Choices, Metric, Scores, Truth, evaluate};
 use routelab_heads::Backend;
 use routelab_routers::{Context, Router, SharedCost, TrainingSet, registry};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,12 @@ use crate::output::Output;
 use crate::run::{inputs, results, tuning};
 
 /// The metrics that are put side by side.
-pub const METRICS: [Metric; 4] = [Metric::NaucShared, Metric::Peak, Metric::Qnc, Metric::Rci];
+pub const METRICS: [&Metric; 4] = [
+    Metric::known("nauc_shared"),
+    Metric::known("peak"),
+    Metric::known("qnc"),
+    Metric::known("rci"),
+];
 
 /// Queries of the first step.
 const FIRST_STEP: usize = 128;
@@ -245,8 +250,8 @@ impl FitOf<'_> {
             .options(fitted.decision(), None, self.strongest);
         let truth = Truth::new(test.quality(), test.cost()).map_err(Failure::failed)?;
         let evaluation = evaluate(&truth, &scores, &options).map_err(Failure::failed)?;
-        let metric =
-            |metric: Metric| Some(evaluation.get(metric)).filter(|value| value.is_finite());
+        let metric = |metric: &Metric| evaluation.get(metric).filter(|value| value.is_finite());
+        let choices = Choices::new(&scores, self.grid, &options.rule);
         Ok(MeasuredRouter {
             label,
             train: table.len(),
@@ -255,11 +260,7 @@ impl FitOf<'_> {
             epochs: epochs(&steps, losses.len().max(1), start, end),
             first_prediction,
             prediction,
-            choices: self
-                .grid
-                .iter()
-                .map(|&budget| choose(&scores, budget, &options.rule))
-                .collect(),
+            choices: (0..self.grid.len()).map(|at| choices.at(at)).collect(),
             metrics: METRICS.map(metric).to_vec(),
             losses,
             scores,

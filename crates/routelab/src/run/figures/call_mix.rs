@@ -1,9 +1,8 @@
 //! Who is called at every budget.
 
-use routelab_plot::{CallMixChart, Drawing, MixPanel, PlotError};
+use routelab_plot::{CallMixChart, MixPanel};
 
-use super::{Drawn, Figure, cost_note};
-use crate::failure::Outcome;
+use super::{Drawn, Figure, Picture, cost_note};
 use crate::run::results::Results;
 
 /// The figure.
@@ -17,7 +16,7 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-fn draw(run: &Drawn) -> Outcome<Option<Result<Drawing, PlotError>>> {
+fn draw(run: &Drawn) -> Picture {
     Ok(Some(chart(run.results).draw(run.style())))
 }
 

@@ -1,10 +1,9 @@
 //! How often the strongest model is called.
 
 use routelab_eval::bootstrap::seeds_interval;
-use routelab_plot::{CallRateChart, Drawing, PlotError, RateSeries};
+use routelab_plot::{CallRateChart, RateSeries};
 
-use super::{Drawn, Figure, collapse_note, role};
-use crate::failure::Outcome;
+use super::{Drawn, Figure, Picture, collapse_note, role};
 use crate::run::results::Results;
 
 /// The figure.
@@ -19,7 +18,7 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-fn draw(run: &Drawn) -> Outcome<Option<Result<Drawing, PlotError>>> {
+fn draw(run: &Drawn) -> Picture {
     Ok(Some(chart(run.results).draw(run.style())))
 }
 

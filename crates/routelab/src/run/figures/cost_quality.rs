@@ -1,11 +1,10 @@
 //! Quality against cost.
 
 use ndarray::Axis;
-use routelab_plot::{CostQualityChart, Curve, Drawing, LabelledPoint, PlotError};
+use routelab_plot::{CostQualityChart, Curve, LabelledPoint};
 
-use super::{Drawn, Figure, cost_note, role};
+use super::{Drawn, Figure, Picture, cost_note, role};
 use crate::experiment::Experiment;
-use crate::failure::Outcome;
 use crate::names::drawn_names;
 use crate::run::inputs::Inputs;
 use crate::run::results::Results;
@@ -21,7 +20,7 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-fn draw(run: &Drawn) -> Outcome<Option<Result<Drawing, PlotError>>> {
+fn draw(run: &Drawn) -> Picture {
     let chart = chart(run.experiment, run.inputs, run.results);
     Ok(Some(chart.draw(run.style())))
 }

@@ -1,9 +1,6 @@
 //! What would mend the collapse.
 
-use routelab_plot::{Drawing, PlotError};
-
-use super::{Drawn, Figure};
-use crate::failure::Outcome;
+use super::{Drawn, Figure, Picture};
 use crate::run::analysis;
 
 /// The figure.
@@ -17,7 +14,7 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-fn draw(run: &Drawn) -> Outcome<Option<Result<Drawing, PlotError>>> {
+fn draw(run: &Drawn) -> Picture {
     let note = format!(
         "At the largest budget. Ordering: a right model is predicted at most {} below the choice.",
         run.results.margin_threshold

@@ -2,11 +2,14 @@
 
 use routelab_eval::Metric;
 use routelab_eval::bootstrap::Interval;
-use routelab_plot::{Drawing, ForestChart, ForestRow, PlotError};
+use routelab_plot::{ForestChart, ForestRow};
 
-use super::{Drawn, Figure, drawn_metric};
+use super::{Drawn, Figure, Picture, drawn_metric};
 use crate::failure::Outcome;
 use crate::run::results::Results;
+
+/// The metric of the figure.
+pub const COMPARED: &Metric = Metric::known("nauc_shared");
 
 /// The figure.
 pub const FIGURE: Figure = Figure {
@@ -19,13 +22,13 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-fn draw(run: &Drawn) -> Outcome<Option<Result<Drawing, PlotError>>> {
-    let chart = chart(run.results, Metric::NaucShared)?;
+fn draw(run: &Drawn) -> Picture {
+    let chart = chart(run.results, COMPARED)?;
     Ok(chart.map(|chart| chart.draw(run.style())))
 }
 
 /// Every other router against the reference.
-fn chart(results: &Results, metric: Metric) -> Outcome<Option<ForestChart>> {
+fn chart(results: &Results, metric: &'static Metric) -> Outcome<Option<ForestChart>> {
     let rows: Vec<ForestRow> = results
         .comparisons()?
         .into_iter()

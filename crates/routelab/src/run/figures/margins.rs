@@ -1,9 +1,8 @@
 //! How close the two best models are.
 
-use routelab_plot::{Drawing, MarginChart, MarginSeries, PlotError, Role};
+use routelab_plot::{MarginChart, MarginSeries, Role};
 
-use super::{Drawn, Figure, role};
-use crate::failure::Outcome;
+use super::{Drawn, Figure, Picture, role};
 use crate::run::results::{Results, RouterResult};
 
 /// The figure.
@@ -17,7 +16,7 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-fn draw(run: &Drawn) -> Outcome<Option<Result<Drawing, PlotError>>> {
+fn draw(run: &Drawn) -> Picture {
     Ok(Some(chart(run.results).draw(run.style())))
 }
 
@@ -27,9 +26,13 @@ pub fn chart(results: &Results) -> MarginChart {
         router
             .seeds
             .iter()
-            .flat_map(|seed| match predicted {
-                true => seed.evaluation.predicted_margins.iter().copied(),
-                false => seed.evaluation.real_margins.iter().copied(),
+            .flat_map(|seed| {
+                let evaluation = &seed.evaluation;
+                if predicted {
+                    evaluation.predicted_margins.iter().copied()
+                } else {
+                    evaluation.real_margins.iter().copied()
+                }
             })
             .collect()
     };

@@ -12,10 +12,11 @@ mod tuning;
 use routelab_eval::Metric;
 use routelab_plot::{Better, Drawing, PlotError, Role, Style, missing_note};
 
+pub use differences::COMPARED;
+
 use super::inputs::Inputs;
 use super::results::{Results, RouterResult};
 use super::store::Store;
-use super::tables;
 use crate::experiment::Experiment;
 use crate::failure::{Failure, Outcome};
 use crate::folder::FigureRecord;
@@ -34,8 +35,11 @@ pub struct Figure {
     /// Whether the page's scripts draw it themselves.
     interactive: bool,
     /// Draws it; none where the run lacks what it shows.
-    draw: fn(&Drawn) -> Outcome<Option<Result<Drawing, PlotError>>>,
+    draw: fn(&Drawn) -> Picture,
 }
+
+/// What drawing a figure comes to.
+type Picture = Outcome<Option<Result<Drawing, PlotError>>>;
 
 /// What figures show.
 pub struct Drawn<'a> {
@@ -108,18 +112,15 @@ pub fn write(run: &Drawn, store: &Store, output: &Output) -> Outcome<Vec<FigureR
     Ok(drawn)
 }
 
-/// A metric as figures name it.
-pub fn drawn_metric(metric: Metric) -> routelab_plot::Metric {
-    let column = tables::COLUMNS
-        .iter()
-        .find(|column| column.metric == metric.name());
-    let heading = column.map_or(metric.name(), |column| column.heading);
+/// A metric as figures name it: one that is shown everywhere or resampled, of which one value is better.
+pub fn drawn_metric(metric: &Metric) -> routelab_plot::Metric {
     routelab_plot::Metric {
-        name: heading.trim_end_matches([' ', '↑', '↓']).to_owned(),
-        percent: metric == Metric::StrongestCallRate,
-        better: match metric.higher_is_better() {
-            true => Better::Higher,
-            false => Better::Lower,
+        name: metric.heading.to_owned(),
+        percent: metric.percent,
+        better: match metric.better {
+            routelab_eval::Better::Higher => Better::Higher,
+            routelab_eval::Better::Lower => Better::Lower,
+            routelab_eval::Better::Neither => unreachable!("{} is not drawn", metric.name),
         },
     }
 }

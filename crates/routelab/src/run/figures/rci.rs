@@ -1,10 +1,17 @@
 //! The routing collapse index and its two parts.
 
-use routelab_plot::{Drawing, PlotError, RciBar, RciChart};
+use routelab_eval::Metric;
+use routelab_plot::{RciBar, RciChart};
 
-use super::{Drawn, Figure, collapse_note};
-use crate::failure::Outcome;
+use super::{Drawn, Figure, Picture, collapse_note};
 use crate::run::results::Results;
+
+/// The routing collapse index and its two parts.
+const RCI: [&Metric; 3] = [
+    Metric::known("rci"),
+    Metric::known("rci_wasteful"),
+    Metric::known("rci_wrong"),
+];
 
 /// The figure.
 pub const FIGURE: Figure = Figure {
@@ -17,7 +24,7 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-fn draw(run: &Drawn) -> Outcome<Option<Result<Drawing, PlotError>>> {
+fn draw(run: &Drawn) -> Picture {
     Ok(Some(chart(run.results).draw(run.style())))
 }
 
@@ -25,11 +32,12 @@ fn chart(results: &Results) -> RciChart {
     let bars = results
         .working()
         .filter_map(|router| {
-            let rci = router.summary("rci")?;
+            let [rci, wasteful, wrong] = RCI.map(|metric| router.summary(metric));
+            let rci = rci?;
             Some(RciBar {
                 name: router.label.clone(),
-                wasteful: router.summary("rci_wasteful")?.mean,
-                wrong: router.summary("rci_wrong")?.mean,
+                wasteful: wasteful?.mean,
+                wrong: wrong?.mean,
                 low: rci.interval.map(|(low, _)| low),
                 high: rci.interval.map(|(_, high)| high),
             })

@@ -1,10 +1,9 @@
 //! The search for settings.
 
-use routelab_plot::{Drawing, PlotError, TuningChart, TuningSearch};
+use routelab_plot::{TuningChart, TuningSearch};
 
-use super::{Drawn, Figure, drawn_metric};
+use super::{Drawn, Figure, Picture, drawn_metric};
 use crate::experiment::Tuning;
-use crate::failure::Outcome;
 use crate::run::results::Results;
 
 /// The figure.
@@ -17,7 +16,7 @@ pub const FIGURE: Figure = Figure {
     draw,
 };
 
-fn draw(run: &Drawn) -> Outcome<Option<Result<Drawing, PlotError>>> {
+fn draw(run: &Drawn) -> Picture {
     let tuning = run.experiment.tuning.as_ref();
     let chart = tuning.and_then(|tuning| chart(run.results, tuning));
     Ok(chart.map(|chart| chart.draw(run.style())))

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use routelab_eval::Metric;
+use routelab_eval::metric::Range;
+use routelab_eval::{Better, Metric};
 use routelab_plot::{
     Drawing, Estimate, HeatCell, HeatChart, HeatRow, PlotError, Positions, Role, SweepChart,
     SweepPanel, SweepSeries,
@@ -14,13 +15,10 @@ use crate::report;
 use crate::run::figures;
 use crate::run::results::RouterResult;
 
-/// The metrics of the overview's figures.
-const DRAWN: [Metric; 4] = [
-    Metric::NaucShared,
-    Metric::Peak,
-    Metric::Rci,
-    Metric::StrongestCallRate,
-];
+/// The metrics of the overview's figures: those that are always finite.
+fn drawn() -> impl Iterator<Item = &'static Metric> {
+    Metric::everywhere().filter(|metric| metric.range != Range::Infinite)
+}
 
 impl Overview<'_> {
     /// Draws the overview: lines against a number, or tables of routers and variants.
@@ -40,7 +38,6 @@ impl Overview<'_> {
             .collect::<Vec<_>>();
         let both = Some(both.join(". "));
         if let Some(positions) = self.positions() {
-            let panels = DRAWN.map(|metric| self.panel(metric));
             let chart = SweepChart {
                 parameter: self.study.axis.clone(),
                 positions,
@@ -52,12 +49,12 @@ impl Overview<'_> {
                         role: self.role(label),
                     })
                     .collect(),
-                panels: panels.to_vec(),
+                panels: drawn().map(|metric| self.panel(metric)).collect(),
                 note: both,
             };
             return save(chart.draw(style), "sweep");
         }
-        for metric in DRAWN {
+        for metric in drawn() {
             let chart = HeatChart {
                 metric: figures::drawn_metric(metric),
                 columns: self.labels().into_iter().map(str::to_owned).collect(),
@@ -74,12 +71,13 @@ impl Overview<'_> {
                             .collect(),
                     })
                     .collect(),
-                note: match metric {
-                    Metric::Rci | Metric::StrongestCallRate => both.clone(),
-                    _ => costs.clone(),
+                note: if metric.better == Better::Lower {
+                    both.clone()
+                } else {
+                    costs.clone()
                 },
             };
-            save(chart.draw(style), metric.name())?;
+            save(chart.draw(style), metric.name)?;
         }
         Ok(())
     }
@@ -110,9 +108,9 @@ impl Overview<'_> {
     }
 
     /// A metric of every router in every variant.
-    fn panel(&self, metric: Metric) -> SweepPanel {
+    fn panel(&self, metric: &Metric) -> SweepPanel {
         let estimate = |router: Option<&RouterResult>| -> Option<Estimate> {
-            let summary = router?.summary(metric.name())?;
+            let summary = router?.summary(metric)?;
             summary.mean.is_finite().then_some(Estimate {
                 value: summary.mean,
                 interval: summary.interval,
@@ -187,7 +185,7 @@ impl Overview<'_> {
     pub fn page(&self, tables: Vec<report::OverviewTable>) -> Outcome<report::OverviewPage> {
         let stems: Vec<&str> = match self.positions() {
             Some(_) => vec!["sweep"],
-            None => DRAWN.iter().map(|metric| metric.name()).collect(),
+            None => drawn().map(|metric| metric.name).collect(),
         };
         let figures = stems
             .into_iter()
@@ -209,12 +207,12 @@ impl Overview<'_> {
 }
 
 /// A cell of a heat chart.
-fn heat(router: Option<&RouterResult>, metric: Metric) -> HeatCell {
+fn heat(router: Option<&RouterResult>, metric: &Metric) -> HeatCell {
     match router {
         None => HeatCell::Missing,
         Some(router) if router.seeds.is_empty() => HeatCell::Failed,
         Some(router) => router
-            .summary(metric.name())
+            .summary(metric)
             .filter(|summary| summary.mean.is_finite())
             .map_or(HeatCell::Missing, |summary| HeatCell::Value(summary.mean)),
     }

@@ -9,19 +9,10 @@ use crate::folder::Seconds;
 use crate::report;
 use crate::run::figures;
 use crate::run::results::{RouterResult, Summary};
-use crate::run::tables::{COLUMNS, Column, LATEX, MARKDOWN, cell};
+use crate::run::tables::{LATEX, MARKDOWN, cell};
 use crate::text::escape_latex;
 
-/// The metrics of the tables, in their order.
-const METRICS: [&str; 5] = ["nauc_shared", "peak", "qnc", "rci", "strongest_call_rate"];
-
 impl Overview<'_> {
-    fn columns() -> impl Iterator<Item = &'static Column> {
-        METRICS
-            .iter()
-            .filter_map(|metric| COLUMNS.iter().find(|column| column.metric == *metric))
-    }
-
     /// All tables, as text.
     pub fn tables(&self) -> Outcome<Vec<report::OverviewTable>> {
         let of = |write: &dyn Fn(Option<&RouterResult>) -> String| -> Vec<(String, Vec<String>)> {
@@ -36,15 +27,15 @@ impl Overview<'_> {
             heading: heading.to_owned(),
             rows,
         };
-        let mut tables: Vec<report::OverviewTable> = Self::columns()
-            .map(|column| {
+        let mut tables: Vec<report::OverviewTable> = Metric::everywhere()
+            .map(|metric| {
                 let write = |router: Option<&RouterResult>| {
-                    written(router, column, |summary| cell(summary, column, &MARKDOWN))
+                    written(router, metric, |summary| cell(summary, metric, &MARKDOWN))
                 };
-                table(column.heading, of(&write))
+                table(&metric.titled(), of(&write))
             })
             .collect();
-        tables.extend(self.differences(Metric::NaucShared)?);
+        tables.extend(self.differences(figures::COMPARED)?);
         let seconds = |pick: fn(&Seconds) -> f64| {
             of(&|router: Option<&RouterResult>| match router {
                 Some(router) if !router.seeds.is_empty() => {
@@ -75,7 +66,7 @@ impl Overview<'_> {
     }
 
     /// The paired difference of the reference and every other router, where there is a reference.
-    fn differences(&self, metric: Metric) -> Outcome<Option<report::OverviewTable>> {
+    fn differences(&self, metric: &Metric) -> Outcome<Option<report::OverviewTable>> {
         let mut columns = Vec::new();
         let mut reference = None;
         for run in &self.runs {
@@ -97,9 +88,10 @@ impl Overview<'_> {
                         interval.mean,
                         interval.low,
                         interval.high,
-                        match comparison.holm < 0.001 {
-                            true => "< 0.001".to_owned(),
-                            false => format!("= {:.3}", comparison.holm),
+                        if comparison.holm < 0.001 {
+                            "< 0.001".to_owned()
+                        } else {
+                            format!("= {:.3}", comparison.holm)
                         }
                     )
                 })
@@ -149,19 +141,19 @@ impl Overview<'_> {
     pub fn latex(&self) -> String {
         let labels: Vec<String> = self.labels().into_iter().map(escape_latex).collect();
         let mut text = "% Needs \\usepackage{booktabs} and \\usepackage{amsmath}.\n".to_owned();
-        for column in Self::columns() {
+        for metric in Metric::everywhere() {
             text += &format!(
                 "% {}\n\\begin{{tabular}}{{l{}}}\n\\toprule\n{} & {} \\\\\n\\midrule\n",
-                column.metric,
+                metric.name,
                 "r".repeat(self.runs.len()),
-                column.latex,
+                metric.latex(),
                 labels.join(" & ")
             );
             for label in self.routers() {
                 let cells: Vec<String> = self
                     .row(label)
                     .into_iter()
-                    .map(|router| written(router, column, |summary| cell(summary, column, &LATEX)))
+                    .map(|router| written(router, metric, |summary| cell(summary, metric, &LATEX)))
                     .collect();
                 text += &format!("{} & {} \\\\\n", escape_latex(label), cells.join(" & "));
             }
@@ -215,12 +207,12 @@ impl Overview<'_> {
 /// A cell of an overview: failed routers are marked, absent ones leave it empty.
 fn written(
     router: Option<&RouterResult>,
-    column: &Column,
+    metric: &Metric,
     write: impl Fn(Option<Summary>) -> String,
 ) -> String {
     match router {
         None => String::new(),
         Some(router) if router.seeds.is_empty() => "failed".to_owned(),
-        Some(router) => write(router.summary(column.metric)),
+        Some(router) => write(router.summary(metric)),
     }
 }
