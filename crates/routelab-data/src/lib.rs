@@ -7,6 +7,7 @@
 mod assumption;
 mod atomic;
 mod builder;
+mod column;
 mod digest;
 mod embeddings;
 mod error;
@@ -22,6 +23,7 @@ mod table;
 
 pub use assumption::CostAssumption;
 pub use atomic::{write_atomically, write_atomically_with};
+pub use column::Column;
 pub use embeddings::{Embeddings, Precision};
 pub use error::{DataError, Place};
 pub use input::{read_text, resolve_path};

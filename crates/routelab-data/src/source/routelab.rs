@@ -21,6 +21,7 @@ use parquet::schema::types::{Type, TypePtr};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_atomically_with;
+use crate::column::Column;
 use crate::error::DataError;
 use crate::report::Loaded;
 use crate::source::rows::{Rows, key_value};
@@ -204,9 +205,10 @@ fn schema(table: &RoutingTable, has_images: bool) -> Result<TypePtr, ParquetErro
         fields.push(Arc::new(text("group", Repetition::REQUIRED)?));
     }
     for (index, model) in table.models().iter().enumerate() {
-        let repetition = match has_gaps(table, index) {
-            true => Repetition::OPTIONAL,
-            false => Repetition::REQUIRED,
+        let repetition = if has_gaps(table, index) {
+            Repetition::OPTIONAL
+        } else {
+            Repetition::REQUIRED
         };
         fields.push(Arc::new(number(format!("{model}|quality"), repetition)?));
         fields.push(Arc::new(number(format!("{model}|cost"), repetition)?));
@@ -235,13 +237,13 @@ impl TextColumns<'_> {
         rows: std::ops::Range<usize>,
     ) -> Result<(), ParquetError> {
         for texts in [self.table.ids(), self.table.prompts(), self.table.tasks()] {
-            write_texts(group, texts[rows.clone()].iter().map(Some))?;
+            write_texts(group, rows.clone().map(|row| Some(&texts[row])))?;
         }
         if let Some(images) = self.images {
             write_texts(group, images[rows.clone()].iter().map(Option::as_ref))?;
         }
         if let Some(groups) = self.table.groups() {
-            write_texts(group, groups[rows].iter().map(Some))?;
+            write_texts(group, rows.map(|row| Some(&groups[row])))?;
         }
         Ok(())
     }
@@ -297,7 +299,7 @@ fn next_column<'a>(
 }
 
 fn image_texts(
-    images: &[Option<std::path::PathBuf>],
+    images: &Column<Option<std::path::PathBuf>>,
     file: &Path,
 ) -> Result<Vec<Option<String>>, DataError> {
     let folder = file.parent().unwrap_or(Path::new(""));
