@@ -9,11 +9,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::assumption::{CostAssumption, Pool};
+use crate::blank::is_blank;
+use crate::cell::Cell;
 use crate::error::{DataError, Place};
 use crate::grid::Grid;
 use crate::range::{QualityScale, Range};
 use crate::report::{InputFile, LoadReport, Loaded};
-use crate::source::rows::{Cell, is_blank};
 use crate::spec::{DataSpec, GroupBy, Images, Missing, OutOfRange};
 use crate::summary::repeated_prompts;
 use crate::table::{CostUnit, RoutingTable, RoutingTableParts};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
+use crate::blank::is_blank;
 use crate::column::Column;
 use crate::digest::ContentHash;
-use crate::source::rows::is_blank;
 
 /// What one unit of cost is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -143,7 +143,7 @@ fn every_folder_is_of_a_format_that_says_so() {
     }
     let listed: BTreeSet<String> = formats()
         .iter()
-        .flat_map(|format| format.shipped)
+        .flat_map(|format| &format.shipped)
         .map(ToString::to_string)
         .collect();
     assert_eq!(found, listed);

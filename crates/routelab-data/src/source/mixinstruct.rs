@@ -4,6 +4,7 @@
 use serde_json::Value as Json;
 
 use crate::builder::{Query, TableBuilder};
+use crate::cell::Cell;
 use crate::error::{DataError, Place};
 use crate::report::Loaded;
 use crate::source::rows::{Object, for_each_object, json_kind, value_cell};
@@ -60,7 +61,7 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
                 .and_then(|scores| scores.get(QUALITY));
             let quality = value_cell(score.unwrap_or(&Json::Null));
             let size = by_size.then(|| size(spec, model)).transpose()?;
-            let size = size.map(crate::source::rows::Cell::Number);
+            let size = size.map(Cell::Number);
             builder.add_pair(
                 place,
                 query.clone(),

@@ -24,8 +24,9 @@ use crate::atomic::write_atomically_with;
 use crate::column::Column;
 use crate::error::DataError;
 use crate::report::Loaded;
+use crate::schema::{FileKind, Layout, TabularSchema};
 use crate::source::rows::{Rows, key_value};
-use crate::source::tabular::{self, FileKind, Layout, TabularSchema};
+use crate::source::tabular;
 use crate::spec::DataSpec;
 use crate::table::{CostUnit, RoutingTable};
 
@@ -71,12 +72,7 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
             header.version
         )));
     }
-    let optional = |name: &str| {
-        rows.columns()
-            .iter()
-            .any(|column| column == name)
-            .then(|| name.to_owned())
-    };
+    let optional = |name: &str| rows.has(name).then(|| name.to_owned());
     let schema = TabularSchema {
         file: Some(FileKind::Parquet),
         separator: None,

@@ -7,8 +7,8 @@ use half::f16;
 
 use super::numpy::{self, Array};
 use super::{Global, Pickle, Span, Value, count};
+use crate::cell::Cell;
 use crate::error::DataError;
-use crate::source::rows::Cell;
 
 /// Columns of one type.
 pub(in crate::source) enum Block {

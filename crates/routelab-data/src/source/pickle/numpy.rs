@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use half::f16;
 
 use super::{Global, Pickle, Span, Value, count};
+use crate::cell::Cell;
 use crate::error::DataError;
-use crate::source::rows::Cell;
 
 /// An array of one or two dimensions.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
-use super::{Cell, EachRow};
+use crate::cell::{Cell, EachRow};
 use crate::error::{DataError, Place};
 use crate::input::{failed, open_text};
 

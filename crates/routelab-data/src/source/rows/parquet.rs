@@ -16,7 +16,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
-use super::{Cell, EachRow};
+use crate::cell::{Cell, EachRow};
 use crate::error::{DataError, Place};
 
 /// Rows that are decoded at a time.
