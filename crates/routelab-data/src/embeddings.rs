@@ -114,10 +114,7 @@ impl Embeddings {
         path: &Path,
         ids: impl IntoIterator<Item = &'a String>,
     ) -> Result<Embeddings, DataError> {
-        let bytes = fs::read(path).map_err(|source| DataError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = fs::read(path).map_err(|source| DataError::io(path, source))?;
         let wrong = |detail: String| DataError::Embeddings {
             path: path.to_owned(),
             detail,
@@ -197,10 +194,7 @@ impl Embeddings {
             }
             Ok(())
         })
-        .map_err(|source| DataError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(|source| DataError::io(path, source))
     }
 }
 

@@ -76,10 +76,7 @@ pub(super) fn has_extension(file: &Path, extension: &str) -> bool {
 
 /// What a folder holds, in the order of the names.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let io = |source| DataError::Io {
-        path: folder.to_owned(),
-        source,
-    };
+    let io = |source| DataError::io(folder, source);
     let mut entries = std::fs::read_dir(folder)
         .map_err(io)?
         .map(|entry| Ok(entry.map_err(io)?.path()))

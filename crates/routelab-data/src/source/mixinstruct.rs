@@ -116,12 +116,16 @@ fn size(spec: &DataSpec, model: &str) -> Result<f64, DataError> {
         let digits = word.strip_suffix(['b', 'B'])?;
         digits.parse().ok().filter(|size: &f64| *size > 0.0)
     });
-    named.ok_or_else(|| DataError::Spec {
-        key: "cost",
-        problem: format!("{}: the size of the model {model:?} is not known", spec.path.display()),
-        remedy: "give the cost of one call of every model with `cost = { kind = \"per-call\", … }`, or leave the model out \
-                 with `exclude_models`"
-            .to_owned(),
+    named.ok_or_else(|| {
+        DataError::spec(
+            "cost",
+            format!(
+                "{}: the size of the model {model:?} is not known",
+                spec.path.display()
+            ),
+            "give the cost of one call of every model with `cost = { kind = \"per-call\", … }`, or leave the model out \
+             with `exclude_models`",
+        )
     })
 }
 

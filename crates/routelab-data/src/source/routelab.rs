@@ -51,18 +51,14 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     };
     let rows = Rows::open(&spec.path, Some(FileKind::Parquet))?;
     let Some(header) = key_value(&spec.path, KEY)? else {
-        let problem = format!(
-            "{} is a Parquet file, but not one that RouteLab wrote",
-            spec.path.display()
-        );
-        let remedy =
-            "use `format = \"tabular\"` with a schema, or the format that it was published in"
-                .to_owned();
-        return Err(DataError::Spec {
-            key: "format",
-            problem,
-            remedy,
-        });
+        return Err(DataError::spec(
+            "format",
+            format!(
+                "{} is a Parquet file, but not one that RouteLab wrote",
+                spec.path.display()
+            ),
+            "use `format = \"tabular\"` with a schema, or the format that it was published in",
+        ));
     };
     let header: Header = serde_json::from_str(&header)
         .map_err(|error| wrong(format!("its `{KEY}` entry: {error}")))?;
@@ -153,10 +149,7 @@ pub fn write_parquet(table: &RoutingTable, path: &Path) -> Result<(), DataError>
     })
     .map_err(|WriteError(error)| match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
-            Ok(source) => DataError::Io {
-                path: path.to_owned(),
-                source: *source,
-            },
+            Ok(source) => DataError::io(path, *source),
             Err(other) => failed(other.to_string()),
         },
         other => failed(other.to_string()),
@@ -304,19 +297,15 @@ fn image_texts(
             Ok(inside) if !folder.as_os_str().is_empty() || image.is_relative() => {
                 inside.to_owned()
             }
-            _ => std::path::absolute(image).map_err(|source| DataError::Io {
-                path: image.clone(),
-                source,
-            })?,
+            _ => std::path::absolute(image).map_err(|source| DataError::io(image, source))?,
         };
-        stored
-            .into_os_string()
-            .into_string()
-            .map_err(|name| DataError::Spec {
-                key: "path",
-                problem: format!("the image path {name:?} is not UTF-8"),
-                remedy: "rename the image".to_owned(),
-            })
+        stored.into_os_string().into_string().map_err(|name| {
+            DataError::spec(
+                "path",
+                format!("the image path {name:?} is not UTF-8"),
+                "rename the image",
+            )
+        })
     };
     images
         .iter()

@@ -141,11 +141,11 @@ fn unknown_pool(pickle: &Pickle, spec: &DataSpec, problem: &str) -> DataError {
             }
         }
     }
-    DataError::Spec {
-        key: "subset",
-        problem: format!("{}: {problem}", spec.path.display()),
-        remedy: format!("give one of {}", pools.join(", ")),
-    }
+    DataError::spec(
+        "subset",
+        format!("{}: {problem}", spec.path.display()),
+        format!("give one of {}", pools.join(", ")),
+    )
 }
 
 fn key_text(pickle: &Pickle, key: Value) -> Option<String> {

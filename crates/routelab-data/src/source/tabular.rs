@@ -29,13 +29,11 @@ pub(crate) struct FoundQuery<'a> {
 /// Reads a file of the format `tabular`.
 pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let Some(schema) = &spec.schema else {
-        let problem = "the format `tabular` needs to know the columns".to_owned();
-        let remedy = "add a table [data.schema] with `prompt` and `layout`".to_owned();
-        return Err(DataError::Spec {
-            key: "schema",
-            problem,
-            remedy,
-        });
+        return Err(DataError::spec(
+            "schema",
+            "the format `tabular` needs to know the columns",
+            "add a table [data.schema] with `prompt` and `layout`",
+        ));
     };
     let mut builder = builder(spec, schema)?;
     let rows = Rows::open_separated(&spec.path, schema.file, schema.separator)?;
@@ -153,24 +151,18 @@ impl QueryColumns {
         wanted: &mut Vec<usize>,
     ) -> Result<Self, DataError> {
         if schema.prompt.is_empty() && schema.image.is_none() {
-            let problem = "it names neither a prompt column nor an image column".to_owned();
-            let remedy =
-                "name the columns of the prompt, such as `prompt = [\"question\"]`".to_owned();
-            return Err(DataError::Spec {
-                key: "schema",
-                problem,
-                remedy,
-            });
+            return Err(DataError::spec(
+                "schema",
+                "it names neither a prompt column nor an image column",
+                "name the columns of the prompt, such as `prompt = [\"question\"]`",
+            ));
         }
         if schema.id.is_empty() && matches!(schema.layout, Layout::Long { .. }) {
-            let problem =
-                "the long layout needs `id`, which says what rows belong to one query".to_owned();
-            let remedy = "name the id columns, or the prompt's column as the id".to_owned();
-            return Err(DataError::Spec {
-                key: "schema",
-                problem,
-                remedy,
-            });
+            return Err(DataError::spec(
+                "schema",
+                "the long layout needs `id`, which says what rows belong to one query",
+                "name the id columns, or the prompt's column as the id",
+            ));
         }
         let mut all = |names: &[String], purpose| {
             names
@@ -279,14 +271,11 @@ fn wide_models(
 ) -> Result<Vec<ModelColumns>, DataError> {
     for pattern in [Some(quality), cost].into_iter().flatten() {
         if pattern.matches(MODEL).count() != 1 {
-            let problem = format!("the pattern {pattern:?} does not have {MODEL} exactly once");
-            let remedy =
-                format!("write {MODEL} in place of the model's name, such as `{MODEL}|correct`");
-            return Err(DataError::Spec {
-                key: "schema",
-                problem,
-                remedy,
-            });
+            return Err(DataError::spec(
+                "schema",
+                format!("the pattern {pattern:?} does not have {MODEL} exactly once"),
+                format!("write {MODEL} in place of the model's name, such as `{MODEL}|correct`"),
+            ));
         }
     }
     // A quality column that is just the model's name can be anything, so the cost columns say which models there are.
@@ -297,13 +286,11 @@ fn wide_models(
     let names: Vec<String> = match models {
         Some(models) => models.to_vec(),
         None if telling == MODEL => {
-            let problem = format!("the pattern {MODEL:?} matches every column");
-            let remedy = "list the models, as `models = [...]` in the layout".to_owned();
-            return Err(DataError::Spec {
-                key: "schema",
-                problem,
-                remedy,
-            });
+            return Err(DataError::spec(
+                "schema",
+                format!("the pattern {MODEL:?} matches every column"),
+                "list the models, as `models = [...]` in the layout",
+            ));
         }
         None => rows
             .columns()

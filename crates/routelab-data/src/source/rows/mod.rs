@@ -157,21 +157,21 @@ fn kind_by_extension(path: &Path) -> Result<FileKind, DataError> {
         "json" => Ok(FileKind::Json),
         "parquet" => Ok(FileKind::Parquet),
         "pkl" | "pickle" => Ok(FileKind::Pickle),
-        _ => Err(DataError::Spec {
-            key: "path",
-            problem: format!("{} does not end in .csv, .tsv, .jsonl, .ndjson, .json, .parquet or .pkl", path.display()),
-            remedy: "say how it is written: `file = \"csv\"` in its schema (or json-lines, json, parquet, pickle)".to_owned(),
-        }),
+        _ => Err(DataError::spec(
+            "path",
+            format!(
+                "{} does not end in .csv, .tsv, .jsonl, .ndjson, .json, .parquet or .pkl",
+                path.display()
+            ),
+            "say how it is written: `file = \"csv\"` in its schema (or json-lines, json, parquet, pickle)",
+        )),
     }
 }
 
 /// How a file is written: as declared or by its extension, except that a file with an object in place of the array is JSON
 /// Lines, and the reverse. Refuses what its first bytes say to be something else.
 fn kind_of(path: &Path, declared: Option<FileKind>) -> Result<(FileKind, Head), DataError> {
-    let metadata = std::fs::metadata(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let metadata = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
     if metadata.is_dir() {
         return Err(DataError::NotAFile {
             path: path.to_owned(),
@@ -255,11 +255,10 @@ fn separator_of(path: &Path, declared: Option<char>) -> Result<u8, DataError> {
         {
             Ok(separator)
         }
-        _ => Err(DataError::Spec {
-            key: "schema",
-            problem: format!("{declared:?} cannot separate cells"),
-            remedy: "give one character such as `separator = \";\"` or `separator = \"\\t\"`"
-                .to_owned(),
-        }),
+        _ => Err(DataError::spec(
+            "schema",
+            format!("{declared:?} cannot separate cells"),
+            "give one character such as `separator = \";\"` or `separator = \"\\t\"`",
+        )),
     }
 }

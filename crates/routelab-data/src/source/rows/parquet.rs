@@ -25,10 +25,7 @@ const BATCH: usize = 1024;
 type Reader = SerializedFileReader<File>;
 
 fn open(path: &Path) -> Result<(File, Reader), DataError> {
-    let io = |source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| DataError::io(path, source);
     let file = File::open(path).map_err(io)?;
     let again = file.try_clone().map_err(io)?;
     Ok((file, guarded(path, || SerializedFileReader::new(again))?))
