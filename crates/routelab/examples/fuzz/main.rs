@@ -219,8 +219,7 @@ fn work(args: &Args, lane: u64, prepared: &Path) -> io::Result<()> {
                 .zip(counts.iter().cloned())
                 .collect();
             let path = prepared.join(format!("counts-{lane}"));
-            fs::write(path.with_extension("new"), serde_json::to_vec(&counts)?)?;
-            fs::rename(path.with_extension("new"), path)?;
+            write_atomically(&path, &serde_json::to_vec(&counts)?)?;
         }
     }
     Ok(())

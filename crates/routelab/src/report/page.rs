@@ -1,5 +1,6 @@
 //! The page itself.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use routelab_plot::Role;
 
 use super::{Figure, INTERACTIVE, Run, data, escape, predictability, tables, text};
@@ -271,8 +272,8 @@ fn section(figure: &Figure) -> String {
         stem = figure.stem,
         title = figure.title,
         explanation = figure.explanation,
-        svg_link = percent_encode(&figure.svg),
-        csv_link = percent_encode(&figure.csv),
+        svg_link = utf8_percent_encode(&figure.svg, &URL),
+        csv_link = utf8_percent_encode(&figure.csv, &URL),
     )
 }
 
@@ -295,26 +296,13 @@ fn queries(run: &Run) -> String {
     format!("<section id=\"queries\">\n<h2>Queries</h2>\n{body}</section>\n")
 }
 
-/// Percent-encodes what may not stand in a URL.
-fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z'
-            | b'a'..=b'z'
-            | b'0'..=b'9'
-            | b'-'
-            | b'_'
-            | b'.'
-            | b'~'
-            | b','
-            | b'/'
-            | b'='
-            | b':' => {
-                encoded.push(byte as char);
-            }
-            _ => encoded += &format!("%{byte:02X}"),
-        }
-    }
-    encoded
-}
+/// What may stand in a URL as it is.
+const URL: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b',')
+    .remove(b'/')
+    .remove(b'=')
+    .remove(b':');

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ndarray::Array2;
+use routelab_data::{matrix_bytes, read_matrix};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::inputs::Inputs;
-use super::store::{matrix_bytes, read_matrix};
 use crate::experiment::Experiment;
 
 /// The file in a run's folder.
@@ -91,7 +91,8 @@ impl StoredTruth {
         let ids = metadata.metadata().as_ref()?.get("ids")?;
         let ids: Vec<String> = serde_json::from_str(ids).ok()?;
         let file = SafeTensors::deserialize(bytes).ok()?;
-        let (quality, cost) = (read_matrix(&file, "quality")?, read_matrix(&file, "cost")?);
+        let [quality, cost] = ["quality", "cost"].map(|name| read_matrix(&file, name).ok());
+        let (quality, cost) = (quality?, cost?);
         if quality.dim() != cost.dim() || quality.nrows() != ids.len() {
             return None;
         }

@@ -17,6 +17,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
 use crate::cell::{Cell, EachRow};
+use crate::digest::hex;
 use crate::error::{DataError, Place};
 
 /// Rows that are decoded at a time.
@@ -240,7 +241,7 @@ fn uuid(bytes: &[u8]) -> String {
         if matches!(index, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        text.push_str(&hex(&[*byte]));
     }
     text
 }
