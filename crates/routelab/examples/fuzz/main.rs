@@ -23,6 +23,7 @@ use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use routelab_data::write_atomically;
 use serde::{Deserialize, Serialize};
 
 use input::{Input, Place};
