@@ -1,5 +1,5 @@
-//! Queries per second of loading tables at three sizes, from CSV and from Parquet, and from pickles of pandas, which pandas has to
-//! write first: `cargo bench --bench tables`, after
+//! Queries per second of loading tables at three sizes, from CSV and from Parquet, of selecting half of their rows, and of loading
+//! pickles of pandas, which pandas has to write first: `cargo bench --bench tables`, after
 //! `python3 crates/routelab-data/tests/fixtures/make_pickles.py target/pickles 1000 10000 50000` for the pickles.
 #![allow(clippy::print_stdout, reason = "a benchmark prints as it likes")]
 
@@ -51,6 +51,10 @@ fn benchmark(criterion: &mut Criterion) {
                 b.iter(|| load(&spec).map(drop))
             });
         }
+        let every_second: Vec<usize> = (0..queries).step_by(2).collect();
+        group.bench_function(BenchmarkId::new("select every second query", &size), |b| {
+            b.iter(|| table.table.select(&every_second))
+        });
         group.finish();
     }
 }

@@ -125,11 +125,8 @@ fn per_call(models: &BTreeMap<String, f64>, model: &str) -> Result<f64, DataErro
         }
         None => format!("there is no cost for model {model:?}"),
     };
-    Err(DataError::Spec {
-        key: "cost",
-        problem,
-        remedy: "give every model's cost of one call in `models`".to_owned(),
-    })
+    let remedy = "give every model's cost of one call in `models`";
+    Err(DataError::spec("cost", problem, remedy))
 }
 
 fn from_prices(file: &Path, table: &str, pool: &Pool<'_>) -> Result<AssumedCost, DataError> {

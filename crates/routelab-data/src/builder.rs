@@ -9,11 +9,12 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::assumption::{CostAssumption, Pool};
+use crate::blank::is_blank;
+use crate::cell::Cell;
 use crate::error::{DataError, Place};
 use crate::grid::Grid;
 use crate::range::{QualityScale, Range};
 use crate::report::{InputFile, LoadReport, Loaded};
-use crate::source::rows::{Cell, is_blank};
 use crate::spec::{DataSpec, GroupBy, Images, Missing, OutOfRange};
 use crate::summary::repeated_prompts;
 use crate::table::{CostUnit, RoutingTable, RoutingTableParts};
@@ -96,19 +97,19 @@ impl<'a> TableBuilder<'a> {
     pub(crate) fn new(spec: &'a DataSpec, cost_unit: Option<CostUnit>) -> Result<Self, DataError> {
         for (key, count) in [("limit", spec.limit), ("sample", spec.sample)] {
             if count == Some(0) {
-                return Err(DataError::Spec {
+                return Err(DataError::spec(
                     key,
-                    problem: "0 queries make no table".to_owned(),
-                    remedy: "give a number of at least 1, or leave it out".to_owned(),
-                });
+                    "0 queries make no table",
+                    "give a number of at least 1, or leave it out",
+                ));
             }
         }
         if let Some(scale) = spec.quality_scale.as_ref().and_then(QualityScale::unusable) {
-            return Err(DataError::Spec {
-                key: "quality_scale",
-                problem: format!("qualities cannot be divided by {scale}"),
-                remedy: "give a number above 0, such as 100 for percent".to_owned(),
-            });
+            return Err(DataError::spec(
+                "quality_scale",
+                format!("qualities cannot be divided by {scale}"),
+                "give a number above 0, such as 100 for percent",
+            ));
         }
         let cost_source = cost_source(&spec.path, cost_unit, spec.cost.as_ref())?;
         Ok(Self {
@@ -171,11 +172,11 @@ impl<'a> TableBuilder<'a> {
             None | Some('.') => false,
             Some(',') => true,
             Some(other) => {
-                return Err(DataError::Spec {
-                    key: "schema",
-                    problem: format!("{other:?} cannot stand before decimals"),
-                    remedy: "give `decimal = \",\"` or leave it out".to_owned(),
-                });
+                return Err(DataError::spec(
+                    "schema",
+                    format!("{other:?} cannot stand before decimals"),
+                    "give `decimal = \",\"` or leave it out",
+                ));
             }
         };
         Ok(())
@@ -717,13 +718,11 @@ impl<'a> TableBuilder<'a> {
         let groups = self.groups.map(|groups| pick(groups, &keep));
         let groups = match self.spec.group {
             Some(GroupBy::Prompt) if groups.is_some() => {
-                return Err(DataError::Spec {
-                    key: "group",
-                    problem: "the data has groups of its own".to_owned(),
-                    remedy:
-                        "leave it out, or name the prompt's column as the `group` of the schema"
-                            .to_owned(),
-                });
+                return Err(DataError::spec(
+                    "group",
+                    "the data has groups of its own",
+                    "leave it out, or name the prompt's column as the `group` of the schema",
+                ));
             }
             Some(GroupBy::Prompt) => Some(prompt_groups(&prompts, &images)),
             None => groups,
@@ -857,11 +856,11 @@ impl<'a> TableBuilder<'a> {
         };
         let named_before = |&(index, model): &(usize, &String)| wanted[..index].contains(model);
         if let Some((_, model)) = wanted.iter().enumerate().find(named_before) {
-            return Err(DataError::Spec {
-                key: "models",
-                problem: format!("it names {model:?} twice"),
-                remedy: "name every model once".to_owned(),
-            });
+            return Err(DataError::spec(
+                "models",
+                format!("it names {model:?} twice"),
+                "name every model once",
+            ));
         }
         let column = |model: &String| match self.column_of.get(model) {
             Some(column) => Ok(*column),
@@ -908,11 +907,7 @@ fn cost_source<'a>(
              `kind = \"per-call\"`, or `kind = \"uniform\"`",
         ),
     };
-    Err(DataError::Spec {
-        key: "cost",
-        problem,
-        remedy: remedy.to_owned(),
-    })
+    Err(DataError::spec("cost", problem, remedy))
 }
 
 /// A group per prompt and image, named after its first query, counted from 1.
@@ -983,11 +978,7 @@ fn scale(
     models: &[String],
     factors: &BTreeMap<String, f64>,
 ) -> Result<(), DataError> {
-    let wrong = |problem: String, remedy: String| DataError::Spec {
-        key: "scale_cost",
-        problem,
-        remedy,
-    };
+    let wrong = |problem: String, remedy: String| DataError::spec("scale_cost", problem, remedy);
     for (name, &factor) in factors {
         let Some(column) = models.iter().position(|model| model == name) else {
             return Err(wrong(

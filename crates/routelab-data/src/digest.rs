@@ -1,6 +1,5 @@
 //! SHA-256 as lower-case hexadecimal text.
 
-use std::fmt::Write as _;
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
@@ -54,11 +53,7 @@ pub(crate) fn sha256_of(mut reader: impl Read) -> io::Result<(String, u64)> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+/// Lower-case hexadecimal digits, two per byte.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

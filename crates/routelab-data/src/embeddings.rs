@@ -110,11 +110,11 @@ impl Embeddings {
     /// # Errors
     /// [`DataError::Io`]; [`DataError::Embeddings`] when the file is damaged or of another kind;
     /// [`DataError::NoEmbedding`] names the first id that it does not have.
-    pub fn read(path: &Path, ids: &[String]) -> Result<Embeddings, DataError> {
-        let bytes = fs::read(path).map_err(|source| DataError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+    pub fn read<'a>(
+        path: &Path,
+        ids: impl IntoIterator<Item = &'a String>,
+    ) -> Result<Embeddings, DataError> {
+        let bytes = fs::read(path).map_err(|source| DataError::io(path, source))?;
         let wrong = |detail: String| DataError::Embeddings {
             path: path.to_owned(),
             detail,
@@ -129,20 +129,21 @@ impl Embeddings {
         if row_of.len() != file.ids.len() {
             return Err(wrong("an id occurs twice in its list of ids".to_owned()));
         }
-        let missing: Vec<&String> = ids
-            .iter()
-            .filter(|id| !row_of.contains_key(id.as_str()))
-            .collect();
-        if let Some(first) = missing.first() {
-            let (id, missing, wanted) = ((*first).clone(), missing.len(), ids.len());
+        let (mut rows, mut missing) = (Vec::new(), Vec::new());
+        for id in ids {
+            match row_of.get(id.as_str()) {
+                Some(&row) => rows.push(row),
+                None => missing.push(id),
+            }
+        }
+        if let Some(&first) = missing.first() {
             return Err(DataError::NoEmbedding {
                 path: path.to_owned(),
-                id,
-                missing,
-                wanted,
+                id: first.clone(),
+                missing: missing.len(),
+                wanted: rows.len() + missing.len(),
             });
         }
-        let rows: Vec<usize> = ids.iter().map(|id| row_of[id.as_str()]).collect();
         Embeddings::new(file.values.select(Axis(0), &rows), file.encoder).map_err(|error| {
             match error {
                 DataError::BadEmbeddings { detail } => wrong(detail),
@@ -157,12 +158,13 @@ impl Embeddings {
     /// # Errors
     /// [`DataError::BadEmbeddings`] when `ids` are not one per row or a number is too large for half precision;
     /// [`DataError::Io`].
-    pub fn write(
+    pub fn write<'a>(
         &self,
         path: &Path,
-        ids: &[String],
+        ids: impl IntoIterator<Item = &'a String>,
         precision: Precision,
     ) -> Result<(), DataError> {
+        let ids: Vec<&String> = ids.into_iter().collect();
         if ids.len() != self.len() {
             let detail = format!(
                 "{} ids for {} rows; expected one id per row",
@@ -180,7 +182,7 @@ impl Embeddings {
                 format!("{largest} does not fit half precision; write single precision instead");
             return Err(DataError::BadEmbeddings { detail });
         }
-        let header = header(&self.encoder, ids, self.values.dim(), precision);
+        let header = header(&self.encoder, &ids, self.values.dim(), precision);
         write_atomically_with(path, |file| {
             file.write_all(&(header.len() as u64).to_le_bytes())?;
             file.write_all(header.as_bytes())?;
@@ -192,10 +194,7 @@ impl Embeddings {
             }
             Ok(())
         })
-        .map_err(|source| DataError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        .map_err(|source| DataError::io(path, source))
     }
 }
 
@@ -203,7 +202,7 @@ impl Embeddings {
 /// different order every time.
 fn header(
     encoder: &str,
-    ids: &[String],
+    ids: &[&String],
     (rows, columns): (usize, usize),
     precision: Precision,
 ) -> String {

@@ -124,7 +124,7 @@ pub enum DataError {
         found: u64,
     },
     /// Bytes that are not UTF-8 text.
-    #[error("{path}, {place}, column {column:?}: the text is not UTF-8; {}", crate::input::encoding_remedy(path), path = path.display())]
+    #[error("{path}, {place}, column {column:?}: the text is not UTF-8; {remedy}", path = path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
@@ -132,6 +132,8 @@ pub enum DataError {
         place: Place,
         /// The column.
         column: String,
+        /// What converts the file.
+        remedy: String,
     },
     /// A value of another form than is needed, such as text where a number should be.
     #[error("{path}, {place}, column {column:?}: found {:?}, expected {expected}", shortened(value), path = path.display())]
@@ -418,6 +420,25 @@ pub enum DataError {
 }
 
 /// What to do about a file that cannot be opened.
+impl DataError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Io { path, source }
+    }
+
+    pub(crate) fn spec(
+        key: &'static str,
+        problem: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Spec {
+            key,
+            problem: problem.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
 fn path_remedy(path: &Path) -> &'static str {
     if path.to_string_lossy().contains(char::is_control) {
         "the path has a tab or another character that is not seen, which a backslash in double quotes makes: write it with `/`"

@@ -131,10 +131,7 @@ impl Fault {
 type Unpacked = Box<dyn Read + Send>;
 
 fn open_unpacked(path: &Path) -> Result<(Packing, Unpacked), DataError> {
-    let io = |source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| DataError::io(path, source);
     if path.is_dir() {
         return Err(DataError::NotAFile {
             path: path.to_owned(),

@@ -40,10 +40,7 @@ impl InputFile {
                 path: path.to_owned(),
             });
         }
-        let io = |source| DataError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let io = |source| DataError::io(path, source);
         let (sha256, bytes) = sha256_of(File::open(path).map_err(io)?).map_err(io)?;
         Ok(Self {
             path: path.to_owned(),

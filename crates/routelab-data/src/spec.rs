@@ -9,7 +9,7 @@ use crate::assumption::CostAssumption;
 use crate::error::DataError;
 use crate::input::{read_text, resolve_path};
 use crate::range::QualityScale;
-use crate::source::tabular::TabularSchema;
+use crate::schema::TabularSchema;
 
 /// What to do with a query for which a quality, a cost or the prompt is missing (a blank cell or NaN).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

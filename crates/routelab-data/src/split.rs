@@ -7,6 +7,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::column::Column;
 use crate::table::RoutingTable;
 
 /// Row numbers of a table.
@@ -71,9 +72,10 @@ impl SplitSpec {
                 (train, train > 0.0 && train <= 1.0, "above 0 and up to 1")
             }
         };
-        match fits {
-            true => Ok(()),
-            false => Err(SplitError::Share { train, expected }),
+        if fits {
+            Ok(())
+        } else {
+            Err(SplitError::Share { train, expected })
         }
     }
 }
@@ -183,7 +185,7 @@ pub fn folds(table: &RoutingTable, count: usize, seed: u64) -> Vec<Vec<usize>> {
 }
 
 /// The rows of every unit.
-fn members(names: &[String]) -> BTreeMap<&str, Vec<usize>> {
+fn members(names: &Column<String>) -> BTreeMap<&str, Vec<usize>> {
     let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (row, name) in names.iter().enumerate() {
         members.entry(name).or_default().push(row);
@@ -218,7 +220,7 @@ fn out_of_domain(table: &RoutingTable, train: f64, seed: u64) -> Result<Split, S
         });
     }
     let mut task_of_group = BTreeMap::new();
-    for (group, task) in table.groups().unwrap_or_default().iter().zip(tasks) {
+    for (group, task) in table.groups().into_iter().flatten().zip(tasks) {
         let first = *task_of_group.entry(group).or_insert(task);
         if first != task {
             return Err(SplitError::GroupAcrossTasks {
@@ -235,7 +237,7 @@ fn out_of_domain(table: &RoutingTable, train: f64, seed: u64) -> Result<Split, S
 /// Units in an order shuffled by the seed; each trains if the training rows stay within `limit`.
 fn whole_units(
     unit: &'static str,
-    names: &[String],
+    names: &Column<String>,
     limit: usize,
     train: f64,
     seed: u64,

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use ndarray::ArrayView1;
 use serde::Serialize;
 
+use crate::column::Column;
 use crate::table::{CostUnit, RoutingTable};
 
 /// Margins up to this count as small; the threshold of Lai & Ye 2026, of whose RouterBench queries 94.9 % are below.
@@ -251,7 +252,7 @@ fn best_single(models: &[ModelSummary]) -> String {
         .unwrap_or_default()
 }
 
-fn tasks(names: &[String]) -> Vec<TaskSummary> {
+fn tasks(names: &Column<String>) -> Vec<TaskSummary> {
     let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
     for name in names {
         *counts.entry(name).or_default() += 1;

@@ -1,12 +1,14 @@
 //! The routing table: queries, models, what each model scored and cost.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
+use crate::blank::is_blank;
+use crate::column::Column;
 use crate::digest::ContentHash;
-use crate::source::rows::is_blank;
 
 /// What one unit of cost is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,19 +183,20 @@ pub enum TableError {
 }
 
 /// What every candidate model scored and cost on every query. Sound by construction: shapes agree, ids and model names
-/// are unique and not empty, qualities are in [0, 1], costs are finite and not negative.
+/// are unique and not empty, qualities are in [0, 1], costs are finite and not negative. Its texts are shared with its
+/// selections and copies; only the numbers are each table's own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RoutingTable {
-    name: String,
-    models: Vec<String>,
-    ids: Vec<String>,
-    prompts: Vec<String>,
-    tasks: Vec<String>,
-    images: Option<Vec<Option<PathBuf>>>,
-    groups: Option<Vec<String>>,
+    name: Arc<str>,
+    models: Arc<[String]>,
+    ids: Column<String>,
+    prompts: Column<String>,
+    tasks: Column<String>,
+    images: Option<Column<Option<PathBuf>>>,
+    groups: Option<Column<String>>,
     quality: Array2<f64>,
     cost: Array2<f64>,
-    cost_unit: CostUnit,
+    cost_unit: Arc<CostUnit>,
     /// `None` where everything was measured.
     measured: Option<Array2<bool>>,
 }
@@ -223,16 +226,16 @@ impl RoutingTable {
         // `-0.0 + 0.0 = 0.0`: equal tables must also have equal hashes.
         let (quality, cost) = (quality + 0.0, cost + 0.0);
         Ok(Self {
-            name,
-            models,
-            ids,
-            prompts,
-            tasks,
-            images: (!text_only).then_some(images),
-            groups,
+            name: name.into(),
+            models: models.into(),
+            ids: ids.into(),
+            prompts: prompts.into(),
+            tasks: tasks.into(),
+            images: (!text_only).then(|| images.into()),
+            groups: groups.map(Column::from),
             quality,
             cost,
-            cost_unit,
+            cost_unit: cost_unit.into(),
             measured: None,
         })
     }
@@ -334,28 +337,28 @@ impl RoutingTable {
     }
 
     /// `N` query ids.
-    pub fn ids(&self) -> &[String] {
+    pub fn ids(&self) -> &Column<String> {
         &self.ids
     }
 
     /// `N` prompts.
-    pub fn prompts(&self) -> &[String] {
+    pub fn prompts(&self) -> &Column<String> {
         &self.prompts
     }
 
     /// `N` task names.
-    pub fn tasks(&self) -> &[String] {
+    pub fn tasks(&self) -> &Column<String> {
         &self.tasks
     }
 
     /// `N` image paths where there are any, `None` when no query has an image.
-    pub fn images(&self) -> Option<&[Option<PathBuf>]> {
-        self.images.as_deref()
+    pub fn images(&self) -> Option<&Column<Option<PathBuf>>> {
+        self.images.as_ref()
     }
 
     /// `N` group names, if the data set has groups.
-    pub fn groups(&self) -> Option<&[String]> {
-        self.groups.as_deref()
+    pub fn groups(&self) -> Option<&Column<String>> {
+        self.groups.as_ref()
     }
 
     /// Measured quality, `N x M`, in [0, 1].
@@ -382,40 +385,37 @@ impl RoutingTable {
         self.ids.len()
     }
 
-    /// The table of the given rows, in the given order. It has a mask where the rows have gaps; a model of which none of the
-    /// rows was measured stays, with a mask that says so.
+    /// The table of the given rows, in the given order: a view of the texts of this one, and a copy of its numbers. It has a
+    /// mask where the rows have gaps; a model of which none of the rows was measured stays, with a mask that says so.
     ///
     /// # Panics
     /// When `rows` is empty, repeats a row or names one that does not exist: that is a mistake of the calling code.
     pub fn select(&self, rows: &[usize]) -> RoutingTable {
-        fn pick<T: Clone>(values: &[T], rows: &[usize]) -> Vec<T> {
-            rows.iter().map(|&row| values[row].clone()).collect()
+        assert!(!rows.is_empty(), "a routing table needs a row");
+        let mut seen = vec![false; self.len()];
+        for &row in rows {
+            let before = std::mem::replace(&mut seen[row], true);
+            assert!(!before, "row {row} is selected twice");
         }
-        let parts = RoutingTableParts {
+        let places = self.ids.places(rows);
+        let images = self.images.as_ref().map(|images| images.at(&places));
+        let mut table = Self {
             name: self.name.clone(),
             models: self.models.clone(),
-            ids: pick(&self.ids, rows),
-            prompts: pick(&self.prompts, rows),
-            tasks: pick(&self.tasks, rows),
-            images: self
-                .images
-                .as_ref()
-                .map(|images| pick(images, rows))
-                .unwrap_or_default(),
-            groups: self.groups.as_ref().map(|groups| pick(groups, rows)),
+            ids: self.ids.at(&places),
+            prompts: self.prompts.at(&places),
+            tasks: self.tasks.at(&places),
+            images: images.filter(|images| images.iter().any(Option::is_some)),
+            groups: self.groups.as_ref().map(|groups| groups.at(&places)),
             quality: self.quality.select(Axis(0), rows),
             cost: self.cost.select(Axis(0), rows),
             cost_unit: self.cost_unit.clone(),
+            measured: None,
         };
-        match RoutingTable::new(parts) {
-            Ok(mut table) => {
-                if let Some(measured) = &self.measured {
-                    table.set_measured(measured.select(Axis(0), rows));
-                }
-                table
-            }
-            Err(error) => panic!("rows of a sound table do not make a table: {error}"),
+        if let Some(measured) = &self.measured {
+            table.set_measured(measured.select(Axis(0), rows));
         }
+        table
     }
 
     /// SHA-256 (hexadecimal) of everything in the table: name, models, ids, prompts, tasks, groups, unit, values, and the
@@ -423,12 +423,12 @@ impl RoutingTable {
     pub fn content_hash(&self) -> String {
         let mut hash = ContentHash::new("routelab table 1");
         hash.text(&self.name);
-        for list in [&self.models, &self.ids, &self.prompts, &self.tasks] {
-            hash.texts(list.iter().map(String::as_str));
+        hash.texts(self.models.iter().map(String::as_str));
+        for column in [&self.ids, &self.prompts, &self.tasks] {
+            hash.texts(column.iter().map(String::as_str));
         }
-        let images = self.images.as_deref().unwrap_or_default();
-        hash.count(images.len());
-        for image in images {
+        hash.count(self.images.as_ref().map_or(0, Column::len));
+        for image in self.images.iter().flatten() {
             let file_name = image.as_ref().and_then(|path| path.file_name());
             hash.text(
                 &file_name
@@ -436,13 +436,10 @@ impl RoutingTable {
                     .unwrap_or_default(),
             );
         }
-        hash.texts(
-            self.groups
-                .as_deref()
-                .unwrap_or_default()
-                .iter()
-                .map(String::as_str),
-        );
+        match &self.groups {
+            Some(groups) => hash.texts(groups.iter().map(String::as_str)),
+            None => hash.count(0),
+        }
         hash.text(&self.cost_unit.name);
         hash.text(self.cost_unit.assumption.as_deref().unwrap_or_default());
         for value in self.quality.iter().chain(&self.cost) {

@@ -539,7 +539,7 @@ fn image_that_does_not_exist() {
     let images = load(&tabular(&file, &schema)).unwrap().table;
     assert_eq!(
         images.images(),
-        Some([Some(file.beside("a.png"))].as_slice())
+        Some(&vec![Some(file.beside("a.png"))].into())
     );
 }
 

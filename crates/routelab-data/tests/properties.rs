@@ -8,7 +8,7 @@ use common::{File, table};
 use ndarray::Array2;
 use proptest::prelude::*;
 use routelab_data::split::{Split, SplitError, SplitSpec, folds, split};
-use routelab_data::{CostUnit, RoutingTable, RoutingTableParts, load, write_parquet};
+use routelab_data::{Column, CostUnit, RoutingTable, RoutingTableParts, load, write_parquet};
 
 /// Every row once, on one side.
 fn is_partition(split: &Split, rows: usize) -> bool {
@@ -17,7 +17,7 @@ fn is_partition(split: &Split, rows: usize) -> bool {
     all == (0..rows).collect::<Vec<_>>() && !split.train.is_empty() && !split.test.is_empty()
 }
 
-fn names(rows: &[usize], of: &[String]) -> BTreeSet<String> {
+fn names(rows: &[usize], of: &Column<String>) -> BTreeSet<String> {
     rows.iter().map(|&row| of[row].clone()).collect()
 }
 

@@ -563,7 +563,7 @@ fn a_prompt_of_blanks_is_missing() {
         let dropped = loads(&file.toml(&format!("missing = \"drop-query\"\n{SMALL}")));
         assert_eq!(
             (dropped.table.ids(), dropped.report.dropped_queries),
-            (&["b".to_owned()][..], 1)
+            (&vec!["b".to_owned()].into(), 1)
         );
     }
     let file = File::new("t.jsonl", lines().replace("\"p\"", "\"  \""));
@@ -729,7 +729,7 @@ fn frames_of_pandas_3_are_read() {
             "Work out 51 times 99 and show the steps.",
             "{name}"
         );
-        assert_eq!(table.tasks()[..2], ["maths", "words"], "{name}");
+        assert_eq!(table.select(&[0, 1]).tasks(), ["maths", "words"], "{name}");
         assert_eq!(table.models(), ["small", "medium", "large"], "{name}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use routelab_data::split::{SplitSpec, split};
-use routelab_data::{DataSpec, Loaded, RoutingTable, formats, load};
+use routelab_data::{Column, DataSpec, Loaded, RoutingTable, formats, load};
 
 fn datasets() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets")
@@ -30,7 +30,7 @@ fn means(table: &RoutingTable, facts: &[(&str, f64)], digits: i32) {
     }
 }
 
-fn counts(names: &[String]) -> BTreeMap<&str, usize> {
+fn counts(names: &Column<String>) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     for name in names {
         *counts.entry(name.as_str()).or_insert(0) += 1;
@@ -143,7 +143,7 @@ fn every_folder_is_of_a_format_that_says_so() {
     }
     let listed: BTreeSet<String> = formats()
         .iter()
-        .flat_map(|format| format.shipped)
+        .flat_map(|format| &format.shipped)
         .map(ToString::to_string)
         .collect();
     assert_eq!(found, listed);

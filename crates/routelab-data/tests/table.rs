@@ -131,6 +131,35 @@ fn rows_are_selected_in_order() {
 }
 
 #[test]
+fn a_selection_shares_the_texts_and_can_be_selected_from() {
+    let mut parts = parts();
+    parts.images = vec![None, Some("b.png".into())];
+    parts.groups = Some(vec!["g".to_owned(), "h".to_owned()]);
+    let table = RoutingTable::new(parts).unwrap();
+    let swapped = table.select(&[1, 0]);
+    assert!(std::ptr::eq(&swapped.prompts()[0], &table.prompts()[1]));
+    assert!(std::ptr::eq(swapped.models(), table.models()));
+    assert_eq!(swapped.select(&[1, 0]), table);
+    let first = swapped.select(&[1]);
+    assert_eq!(first, table.select(&[0]));
+    assert_eq!(
+        (first.ids(), first.images()),
+        (&vec!["a".to_owned()].into(), None)
+    );
+    assert_eq!(first.groups().unwrap(), ["g"]);
+    assert_eq!(swapped.select(&[0]).images().unwrap().len(), 1);
+}
+
+#[test]
+fn rows_that_do_not_make_a_table_are_a_mistake_of_the_caller() {
+    let table = RoutingTable::new(parts()).unwrap();
+    for rows in [vec![], vec![0, 0], vec![2]] {
+        let selected = std::panic::catch_unwind(|| table.select(&rows));
+        assert!(selected.is_err(), "{rows:?}");
+    }
+}
+
+#[test]
 fn every_part_counts_in_the_hash() {
     let hash = |change: fn(&mut RoutingTableParts)| {
         let mut parts = parts();

@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let tables = tables(&DataSpec::read(&folder)?)?;
     let ids: Vec<String> = tables
         .iter()
-        .flat_map(|table| table.ids().to_vec())
+        .flat_map(|table| table.ids().iter().cloned())
         .collect();
     let mut values = Array2::zeros((ids.len(), encoder.dim()));
     let mut start = 0;

@@ -7,11 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ndarray::{Array2, ArrayView1};
 use rayon::prelude::*;
-use routelab_data::write_atomically;
+use routelab_data::{hex, write_atomically};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::{EncodeError, Encoder, Query, hex};
+use crate::{EncodeError, Encoder, Query};
 
 /// Environment variable that names the cache's folder.
 const VARIABLE: &str = "ROUTELAB_CACHE";

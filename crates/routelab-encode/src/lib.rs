@@ -83,8 +83,3 @@ pub(crate) fn normalise(vector: &mut [f32]) {
             .for_each(|v| *v = (f64::from(*v) / norm) as f32);
     }
 }
-
-/// Lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

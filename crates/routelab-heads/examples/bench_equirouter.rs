@@ -8,6 +8,7 @@ use std::time::Instant;
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use routelab_heads::backend::peak_memory;
 use routelab_heads::equirouter::{
     EquiRouterConfig, FittedEquiRouter, Objective, Ranking, RankingLoss,
 };
@@ -86,11 +87,5 @@ fn cpu_seconds() -> f64 {
 
 /// The largest resident memory so far (Linux).
 fn peak_mib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM"))
-        .unwrap();
-    let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kib / 1024.0
+    peak_memory().expect("Linux") as f64 / f64::from(1 << 20)
 }

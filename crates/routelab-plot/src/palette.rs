@@ -50,6 +50,7 @@ pub fn fill_looks() -> (Vec<FillLook>, FillLook) {
     (own.collect(), other)
 }
 
-fn hex((r, g, b): Rgb) -> String {
+/// `#rrggbb`.
+pub(crate) fn hex((r, g, b): Rgb) -> String {
     format!("#{r:02x}{g:02x}{b:02x}")
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::canvas::{Ink, Mark, Words};
+use crate::palette::hex;
 use crate::style::UNITS_PER_INCH;
 use crate::text::{self, Step};
 
@@ -30,7 +31,7 @@ pub(crate) fn write(marks: &[Mark], (width, height): (i32, i32), title: &str) ->
                 let _ = write!(
                     out,
                     "<path stroke=\"{}\" stroke-width=\"{width}\"{} d=\"",
-                    hex(ink),
+                    hex(ink.rgb),
                     alpha("stroke", ink)
                 );
                 open = Some((*ink, *width));
@@ -47,7 +48,7 @@ pub(crate) fn write(marks: &[Mark], (width, height): (i32, i32), title: &str) ->
                 let _ = write!(
                     out,
                     "<path fill=\"{}\"{} d=\"",
-                    hex(ink),
+                    hex(ink.rgb),
                     alpha("fill", ink)
                 );
                 polyline(&mut out, points);
@@ -61,7 +62,7 @@ pub(crate) fn write(marks: &[Mark], (width, height): (i32, i32), title: &str) ->
                 writeln!(
                     out,
                     "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\" fill=\"{}\"{}/>",
-                    hex(ink),
+                    hex(ink.rgb),
                     alpha("fill", ink)
                 )
             }
@@ -73,7 +74,7 @@ pub(crate) fn write(marks: &[Mark], (width, height): (i32, i32), title: &str) ->
             } => writeln!(
                 out,
                 "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\" stroke=\"{}\" stroke-width=\"{width}\"{}/>",
-                hex(ink),
+                hex(ink.rgb),
                 alpha("stroke", ink)
             ),
             Mark::Text(words) => {
@@ -113,7 +114,7 @@ fn letters(out: &mut String, words: &Words) {
         out,
         "<path role=\"img\" aria-label=\"{}\" fill=\"{}\" transform=\"translate({x} {y}){turn}scale({scale})\" d=\"",
         escape(&words.text),
-        hex(&words.ink)
+        hex(words.ink.rgb)
     );
     let grid = |(x, y): (f32, f32)| {
         (
@@ -160,11 +161,6 @@ fn letters(out: &mut String, words: &Words) {
         }
     }
     out.push_str("\"/>\n");
-}
-
-fn hex(ink: &Ink) -> String {
-    let (r, g, b) = ink.rgb;
-    format!("#{r:02x}{g:02x}{b:02x}")
 }
 
 fn alpha(what: &str, ink: &Ink) -> String {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ndarray::Array2;
-use routelab_data::write_atomically;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use routelab_data::{read_matrix, write_atomically, write_matrices};
+use safetensors::SafeTensors;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -87,14 +87,7 @@ impl Archive {
 
     /// Stores a matrix `[rows, columns]` in double precision.
     pub fn put_matrix(&mut self, name: &str, matrix: &Array2<f64>) {
-        let bytes: Vec<u8> = matrix
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect();
-        let shape = vec![matrix.nrows(), matrix.ncols()];
-        let view = TensorView::new(Dtype::F64, shape, &bytes).expect("eight bytes per value");
-        let file = safetensors::serialize([(name, view)], None).expect("one named tensor");
-        self.put_bytes(name, file);
+        self.put_bytes(name, write_matrices(&[(name, matrix.view())]));
     }
 
     /// Reads a matrix `[rows, columns]`.
@@ -103,18 +96,9 @@ impl Archive {
     ///
     /// [`RouterError::Archive`] if there is none of this name, or it is not a matrix in double precision.
     pub fn matrix(&self, name: &str) -> Result<Array2<f64>, RouterError> {
-        let broken = |error: &dyn std::fmt::Display| self.broken(name, &error.to_string());
-        let file = SafeTensors::deserialize(self.bytes(name)?).map_err(|error| broken(&error))?;
-        let tensor = file.tensor(name).map_err(|error| broken(&error))?;
-        let (Dtype::F64, [rows, columns]) = (tensor.dtype(), tensor.shape()) else {
-            return Err(broken(&"is not a matrix of 64-bit numbers"));
-        };
-        let (values, _) = tensor.data().as_chunks::<8>();
-        let values = values
-            .iter()
-            .map(|bytes| f64::from_le_bytes(*bytes))
-            .collect();
-        Array2::from_shape_vec((*rows, *columns), values).map_err(|error| broken(&error))
+        let file = SafeTensors::deserialize(self.bytes(name)?)
+            .map_err(|error| self.broken(name, &error.to_string()))?;
+        read_matrix(&file, name).map_err(|reason| self.broken(name, &reason))
     }
 
     /// Reads a matrix, each side of which has the given length or, for `None`, any but 0.

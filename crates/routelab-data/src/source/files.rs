@@ -2,57 +2,61 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use crate::error::DataError;
 use crate::input::without_packing;
 
-/// `path` itself, or the first of the named files that the folder `path` has.
-pub(super) fn one_of(path: &Path, names: &[&str]) -> Result<PathBuf, DataError> {
-    if !path.is_dir() {
-        return Ok(path.to_owned());
-    }
-    names
-        .iter()
-        .find_map(|name| in_folder(path, name))
-        .ok_or_else(|| no_files(path, format!("file {}", names.join(" or "))))
+/// Which files of a folder are a data set. A path that is no folder is meant itself.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Files {
+    /// None: the path is a file.
+    #[default]
+    Path,
+    /// The first of these names that the folder has.
+    First(Vec<String>),
+    /// Those of these names that the folder has, in this order.
+    All(Vec<String>),
+    /// All files in the folder (not deeper) with the first of these extensions that any has, in the order of their names.
+    Extension(Vec<String>),
 }
 
-/// `path` itself, or those of the named files that the folder `path` has, in the order of the names.
-pub(super) fn all_of(path: &Path, names: &[&str]) -> Result<Vec<PathBuf>, DataError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let files: Vec<PathBuf> = names
-        .iter()
-        .filter_map(|name| in_folder(path, name))
-        .collect();
-    if files.is_empty() {
-        return Err(no_files(path, format!("file {}", names.join(" or "))));
-    }
-    Ok(files)
-}
-
-/// `path` itself, or all files in the folder `path` (not deeper) with the first of the extensions that any has, in the order
-/// of their names.
-pub(super) fn with_extension(path: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, DataError> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let all = entries(path)?;
-    for extension in extensions {
-        let has_it = |file: &Path| has_extension(file, extension);
-        let files: Vec<PathBuf> = all
-            .iter()
-            .filter(|file| file.is_file() && has_it(file))
-            .cloned()
-            .collect();
-        if !files.is_empty() {
-            return Ok(files);
+impl Files {
+    /// The files, at least one.
+    pub(super) fn of(&self, path: &Path) -> Result<Vec<PathBuf>, DataError> {
+        if !path.is_dir() {
+            return Ok(vec![path.to_owned()]);
         }
+        let named = |names: &[String]| -> Vec<PathBuf> {
+            names
+                .iter()
+                .filter_map(|name| in_folder(path, name))
+                .collect()
+        };
+        let (found, expected) = match self {
+            Self::Path => (vec![path.to_owned()], String::new()),
+            Self::First(names) => {
+                let first = named(names).into_iter().take(1).collect();
+                (first, format!("file {}", names.join(" or ")))
+            }
+            Self::All(names) => (named(names), format!("file {}", names.join(" or "))),
+            Self::Extension(extensions) => {
+                let all = entries(path)?;
+                let with = |extension: &String| -> Vec<PathBuf> {
+                    let has_it = |file: &&PathBuf| file.is_file() && has_extension(file, extension);
+                    all.iter().filter(has_it).cloned().collect()
+                };
+                let found = extensions.iter().map(with).find(|files| !files.is_empty());
+                let expected = format!("file ending in .{}", extensions.join(" or ."));
+                (found.unwrap_or_default(), expected)
+            }
+        };
+        if found.is_empty() {
+            return Err(no_files(path, expected));
+        }
+        Ok(found)
     }
-    Err(no_files(
-        path,
-        format!("file ending in .{}", extensions.join(" or .")),
-    ))
 }
 
 /// The file of this name, as it is or compressed.
@@ -72,10 +76,7 @@ pub(super) fn has_extension(file: &Path, extension: &str) -> bool {
 
 /// What a folder holds, in the order of the names.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let io = |source| DataError::Io {
-        path: folder.to_owned(),
-        source,
-    };
+    let io = |source| DataError::io(folder, source);
     let mut entries = std::fs::read_dir(folder)
         .map_err(io)?
         .map(|entry| Ok(entry.map_err(io)?.path()))

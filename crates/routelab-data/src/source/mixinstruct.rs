@@ -4,6 +4,7 @@
 use serde_json::Value as Json;
 
 use crate::builder::{Query, TableBuilder};
+use crate::cell::Cell;
 use crate::error::{DataError, Place};
 use crate::report::Loaded;
 use crate::source::rows::{Object, for_each_object, json_kind, value_cell};
@@ -60,7 +61,7 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
                 .and_then(|scores| scores.get(QUALITY));
             let quality = value_cell(score.unwrap_or(&Json::Null));
             let size = by_size.then(|| size(spec, model)).transpose()?;
-            let size = size.map(crate::source::rows::Cell::Number);
+            let size = size.map(Cell::Number);
             builder.add_pair(
                 place,
                 query.clone(),
@@ -115,12 +116,16 @@ fn size(spec: &DataSpec, model: &str) -> Result<f64, DataError> {
         let digits = word.strip_suffix(['b', 'B'])?;
         digits.parse().ok().filter(|size: &f64| *size > 0.0)
     });
-    named.ok_or_else(|| DataError::Spec {
-        key: "cost",
-        problem: format!("{}: the size of the model {model:?} is not known", spec.path.display()),
-        remedy: "give the cost of one call of every model with `cost = { kind = \"per-call\", … }`, or leave the model out \
-                 with `exclude_models`"
-            .to_owned(),
+    named.ok_or_else(|| {
+        DataError::spec(
+            "cost",
+            format!(
+                "{}: the size of the model {model:?} is not known",
+                spec.path.display()
+            ),
+            "give the cost of one call of every model with `cost = { kind = \"per-call\", … }`, or leave the model out \
+             with `exclude_models`",
+        )
     })
 }
 

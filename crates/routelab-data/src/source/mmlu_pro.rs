@@ -1,36 +1,16 @@
-//! MMLU-Pro (Wang et al. 2024), scored answers: one row per question with `question_id`, `question`, `options` (a JSON list of
-//! texts), `category`, and for every model `MODEL|correct` (0 or 1) and `MODEL|outchars`, the characters of its answer.
+//! MMLU-Pro (Wang et al. 2024): the `options` are a JSON list of texts.
 
 use std::borrow::Cow;
 
 use crate::error::DataError;
-use crate::report::Loaded;
-use crate::source::tabular::{self, Layout, TabularSchema};
-use crate::spec::DataSpec;
+use crate::source::published::Custom;
 
-/// Reads a file. The prompt is the question and then one line per option, lettered as the models saw them.
-pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
-    let schema = TabularSchema {
-        file: None,
-        separator: None,
-        decimal: None,
-        id: vec!["question_id".to_owned()],
-        prompt: vec!["question".to_owned(), "options".to_owned()],
-        task: Some("category".to_owned()),
-        image: None,
-        group: None,
-        cost_unit: "output characters".to_owned(),
-        layout: Layout::Wide {
-            quality: "{model}|correct".to_owned(),
-            cost: Some("{model}|outchars".to_owned()),
-            models: None,
-        },
-    };
-    let files = std::slice::from_ref(&spec.path);
-    tabular::read_files(spec, &schema, files, &mut |place, found| {
+/// The prompt is the question and then one line per option, lettered as the models saw them.
+pub(super) const CUSTOM: Custom = Custom {
+    query: |file, place, found| {
         if let Some(options) = found.prompt.get_mut(1) {
             let lines = lettered(options).ok_or_else(|| DataError::Unexpected {
-                path: spec.path.clone(),
+                path: file.to_owned(),
                 place,
                 column: "options".to_owned(),
                 value: options.clone().into_owned(),
@@ -39,8 +19,9 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
             *options = Cow::Owned(lines);
         }
         Ok(())
-    })
-}
+    },
+    ..Custom::NONE
+};
 
 fn lettered(options: &str) -> Option<String> {
     let options: Vec<String> = serde_json::from_str(options).ok()?;

@@ -21,10 +21,12 @@ use parquet::schema::types::{Type, TypePtr};
 use serde::{Deserialize, Serialize};
 
 use crate::atomic::write_atomically_with;
+use crate::column::Column;
 use crate::error::DataError;
 use crate::report::Loaded;
+use crate::schema::{FileKind, Layout, TabularSchema};
 use crate::source::rows::{Rows, key_value};
-use crate::source::tabular::{self, FileKind, Layout, TabularSchema};
+use crate::source::tabular;
 use crate::spec::DataSpec;
 use crate::table::{CostUnit, RoutingTable};
 
@@ -49,18 +51,14 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     };
     let rows = Rows::open(&spec.path, Some(FileKind::Parquet))?;
     let Some(header) = key_value(&spec.path, KEY)? else {
-        let problem = format!(
-            "{} is a Parquet file, but not one that RouteLab wrote",
-            spec.path.display()
-        );
-        let remedy =
-            "use `format = \"tabular\"` with a schema, or the format that it was published in"
-                .to_owned();
-        return Err(DataError::Spec {
-            key: "format",
-            problem,
-            remedy,
-        });
+        return Err(DataError::spec(
+            "format",
+            format!(
+                "{} is a Parquet file, but not one that RouteLab wrote",
+                spec.path.display()
+            ),
+            "use `format = \"tabular\"` with a schema, or the format that it was published in",
+        ));
     };
     let header: Header = serde_json::from_str(&header)
         .map_err(|error| wrong(format!("its `{KEY}` entry: {error}")))?;
@@ -70,12 +68,7 @@ pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
             header.version
         )));
     }
-    let optional = |name: &str| {
-        rows.columns()
-            .iter()
-            .any(|column| column == name)
-            .then(|| name.to_owned())
-    };
+    let optional = |name: &str| rows.has(name).then(|| name.to_owned());
     let schema = TabularSchema {
         file: Some(FileKind::Parquet),
         separator: None,
@@ -156,10 +149,7 @@ pub fn write_parquet(table: &RoutingTable, path: &Path) -> Result<(), DataError>
     })
     .map_err(|WriteError(error)| match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
-            Ok(source) => DataError::Io {
-                path: path.to_owned(),
-                source: *source,
-            },
+            Ok(source) => DataError::io(path, *source),
             Err(other) => failed(other.to_string()),
         },
         other => failed(other.to_string()),
@@ -204,9 +194,10 @@ fn schema(table: &RoutingTable, has_images: bool) -> Result<TypePtr, ParquetErro
         fields.push(Arc::new(text("group", Repetition::REQUIRED)?));
     }
     for (index, model) in table.models().iter().enumerate() {
-        let repetition = match has_gaps(table, index) {
-            true => Repetition::OPTIONAL,
-            false => Repetition::REQUIRED,
+        let repetition = if has_gaps(table, index) {
+            Repetition::OPTIONAL
+        } else {
+            Repetition::REQUIRED
         };
         fields.push(Arc::new(number(format!("{model}|quality"), repetition)?));
         fields.push(Arc::new(number(format!("{model}|cost"), repetition)?));
@@ -235,13 +226,13 @@ impl TextColumns<'_> {
         rows: std::ops::Range<usize>,
     ) -> Result<(), ParquetError> {
         for texts in [self.table.ids(), self.table.prompts(), self.table.tasks()] {
-            write_texts(group, texts[rows.clone()].iter().map(Some))?;
+            write_texts(group, rows.clone().map(|row| Some(&texts[row])))?;
         }
         if let Some(images) = self.images {
             write_texts(group, images[rows.clone()].iter().map(Option::as_ref))?;
         }
         if let Some(groups) = self.table.groups() {
-            write_texts(group, groups[rows].iter().map(Some))?;
+            write_texts(group, rows.map(|row| Some(&groups[row])))?;
         }
         Ok(())
     }
@@ -297,7 +288,7 @@ fn next_column<'a>(
 }
 
 fn image_texts(
-    images: &[Option<std::path::PathBuf>],
+    images: &Column<Option<std::path::PathBuf>>,
     file: &Path,
 ) -> Result<Vec<Option<String>>, DataError> {
     let folder = file.parent().unwrap_or(Path::new(""));
@@ -306,19 +297,15 @@ fn image_texts(
             Ok(inside) if !folder.as_os_str().is_empty() || image.is_relative() => {
                 inside.to_owned()
             }
-            _ => std::path::absolute(image).map_err(|source| DataError::Io {
-                path: image.clone(),
-                source,
-            })?,
+            _ => std::path::absolute(image).map_err(|source| DataError::io(image, source))?,
         };
-        stored
-            .into_os_string()
-            .into_string()
-            .map_err(|name| DataError::Spec {
-                key: "path",
-                problem: format!("the image path {name:?} is not UTF-8"),
-                remedy: "rename the image".to_owned(),
-            })
+        stored.into_os_string().into_string().map_err(|name| {
+            DataError::spec(
+                "path",
+                format!("the image path {name:?} is not UTF-8"),
+                "rename the image",
+            )
+        })
     };
     images
         .iter()

@@ -7,51 +7,26 @@ use std::collections::HashMap;
 
 use crate::error::DataError;
 use crate::report::Loaded;
+use crate::schema::{Layout, TabularSchema};
 use crate::source::python_list::single_string;
 use crate::source::rows::Rows;
-use crate::source::tabular::{self, Layout, TabularSchema};
+use crate::source::tabular;
 use crate::spec::DataSpec;
-
-/// The columns as published.
-fn schema(layout: Layout) -> TabularSchema {
-    TabularSchema {
-        file: None,
-        separator: None,
-        decimal: None,
-        id: vec!["sample_id".to_owned()],
-        prompt: vec!["prompt".to_owned()],
-        task: Some("eval_name".to_owned()),
-        image: None,
-        group: None,
-        cost_unit: "US dollars".to_owned(),
-        layout,
-    }
-}
-
-/// A model is a column that has a `|total_cost` beside it, so `MODEL|model_response` and `oracle_model_to_route_to` are none.
-fn wide() -> Layout {
-    Layout::Wide {
-        quality: "{model}".to_owned(),
-        cost: Some("{model}|total_cost".to_owned()),
-        models: None,
-    }
-}
-
-fn long() -> Layout {
-    Layout::Long {
-        model: "model_name".to_owned(),
-        quality: "performance".to_owned(),
-        cost: Some("cost".to_owned()),
-    }
-}
 
 /// Reads a file, which is long if it has a column `model_name`. Prompts were published as Python lists, `['…']`: a list of
 /// one string becomes that string, so that an encoder sees the text that the models saw; anything else stays exactly as
 /// published. In the long layout a sample is one query, whose prompt is that of its first row. The report counts all this.
-pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
+pub(super) fn read(spec: &DataSpec, wide: &TabularSchema) -> Result<Loaded, DataError> {
     let rows = Rows::open(&spec.path, None)?;
-    let is_long = rows.columns().iter().any(|column| column == "model_name");
-    let schema = schema(if is_long { long() } else { wide() });
+    let is_long = rows.has("model_name");
+    let mut schema = wide.clone();
+    if is_long {
+        schema.layout = Layout::Long {
+            model: "model_name".to_owned(),
+            quality: "performance".to_owned(),
+            cost: Some("cost".to_owned()),
+        };
+    }
     let mut builder = tabular::builder(spec, &schema)?;
     builder.start_file(&spec.path)?;
     let (mut unwrapped, mut kept, mut different) = (0, 0, 0);

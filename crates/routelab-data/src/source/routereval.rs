@@ -4,12 +4,12 @@
 //! `train_prompt` and so on, and the numbers of the queries in `split_index`, under `train_indices` and so on.
 
 use crate::builder::{Query, TableBuilder};
+use crate::cell::Cell;
 use crate::error::{DataError, Place};
 use crate::report::Loaded;
 use crate::source::files::stem;
 use crate::source::pickle::numpy::{self, Array};
 use crate::source::pickle::{Pickle, Value};
-use crate::source::rows::Cell;
 use crate::spec::DataSpec;
 use crate::table::CostUnit;
 
@@ -141,11 +141,11 @@ fn unknown_pool(pickle: &Pickle, spec: &DataSpec, problem: &str) -> DataError {
             }
         }
     }
-    DataError::Spec {
-        key: "subset",
-        problem: format!("{}: {problem}", spec.path.display()),
-        remedy: format!("give one of {}", pools.join(", ")),
-    }
+    DataError::spec(
+        "subset",
+        format!("{}: {problem}", spec.path.display()),
+        format!("give one of {}", pools.join(", ")),
+    )
 }
 
 fn key_text(pickle: &Pickle, key: Value) -> Option<String> {

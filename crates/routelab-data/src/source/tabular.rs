@@ -3,104 +3,21 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::builder::{Query, TableBuilder, Value};
+use crate::cell::Cell;
 use crate::error::{DataError, Place};
 use crate::input::resolve_path;
 use crate::report::Loaded;
-use crate::source::rows::{Cell, Rows};
+use crate::schema::{Layout, TabularSchema};
+use crate::source::rows::Rows;
 use crate::spec::DataSpec;
 use crate::table::CostUnit;
-
-/// How a tabular file is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FileKind {
-    /// Comma-separated values with a header, `.csv`; tab-separated for `.tsv`.
-    Csv,
-    /// One JSON object per line, `.jsonl` or `.ndjson`.
-    JsonLines,
-    /// A JSON array of objects, `.json`.
-    Json,
-    /// Apache Parquet, `.parquet`.
-    Parquet,
-    /// A pickled pandas DataFrame, `.pkl` or `.pickle`; read without running anything, and held in memory.
-    Pickle,
-}
-
-/// Which columns of a tabular file hold what. Columns that the schema does not name are ignored, and listed in the report.
-/// In JSON, the fields of a nested object are columns such as `scores.gpt-4`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TabularSchema {
-    /// How the file is written; by default its extension says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<FileKind>,
-    /// What separates the cells of CSV; a comma by default, a tab for `.tsv`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub separator: Option<char>,
-    /// What stands before the decimals in numbers that are written as text: `.` (by default) or `,`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub decimal: Option<char>,
-    /// Columns of the query's id, joined by `_`; the row number (from 1) by default. The long layout needs it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub id: Vec<String>,
-    /// Columns of the prompt, joined by line breaks where they are not blank.
-    #[serde(default)]
-    pub prompt: Vec<String>,
-    /// Column of the task; the name of the data set by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task: Option<String>,
-    /// Column of the image's path, relative to the folder of the file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-    /// Column of the group; rows of one group stay on one side of a split.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-    /// Unit of the cost columns.
-    #[serde(default = "dollars")]
-    pub cost_unit: String,
-    /// Where qualities and costs are.
-    pub layout: Layout,
-}
-
-fn dollars() -> String {
-    "US dollars".to_owned()
-}
-
-/// One row per query, or one row per query and model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Layout {
-    /// One row per query, columns per model.
-    Wide {
-        /// Quality column of a model, with `{model}` in place of its name, such as `{model}|correct`.
-        quality: String,
-        /// Cost column of a model, such as `{model}|total_cost`. Without it, `cost` of the [`crate::DataSpec`] is needed.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        cost: Option<String>,
-        /// The models. By default every model whose columns match the patterns.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        models: Option<Vec<String>>,
-    },
-    /// One row per query and model, in any order.
-    Long {
-        /// Column of the model's name.
-        model: String,
-        /// Column of the quality.
-        quality: String,
-        /// Column of the cost. Without it, `cost` of the [`crate::DataSpec`] is needed.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        cost: Option<String>,
-    },
-}
 
 /// Column names that a schema pattern such as `{model}|total_cost` stands for.
 const MODEL: &str = "{model}";
 
 /// What a published format does to each query beyond naming its columns.
-pub(crate) type Adjust<'a> = dyn FnMut(Place, &mut FoundQuery<'_>) -> Result<(), DataError> + 'a;
+pub(super) type Adjust<'a> = dyn FnMut(Place, &mut FoundQuery<'_>) -> Result<(), DataError> + 'a;
 
 /// A query before the pieces of its prompt are joined.
 pub(crate) struct FoundQuery<'a> {
@@ -112,53 +29,17 @@ pub(crate) struct FoundQuery<'a> {
 /// Reads a file of the format `tabular`.
 pub(super) fn read(spec: &DataSpec) -> Result<Loaded, DataError> {
     let Some(schema) = &spec.schema else {
-        let problem = "the format `tabular` needs to know the columns".to_owned();
-        let remedy = "add a table [data.schema] with `prompt` and `layout`".to_owned();
-        return Err(DataError::Spec {
-            key: "schema",
-            problem,
-            remedy,
-        });
+        return Err(DataError::spec(
+            "schema",
+            "the format `tabular` needs to know the columns",
+            "add a table [data.schema] with `prompt` and `layout`",
+        ));
     };
-    read_files(
-        spec,
-        schema,
-        std::slice::from_ref(&spec.path),
-        &mut |_, _| Ok(()),
-    )
-}
-
-/// Reads files of one schema as one table.
-pub(super) fn read_files(
-    spec: &DataSpec,
-    schema: &TabularSchema,
-    files: &[PathBuf],
-    adjust: &mut Adjust<'_>,
-) -> Result<Loaded, DataError> {
     let mut builder = builder(spec, schema)?;
-    for file in files {
-        let rows = Rows::open_separated(file, schema.file, schema.separator)?;
-        builder.start_file(file)?;
-        fill(&rows, schema, &mut builder, adjust)?;
-    }
+    let rows = Rows::open_separated(&spec.path, schema.file, schema.separator)?;
+    builder.start_file(&spec.path)?;
+    fill(&rows, schema, &mut builder, &mut |_, _| Ok(()))?;
     builder.finish()
-}
-
-/// Refuses a query without an image, for formats in which every query has one.
-pub(super) fn require_image(
-    path: &Path,
-    place: Place,
-    found: &FoundQuery<'_>,
-) -> Result<(), DataError> {
-    match found.query.image {
-        Some(_) => Ok(()),
-        None => Err(DataError::Blank {
-            path: path.to_owned(),
-            place,
-            column: "image".to_owned(),
-            expected: "the path of an image",
-        }),
-    }
 }
 
 /// A builder for files with the given schema, none of which is announced yet.
@@ -270,24 +151,18 @@ impl QueryColumns {
         wanted: &mut Vec<usize>,
     ) -> Result<Self, DataError> {
         if schema.prompt.is_empty() && schema.image.is_none() {
-            let problem = "it names neither a prompt column nor an image column".to_owned();
-            let remedy =
-                "name the columns of the prompt, such as `prompt = [\"question\"]`".to_owned();
-            return Err(DataError::Spec {
-                key: "schema",
-                problem,
-                remedy,
-            });
+            return Err(DataError::spec(
+                "schema",
+                "it names neither a prompt column nor an image column",
+                "name the columns of the prompt, such as `prompt = [\"question\"]`",
+            ));
         }
         if schema.id.is_empty() && matches!(schema.layout, Layout::Long { .. }) {
-            let problem =
-                "the long layout needs `id`, which says what rows belong to one query".to_owned();
-            let remedy = "name the id columns, or the prompt's column as the id".to_owned();
-            return Err(DataError::Spec {
-                key: "schema",
-                problem,
-                remedy,
-            });
+            return Err(DataError::spec(
+                "schema",
+                "the long layout needs `id`, which says what rows belong to one query",
+                "name the id columns, or the prompt's column as the id",
+            ));
         }
         let mut all = |names: &[String], purpose| {
             names
@@ -396,14 +271,11 @@ fn wide_models(
 ) -> Result<Vec<ModelColumns>, DataError> {
     for pattern in [Some(quality), cost].into_iter().flatten() {
         if pattern.matches(MODEL).count() != 1 {
-            let problem = format!("the pattern {pattern:?} does not have {MODEL} exactly once");
-            let remedy =
-                format!("write {MODEL} in place of the model's name, such as `{MODEL}|correct`");
-            return Err(DataError::Spec {
-                key: "schema",
-                problem,
-                remedy,
-            });
+            return Err(DataError::spec(
+                "schema",
+                format!("the pattern {pattern:?} does not have {MODEL} exactly once"),
+                format!("write {MODEL} in place of the model's name, such as `{MODEL}|correct`"),
+            ));
         }
     }
     // A quality column that is just the model's name can be anything, so the cost columns say which models there are.
@@ -414,13 +286,11 @@ fn wide_models(
     let names: Vec<String> = match models {
         Some(models) => models.to_vec(),
         None if telling == MODEL => {
-            let problem = format!("the pattern {MODEL:?} matches every column");
-            let remedy = "list the models, as `models = [...]` in the layout".to_owned();
-            return Err(DataError::Spec {
-                key: "schema",
-                problem,
-                remedy,
-            });
+            return Err(DataError::spec(
+                "schema",
+                format!("the pattern {MODEL:?} matches every column"),
+                "list the models, as `models = [...]` in the layout",
+            ));
         }
         None => rows
             .columns()

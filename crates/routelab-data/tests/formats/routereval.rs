@@ -28,7 +28,10 @@ fn fixture_reads() {
         ]
     );
     assert_eq!(table.len(), 10);
-    assert_eq!(table.ids()[..3], ["gsm8k_3", "gsm8k_1", "gsm8k_7"]);
+    assert_eq!(
+        table.select(&[0, 1, 2]).ids(),
+        ["gsm8k_3", "gsm8k_1", "gsm8k_7"]
+    );
     assert_eq!(table.ids()[6], "gsm8k_2");
     assert_eq!(table.prompts()[1], "Question 1 – true or false?");
     assert!(table.tasks().iter().all(|task| task == "gsm8k"));

@@ -7,6 +7,7 @@ use burn::nn::{LayerNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, ArrayView4, aview1};
 use rayon::prelude::*;
+use routelab_data::hex;
 use sha2::{Digest, Sha256};
 
 use super::load::with_pixels;
@@ -16,7 +17,7 @@ use crate::clip::{ClipConfig, ClipLayer};
 use crate::device::{backend_name, for_each_batch, tokens_per_pass};
 use crate::transformer::Run;
 use crate::weights::{Weights, to_parameter};
-use crate::{EncodeError, Encoder, Query, hex, normalise};
+use crate::{EncodeError, Encoder, Query, normalise};
 
 /// Images that are read at a time: bounds the memory for their pixels (0.6 MB each at 224 × 224).
 const READ: usize = 64;

@@ -6,6 +6,7 @@ use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ndarray::{Array2, aview1};
+use routelab_data::hex;
 use sha2::{Digest, Sha256};
 
 use super::tokens::{Packed, Tokens, pack, positions, read};
@@ -13,7 +14,7 @@ use crate::clip::{ClipConfig, ClipLayer};
 use crate::device::{backend_name, for_each_batch, tokens_per_pass};
 use crate::transformer::Run;
 use crate::weights::Weights;
-use crate::{EncodeError, Encoder, Query, hex, normalise};
+use crate::{EncodeError, Encoder, Query, normalise};
 
 /// Hugging Face's early CLIP files say 2 and mean the largest id of the text, which the real end-of-text token is.
 const LEGACY_EOS: u32 = 2;

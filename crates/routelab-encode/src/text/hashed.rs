@@ -5,14 +5,14 @@ use std::path::Path;
 
 use ndarray::Array2;
 use rayon::prelude::*;
-use routelab_data::write_atomically;
+use routelab_data::{hex, write_atomically};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::features::{features, mix};
 use super::tokens::read;
-use crate::{EncodeError, Encoder, Query, hex, normalise};
+use crate::{EncodeError, Encoder, Query, normalise};
 
 /// Settings of [`HashedNgrams`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, ArrayView1};
+use routelab_data::hex;
 use sha2::{Digest, Sha256};
 
 use crate::device::{backend_name, for_each_batch, tokens_per_pass};
 use crate::text::bert::{Bert, BertConfig};
 use crate::text::tokens::{Packed, Tokens, pack, read};
 use crate::weights::Weights;
-use crate::{EncodeError, Encoder, Query, hex, normalise};
+use crate::{EncodeError, Encoder, Query, normalise};
 
 /// Tokens kept of a text, the two special ones included.
 pub const MAX_TOKENS: usize = 256;

@@ -18,7 +18,7 @@ use serde::Serialize;
 pub use adapter::{Adapter, AdapterKind, adapters};
 pub use precision::Precision;
 pub(crate) use precision::cast;
-pub use processor::Processor;
+pub use processor::{Processor, peak_memory};
 #[cfg(feature = "remote")]
 pub use remote::{ServeError, serve};
 

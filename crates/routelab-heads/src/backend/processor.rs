@@ -1,17 +1,18 @@
 //! What the processor is.
 
 use serde::Serialize;
+use sysinfo::{Cpu, CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 /// The processor of this machine, as far as it is known.
 #[derive(Clone, Debug, Serialize)]
 pub struct Processor {
-    /// Its name, where the system tells (Linux).
+    /// Its name, where the system tells.
     pub name: Option<String>,
     /// Its architecture.
     pub architecture: &'static str,
     /// Threads that run at the same time, as many as this process may use.
     pub threads: usize,
-    /// Main memory in bytes, where the system tells (Linux).
+    /// Main memory in bytes, where the system tells.
     pub memory: Option<u64>,
     /// The vector instructions that matter to matrix products, of those that it has.
     pub instructions: Vec<&'static str>,
@@ -20,22 +21,30 @@ pub struct Processor {
 impl Processor {
     /// That of this machine.
     pub fn here() -> Self {
-        let field = |file: &str, key: &str| {
-            let text = std::fs::read_to_string(file).ok()?;
-            let line = text.lines().find(|line| line.starts_with(key))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        };
-        let kibibytes = |text: String| text.split(' ').next()?.parse::<u64>().ok();
+        let system = System::new_with_specifics(
+            RefreshKind::nothing()
+                .with_cpu(CpuRefreshKind::nothing())
+                .with_memory(MemoryRefreshKind::nothing().with_ram()),
+        );
+        let name = system.cpus().first().map(Cpu::brand);
         Self {
-            name: field("/proc/cpuinfo", "model name"),
+            name: name.filter(|name| !name.is_empty()).map(str::to_owned),
             architecture: std::env::consts::ARCH,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            memory: field("/proc/meminfo", "MemTotal")
-                .and_then(kibibytes)
-                .map(|size| size * 1024),
+            memory: Some(system.total_memory()).filter(|&bytes| bytes > 0),
             instructions: instructions(),
         }
     }
+}
+
+/// The largest memory that this process has held, in bytes (Linux; other systems do not tell).
+pub fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -23,6 +23,7 @@ use std::process::{Child, Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use routelab_data::write_atomically;
 use serde::{Deserialize, Serialize};
 
 use input::{Input, Place};
@@ -219,8 +220,7 @@ fn work(args: &Args, lane: u64, prepared: &Path) -> io::Result<()> {
                 .zip(counts.iter().cloned())
                 .collect();
             let path = prepared.join(format!("counts-{lane}"));
-            fs::write(path.with_extension("new"), serde_json::to_vec(&counts)?)?;
-            fs::rename(path.with_extension("new"), path)?;
+            write_atomically(&path, &serde_json::to_vec(&counts)?)?;
         }
     }
     Ok(())

@@ -4,9 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use ndarray::Array2;
+use routelab_data::{matrix_bytes, read_matrix};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-
-use super::unit::{matrix_bytes, read_matrix};
 
 /// The whole table of a run (of its complete queries where it has gaps), without its prompts.
 pub struct StoredTruth {
@@ -36,7 +35,7 @@ impl StoredTruth {
                 name.to_owned(),
                 Dtype::F64,
                 matrix.shape().to_vec(),
-                matrix_bytes(matrix),
+                matrix_bytes(matrix.view()),
             ));
         }
         for (part, lists) in [("test", &self.tests), ("strongest", &self.strongest)] {
@@ -61,7 +60,8 @@ impl StoredTruth {
         let ids = metadata.metadata().as_ref()?.get("ids")?;
         let ids: Vec<String> = serde_json::from_str(ids).ok()?;
         let file = SafeTensors::deserialize(bytes).ok()?;
-        let (quality, cost) = (read_matrix(&file, "quality")?, read_matrix(&file, "cost")?);
+        let [quality, cost] = ["quality", "cost"].map(|name| read_matrix(&file, name).ok());
+        let (quality, cost) = (quality?, cost?);
         if quality.dim() != cost.dim() || quality.nrows() != ids.len() {
             return None;
         }

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use ndarray::Array2;
+use routelab_data::{read_matrix, write_matrices};
 use routelab_eval::{Decision, Scores};
 use routelab_heads::History;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 /// The files of a unit, in the order in which they are written: without the last one the unit is not finished.
@@ -127,32 +127,12 @@ impl Unit {
 }
 
 fn scores_bytes(scores: &Scores) -> Vec<u8> {
-    let shape = vec![scores.queries(), scores.models()];
-    let (quality, cost) = (matrix_bytes(&scores.quality), matrix_bytes(&scores.cost));
-    let view =
-        |bytes| TensorView::new(Dtype::F64, shape.clone(), bytes).expect("eight bytes per value");
-    safetensors::serialize([("quality", view(&quality)), ("cost", view(&cost))], None)
-        .expect("two named tensors")
+    let (quality, cost) = (scores.quality.view(), scores.cost.view());
+    write_matrices(&[("quality", quality), ("cost", cost)])
 }
 
 fn read_scores(bytes: &[u8]) -> Option<Scores> {
     let file = SafeTensors::deserialize(bytes).ok()?;
-    Scores::new(read_matrix(&file, "quality")?, read_matrix(&file, "cost")?).ok()
-}
-
-/// Little-endian values, row by row.
-pub(super) fn matrix_bytes<'a>(matrix: impl IntoIterator<Item = &'a f64>) -> Vec<u8> {
-    let values = matrix.into_iter();
-    values.flat_map(|value| value.to_le_bytes()).collect()
-}
-
-/// A matrix of 64-bit numbers.
-pub(super) fn read_matrix(file: &SafeTensors, name: &str) -> Option<Array2<f64>> {
-    let tensor = file.tensor(name).ok()?;
-    let (Dtype::F64, [rows, columns]) = (tensor.dtype(), tensor.shape()) else {
-        return None;
-    };
-    let (values, _) = tensor.data().as_chunks::<8>();
-    let values = values.iter().copied().map(f64::from_le_bytes).collect();
-    Array2::from_shape_vec((*rows, *columns), values).ok()
+    let [quality, cost] = ["quality", "cost"].map(|name| read_matrix(&file, name).ok());
+    Scores::new(quality?, cost?).ok()
 }

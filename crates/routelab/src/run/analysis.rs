@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use routelab_data::Column;
 use routelab_eval::{
     Cause, Neighbours, Predictability, PredictabilityOptions, Stage, Truth, predictability,
 };
@@ -74,7 +75,7 @@ pub fn write(inputs: &Inputs, results: &Results, store: &Store) -> Outcome {
 }
 
 /// Groups as numbers.
-fn numbered(groups: &[String]) -> Vec<usize> {
+fn numbered(groups: &Column<String>) -> Vec<usize> {
     let mut numbers = HashMap::new();
     groups
         .iter()

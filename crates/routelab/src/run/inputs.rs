@@ -288,7 +288,7 @@ impl Inputs {
         let tests = tests.map(|split| split.test.iter().map(place).collect());
         let seeds = || experiment.seeds.iter().copied();
         StoredTruth {
-            ids: table.ids().to_vec(),
+            ids: table.ids().iter().cloned().collect(),
             quality: table.quality().to_owned(),
             cost: table.cost().to_owned(),
             tests: seeds().zip(tests).collect(),

@@ -3,12 +3,10 @@
 
 use std::borrow::Cow;
 
-use half::f16;
-
 use super::numpy::{self, Array};
 use super::{Global, Pickle, Span, Value, count};
+use crate::cell::Cell;
 use crate::error::DataError;
-use crate::source::rows::Cell;
 
 /// Columns of one type.
 pub(in crate::source) enum Block {
@@ -247,10 +245,8 @@ pub(in crate::source) struct Chunk {
 enum Kind {
     Null,
     Truth,
-    /// Bytes, and whether below zero is possible.
-    Integer(usize, bool),
-    /// Bytes.
-    Float(usize),
+    /// As NumPy calls it, and its bytes.
+    Number(u8, usize),
     /// Bytes of a position.
     Text(usize),
 }
@@ -260,17 +256,17 @@ impl Kind {
         Some(match alias {
             "null" => Self::Null,
             "bool" => Self::Truth,
-            "int8" => Self::Integer(1, true),
-            "int16" => Self::Integer(2, true),
-            "int32" => Self::Integer(4, true),
-            "int64" => Self::Integer(8, true),
-            "uint8" => Self::Integer(1, false),
-            "uint16" => Self::Integer(2, false),
-            "uint32" => Self::Integer(4, false),
-            "uint64" => Self::Integer(8, false),
-            "halffloat" | "float16" => Self::Float(2),
-            "float" | "float32" => Self::Float(4),
-            "double" | "float64" => Self::Float(8),
+            "int8" => Self::Number(b'i', 1),
+            "int16" => Self::Number(b'i', 2),
+            "int32" => Self::Number(b'i', 4),
+            "int64" => Self::Number(b'i', 8),
+            "uint8" => Self::Number(b'u', 1),
+            "uint16" => Self::Number(b'u', 2),
+            "uint32" => Self::Number(b'u', 4),
+            "uint64" => Self::Number(b'u', 8),
+            "halffloat" | "float16" => Self::Number(b'f', 2),
+            "float" | "float32" => Self::Number(b'f', 4),
+            "double" | "float64" => Self::Number(b'f', 8),
             "string" | "utf8" => Self::Text(4),
             "large_string" | "large_utf8" => Self::Text(8),
             _ => return None,
@@ -363,7 +359,7 @@ impl Chunk {
             // A column of nulls takes no bytes at all, so only the file bounds it.
             Kind::Null => return end <= pickle.bytes.len(),
             Kind::Truth => Some(end.div_ceil(8)),
-            Kind::Integer(size, _) | Kind::Float(size) => end.checked_mul(size),
+            Kind::Number(_, size) => end.checked_mul(size),
             Kind::Text(_) if self.length == 0 => Some(0),
             Kind::Text(size) => end.checked_add(1).and_then(|end| end.checked_mul(size)),
         };
@@ -379,24 +375,17 @@ impl Chunk {
             return Ok(Cell::Missing);
         }
         let values = self.values.ok_or(TOO_SHORT)?;
-        let number = |index: usize, size: usize| {
-            let mut bytes = [0; 8];
-            bytes[..size].copy_from_slice(&pickle.slice(values)[index * size..(index + 1) * size]);
-            u64::from_le_bytes(bytes)
-        };
+        let raw =
+            |index: usize, size: usize| &pickle.slice(values)[index * size..(index + 1) * size];
         Ok(match self.kind {
             Kind::Null => Cell::Missing,
             Kind::Truth => Cell::Truth(bit(values)),
-            Kind::Integer(size, false) => Cell::Integer(number(index, size).into()),
-            Kind::Integer(size, true) => {
-                let unused = 64 - 8 * size as u32;
-                Cell::Integer((number(index, size).cast_signed() << unused >> unused).into())
-            }
-            Kind::Float(2) => Cell::Number(f16::from_bits(number(index, 2) as u16).to_f64()),
-            Kind::Float(4) => Cell::Number(f32::from_bits(number(index, 4) as u32).into()),
-            Kind::Float(size) => Cell::Number(f64::from_bits(number(index, size))),
+            Kind::Number(kind, size) => numpy::number(kind, raw(index, size)),
             Kind::Text(size) => {
-                let place = |index| usize::try_from(number(index, size)).map_err(|_| TOO_SHORT);
+                let place = |index| {
+                    let place = numpy::little_endian(raw(index, size));
+                    usize::try_from(place).map_err(|_| TOO_SHORT)
+                };
                 let (start, end) = (place(index)?, place(index + 1)?);
                 let text = self.text.map_or(&[][..], |text| pickle.slice(text));
                 let bytes = text.get(start..end).ok_or(TOO_SHORT)?;

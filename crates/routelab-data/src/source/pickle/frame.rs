@@ -5,8 +5,8 @@ use std::path::Path;
 use super::block::Block;
 use super::numpy::Array;
 use super::{Global, Pickle, Value, count};
+use crate::cell::{Cell, EachRow};
 use crate::error::{DataError, Place};
-use crate::source::rows::{Cell, EachRow};
 
 /// A data frame whose columns are numbers, truth values or texts.
 pub(in crate::source) struct Frame {

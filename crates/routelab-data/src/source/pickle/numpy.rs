@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use half::f16;
 
 use super::{Global, Pickle, Span, Value, count};
+use crate::cell::Cell;
 use crate::error::DataError;
-use crate::source::rows::Cell;
 
 /// An array of one or two dimensions.
 #[derive(Debug)]
@@ -202,23 +202,33 @@ impl Dtype {
         if self.kind == b'U' {
             return Cell::Text(Cow::Owned(utf32(raw, self.big_endian)));
         }
-        let mut bytes = [0; 8];
-        let little = &mut bytes[..raw.len()];
-        little.copy_from_slice(raw);
         if self.big_endian {
-            little.reverse();
+            let reversed: Vec<u8> = raw.iter().rev().copied().collect();
+            return number(self.kind, &reversed);
         }
-        let number = u64::from_le_bytes(bytes);
-        match (self.kind, raw.len()) {
-            (b'f', 2) => Cell::Number(f16::from_bits(number as u16).to_f64()),
-            (b'f', 4) => Cell::Number(f32::from_bits(number as u32).into()),
-            (b'f', _) => Cell::Number(f64::from_bits(number)),
-            (b'b', _) => Cell::Truth(number != 0),
-            (b'u', _) => Cell::Integer(number.into()),
-            (_, size) => {
-                let unused = 64 - 8 * size as u32;
-                Cell::Integer((number.cast_signed() << unused >> unused).into())
-            }
+        number(self.kind, raw)
+    }
+}
+
+/// Up to eight bytes, least significant first.
+pub(super) fn little_endian(raw: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..raw.len()].copy_from_slice(raw);
+    u64::from_le_bytes(bytes)
+}
+
+/// The value of an element of the kind `f`, `i`, `u` or `b`, in up to eight bytes, least significant first.
+pub(super) fn number(kind: u8, raw: &[u8]) -> Cell<'static> {
+    let number = little_endian(raw);
+    match (kind, raw.len()) {
+        (b'f', 2) => Cell::Number(f16::from_bits(number as u16).to_f64()),
+        (b'f', 4) => Cell::Number(f32::from_bits(number as u32).into()),
+        (b'f', _) => Cell::Number(f64::from_bits(number)),
+        (b'b', _) => Cell::Truth(number != 0),
+        (b'u', _) => Cell::Integer(number.into()),
+        (_, size) => {
+            let unused = 64 - 8 * size as u32;
+            Cell::Integer((number.cast_signed() << unused >> unused).into())
         }
     }
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
-use super::{Cell, EachRow};
+use crate::cell::{Cell, EachRow};
 use crate::error::{DataError, Place};
-use crate::input::{failed, open_text};
+use crate::input::{encoding_remedy, failed, open_text};
 
 /// Separators that are recognised where another one was expected, with their names and how the setting is written.
 const KNOWN: [(u8, &str, &str); 4] = [
@@ -56,6 +56,7 @@ pub(super) fn columns(
                     line: Some(1),
                 },
                 column: format!("number {}", index + 1),
+                remedy: encoding_remedy(path),
             })
     };
     let names = header.iter().enumerate().map(name);
@@ -150,6 +151,7 @@ pub(super) fn for_each(
                 path: path.to_owned(),
                 place,
                 column: columns[column].clone(),
+                remedy: encoding_remedy(path),
             }),
         };
         let cells = wanted.iter().map(cell).collect::<Result<Vec<_>, _>>()?;
@@ -175,9 +177,6 @@ fn wrong(path: &Path, place: Place, error: csv::Error) -> DataError {
             }
         }
         // Byte records are neither decoded nor deserialised, so nothing else happens; should it, the reader still says so.
-        other => DataError::Io {
-            path: path.to_owned(),
-            source: std::io::Error::other(format!("{other:?}")),
-        },
+        other => DataError::io(path, std::io::Error::other(format!("{other:?}"))),
     }
 }

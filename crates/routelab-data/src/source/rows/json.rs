@@ -8,11 +8,11 @@ use std::path::Path;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::Cell;
 use super::python_json::PythonNumbers;
+use crate::cell::Cell;
 use crate::error::{DataError, Place};
 use crate::input::{encoding_remedy, failed, open_text};
-use crate::source::tabular::FileKind;
+use crate::schema::FileKind;
 
 /// What a file of records is.
 const EXPECTED: &str = "a JSON array of objects, or one JSON object per line";

@@ -6,68 +6,17 @@ mod json;
 mod parquet;
 mod python_json;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::error::{DataError, Place};
+use crate::cell::{Cell, EachRow};
+use crate::error::DataError;
 use crate::input::{Head, Packing, without_packing};
+use crate::schema::FileKind;
 use crate::source::pickle::frame::Frame;
-use crate::source::tabular::FileKind;
 
 pub(crate) use json::{Object, for_each_object, value_cell, whole_json};
 pub(crate) use parquet::key_value;
-
-/// One value of a row.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Cell<'a> {
-    /// Blank, null, or a column that the row does not have.
-    Missing,
-    Text(Cow<'a, str>),
-    Integer(i128),
-    Number(f64),
-    Truth(bool),
-}
-
-impl Cell<'_> {
-    /// The value as text; `None` where it is missing or blank.
-    pub(crate) fn text(&self) -> Option<Cow<'_, str>> {
-        match self {
-            Cell::Missing => None,
-            Cell::Text(text) if is_blank(text) => None,
-            Cell::Text(text) => Some(Cow::Borrowed(text)),
-            Cell::Integer(number) => Some(Cow::Owned(number.to_string())),
-            Cell::Number(number) => Some(Cow::Owned(number.to_string())),
-            Cell::Truth(truth) => Some(Cow::Owned(truth.to_string())),
-        }
-    }
-
-    /// The value as a number, true being 1. `Ok(None)` where it is missing or NaN; the text where it is no number.
-    /// `decimal_comma` is about numbers in text.
-    pub(crate) fn number(&self, decimal_comma: bool) -> Result<Option<f64>, &str> {
-        let number = match self {
-            Cell::Missing => return Ok(None),
-            Cell::Text(text) if is_blank(text) => return Ok(None),
-            Cell::Text(text) => match text.trim() {
-                "true" | "True" | "TRUE" => 1.0,
-                "false" | "False" | "FALSE" => 0.0,
-                trimmed if decimal_comma && trimmed.contains('.') => return Err(text),
-                trimmed if decimal_comma => {
-                    let point = trimmed.replace(',', ".");
-                    point.parse().map_err(|_| text.as_ref())?
-                }
-                trimmed => trimmed.parse().map_err(|_| text.as_ref())?,
-            },
-            Cell::Integer(number) => *number as f64,
-            Cell::Number(number) => *number,
-            Cell::Truth(truth) => f64::from(u8::from(*truth)),
-        };
-        Ok((!number.is_nan()).then_some(number))
-    }
-}
-
-/// What is done with each row: its place, and the wanted cells in the order in which they were asked for.
-pub(crate) type EachRow<'a> = dyn FnMut(Place, &[Cell<'_>]) -> Result<(), DataError> + 'a;
 
 /// A tabular file whose columns are known.
 pub(crate) struct Rows {
@@ -147,6 +96,11 @@ impl Rows {
         &self.columns
     }
 
+    /// Whether there is a column of this name.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|name| name == column)
+    }
+
     /// Position of a column.
     pub(crate) fn index(&self, column: &str, purpose: &'static str) -> Result<usize, DataError> {
         let found = self.columns.iter().position(|name| name == column);
@@ -190,16 +144,6 @@ impl Rows {
     }
 }
 
-/// Whether a text has nothing to read: blanks, and characters that are not seen.
-pub(crate) fn is_blank(text: &str) -> bool {
-    let unseen = |character: char| {
-        character.is_whitespace()
-            || character.is_control()
-            || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
-    };
-    text.chars().all(unseen)
-}
-
 /// How a file is written, by its extension, before that of its compression.
 fn kind_by_extension(path: &Path) -> Result<FileKind, DataError> {
     let inner = without_packing(path);
@@ -213,21 +157,21 @@ fn kind_by_extension(path: &Path) -> Result<FileKind, DataError> {
         "json" => Ok(FileKind::Json),
         "parquet" => Ok(FileKind::Parquet),
         "pkl" | "pickle" => Ok(FileKind::Pickle),
-        _ => Err(DataError::Spec {
-            key: "path",
-            problem: format!("{} does not end in .csv, .tsv, .jsonl, .ndjson, .json, .parquet or .pkl", path.display()),
-            remedy: "say how it is written: `file = \"csv\"` in its schema (or json-lines, json, parquet, pickle)".to_owned(),
-        }),
+        _ => Err(DataError::spec(
+            "path",
+            format!(
+                "{} does not end in .csv, .tsv, .jsonl, .ndjson, .json, .parquet or .pkl",
+                path.display()
+            ),
+            "say how it is written: `file = \"csv\"` in its schema (or json-lines, json, parquet, pickle)",
+        )),
     }
 }
 
 /// How a file is written: as declared or by its extension, except that a file with an object in place of the array is JSON
 /// Lines, and the reverse. Refuses what its first bytes say to be something else.
 fn kind_of(path: &Path, declared: Option<FileKind>) -> Result<(FileKind, Head), DataError> {
-    let metadata = std::fs::metadata(path).map_err(|source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let metadata = std::fs::metadata(path).map_err(|source| DataError::io(path, source))?;
     if metadata.is_dir() {
         return Err(DataError::NotAFile {
             path: path.to_owned(),
@@ -311,11 +255,10 @@ fn separator_of(path: &Path, declared: Option<char>) -> Result<u8, DataError> {
         {
             Ok(separator)
         }
-        _ => Err(DataError::Spec {
-            key: "schema",
-            problem: format!("{declared:?} cannot separate cells"),
-            remedy: "give one character such as `separator = \";\"` or `separator = \"\\t\"`"
-                .to_owned(),
-        }),
+        _ => Err(DataError::spec(
+            "schema",
+            format!("{declared:?} cannot separate cells"),
+            "give one character such as `separator = \";\"` or `separator = \"\\t\"`",
+        )),
     }
 }

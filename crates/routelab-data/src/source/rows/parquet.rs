@@ -16,7 +16,8 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnDescriptor;
 
-use super::{Cell, EachRow};
+use crate::cell::{Cell, EachRow};
+use crate::digest::hex;
 use crate::error::{DataError, Place};
 
 /// Rows that are decoded at a time.
@@ -25,10 +26,7 @@ const BATCH: usize = 1024;
 type Reader = SerializedFileReader<File>;
 
 fn open(path: &Path) -> Result<(File, Reader), DataError> {
-    let io = |source| DataError::Io {
-        path: path.to_owned(),
-        source,
-    };
+    let io = |source| DataError::io(path, source);
     let file = File::open(path).map_err(io)?;
     let again = file.try_clone().map_err(io)?;
     Ok((file, guarded(path, || SerializedFileReader::new(again))?))
@@ -243,7 +241,7 @@ fn uuid(bytes: &[u8]) -> String {
         if matches!(index, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.push_str(&format!("{byte:02x}"));
+        text.push_str(&hex(&[*byte]));
     }
     text
 }

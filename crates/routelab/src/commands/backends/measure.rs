@@ -6,6 +6,7 @@ use std::time::Instant;
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Choices, Metric, Scores, Truth, evaluate};
 use routelab_heads::Backend;
+use routelab_heads::backend::peak_memory;
 use routelab_routers::{Context, Router, SharedCost, TrainingSet, registry};
 use serde::{Deserialize, Serialize};
 
@@ -280,15 +281,6 @@ fn epochs(steps: &[(f64, Instant)], count: usize, start: Instant, end: Instant) 
         .windows(2)
         .map(|pair| (pair[1] - pair[0]).as_secs_f64())
         .collect()
-}
-
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 #[cfg(test)]

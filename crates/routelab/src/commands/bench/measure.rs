@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use ndarray::Array2;
 use rayon::prelude::*;
+use routelab_heads::backend::peak_memory;
 use routelab_kernels::{Threads, product};
 use serde::Serialize;
 
@@ -84,7 +85,9 @@ pub fn measure<R>(
         steps: work.steps,
         gflops,
         share_of_peak: gflops.map(|gflops| gflops / peak),
-        peak_mib: if resettable { peak_mib() } else { None },
+        peak_mib: peak_memory()
+            .filter(|_| resettable)
+            .map(|bytes| bytes as f64 / f64::from(1 << 20)),
     };
     (result, measured)
 }
@@ -113,12 +116,4 @@ fn cpu_seconds() -> Option<f64> {
     let fields: Vec<&str> = stat[stat.rfind(')')? + 2..].split(' ').collect();
     let ticks = |index: usize| fields.get(index)?.parse::<f64>().ok();
     Some((ticks(11)? + ticks(12)?) / 100.0)
-}
-
-/// The largest resident memory since it was last reset, MiB (Linux).
-fn peak_mib() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
-    let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1024.0)
 }
