@@ -69,7 +69,6 @@ impl Router for Calibrated {
         }
         let fits = folds.len() as f64 + 1.0;
         let part = |done: usize| move |share: f64| (context.progress)((done as f64 + share) / fits);
-        // First on all rows: a base that shares the cost network has it fitted on all of them then.
         let base = router.fit(
             train,
             &Context {

@@ -5,6 +5,7 @@ mod calibrated;
 mod cluster_means;
 mod clusters;
 mod common;
+mod cost;
 mod fixed;
 mod gbt;
 mod knn;
