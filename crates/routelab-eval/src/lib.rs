@@ -56,3 +56,4 @@ pub use neighbours::Neighbours;
 pub use predictability::{Predictability, PredictabilityOptions, predictability};
 pub use rule::{Decision, Infeasible, Rule, Ties, choose, prices};
 pub use sweep::{Point, sweep};
+pub use trade_off::{PriceCurve, choose_at};

@@ -63,7 +63,7 @@ impl GrowingPath {
         }
     }
 
-    fn as_path(&self) -> Path<'_> {
+    pub fn as_path(&self) -> Path<'_> {
         Path {
             first: self.first,
             changes: &self.changes,

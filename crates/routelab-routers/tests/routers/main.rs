@@ -6,6 +6,7 @@ mod cluster_means;
 mod clusters;
 mod common;
 mod cost;
+mod deployed;
 mod fixed;
 mod gbt;
 mod knn;
