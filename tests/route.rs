@@ -37,10 +37,11 @@ fn prompts() -> Vec<String> {
 /// What one prompt after the other gives is what all of them give at once, in their order.
 #[test]
 fn many_prompts_are_routed_as_each_alone() {
-    let (place, models) = fitted(QUICK_ROUTERS);
+    let carrot = "\n[[router]]\nkind = \"carrot\"\nestimates = \"linear\"\n";
+    let (place, models) = fitted(&format!("{QUICK_ROUTERS}{carrot}"));
     let file = place.path().join("prompts.txt");
     fs::write(&file, prompts().join("\n")).unwrap();
-    for router in ["linear", "knn", "equirouter"] {
+    for router in ["linear", "knn", "equirouter", "carrot"] {
         let model = models.join(router);
         let budget = ["--model", arg(&model), "--budget", "0.001"];
         let route = |more: &[&str]| success(&[&["route"], &budget[..], more].concat());

@@ -83,3 +83,4 @@ pub use path::{Choices, choose, prices};
 pub use predictability::{Predictability, PredictabilityOptions, predictability};
 pub use rule::{Decision, Infeasible, Rule, Ties};
 pub use sweep::{Point, Sweep, sweep};
+pub use trade_off::{PriceCurve, choose_at};

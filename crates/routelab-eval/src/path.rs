@@ -89,7 +89,7 @@ impl Path<'_> {
     }
 
     /// The choice at the largest budget.
-    fn last(&self) -> usize {
+    pub(crate) fn last(&self) -> usize {
         self.changes.last().map_or(self.first, |&(_, model)| model)
     }
 }
@@ -123,7 +123,7 @@ impl GrowingPath {
         }
     }
 
-    fn as_path(&self) -> Path<'_> {
+    pub fn as_path(&self) -> Path<'_> {
         Path {
             first: self.first,
             changes: &self.changes,

@@ -2,15 +2,17 @@
 //!
 //! As the price falls from infinity to 0, a query walks along the upper convex hull of its points `(ĉ, q̂)`, from its
 //! cheapest model to its best one: it crosses an edge once `λ` falls below the edge's slope `Δq̂ / Δĉ`. So the edges of all
-//! queries in descending order of slope are the whole family of decisions, and a budget is a place in that list.
+//! queries in descending order of slope are the whole family of decisions, and a budget is a place in that list
+//! ([`PriceCurve`]). Given the price, a query is decided by itself ([`Row::path`]).
 
+use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use crate::exact::FixedPoint;
 use crate::matrices::largest_magnitude;
 use crate::path::{GrowingPath, Paths};
 use crate::rule::{ascending, order_key};
-use crate::{Infeasible, Rule, Scores};
+use crate::{EvalError, Infeasible, Rule, Scores};
 
 /// What one query can be given.
 struct Row {
@@ -20,17 +22,29 @@ struct Row {
     hull: Vec<Candidate>,
 }
 
-/// A step along the hull of a query.
-struct Edge {
-    row: usize,
-    slope: f64,
-    from: Candidate,
-    to: Candidate,
+impl Row {
+    /// The choices over descending prices; `None`, where nothing is affordable, comes before all of them.
+    fn path(&self, prices: &[Option<f64>]) -> GrowingPath {
+        let mut path = GrowingPath::starting_with(self.unaffordable);
+        let affordable = prices.partition_point(|price| price.is_none());
+        if affordable < prices.len() {
+            path.push(affordable, self.hull[0].model);
+        }
+        for edge in self.hull.windows(2) {
+            // At a price equal to the slope both ends are worth the same, and the cheaper one is kept.
+            let slope = slope(edge[0], edge[1]);
+            let crossed = prices.partition_point(|price| price.is_none_or(|price| price >= slope));
+            if crossed == prices.len() {
+                break;
+            }
+            path.push(crossed, edge[1].model);
+        }
+        path
+    }
 }
 
-/// Every query's choices over `budgets`, ascending and not empty. `O(N M (log N M + log K))`.
-pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
-    let rows: Vec<Row> = (0..scores.queries())
+fn rows(scores: &Scores, rule: &Rule) -> Vec<Row> {
+    (0..scores.queries())
         .into_par_iter()
         .with_min_len(256)
         .map_init(ByCost::default, |by_cost, row| {
@@ -40,61 +54,98 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
                 hull: hull(order),
             }
         })
-        .collect();
-    let mut edges: Vec<Edge> = (rows.iter().enumerate())
-        .flat_map(|(row, models)| {
-            models.hull.windows(2).map(move |pair| Edge {
-                row,
-                slope: slope(pair[0], pair[1]),
-                from: pair[0],
-                to: pair[1],
-            })
-        })
-        .collect();
-    // The sort is stable, and slopes descend along a hull: the edges of one query stay in order.
-    edges.sort_by(|a, b| b.slope.total_cmp(&a.slope));
+        .collect()
+}
 
-    let scale = FixedPoint::for_sum_of(scores.queries(), largest_magnitude(scores.cost.view()));
-    let cost = |candidate: Candidate| scale.encode(candidate.cost);
-    // The position of the first budget that is not below the mean.
-    let affordable_at = |sum: i128| {
-        let mean = scale.mean(sum, scores.queries());
-        budgets.partition_point(|&budget| budget < mean)
-    };
-    let mut sum: i128 = rows.iter().map(|row| cost(row.hull[0])).sum();
-    let start = affordable_at(sum);
-    let mut rows: Vec<GrowingPath> = rows
-        .iter()
-        .map(|row| {
-            let mut path = GrowingPath::starting_with(row.unaffordable);
-            if start < budgets.len() {
-                path.push(start, row.hull[0].model);
-            }
-            path
-        })
-        .collect();
-    let mut prices = vec![None; budgets.len()];
-    let mut priced = start;
-    // No price is between equal slopes: such edges are crossed together or not at all.
-    for tied in edges.chunk_by(|a, b| a.slope == b.slope) {
-        for edge in tied {
-            sum += cost(edge.to) - cost(edge.from);
-        }
-        let at = affordable_at(sum);
-        // At a price equal to the slope both ends are worth the same, and the cheaper one is kept.
-        prices[priced..at].fill(Some(tied[0].slope));
-        priced = at;
-        if at == budgets.len() {
-            break;
-        }
-        for edge in tied {
-            rows[edge.row].push(at, edge.to.model);
-        }
+/// The price of [`Decision::TradeOff`](crate::Decision::TradeOff) at every mean budget, found on some queries. Others that come
+/// one by one are decided by the price alone ([`choose_at`](crate::choose_at)), and spend the budget on average if they are like
+/// those.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PriceCurve {
+    /// Mean `ĉ` of what is taken, ascending.
+    means: Vec<f64>,
+    /// The price from each mean on, in units of `q̂` per unit of `ĉ`, descending to 0.
+    prices: Vec<f64>,
+}
+
+impl PriceCurve {
+    /// The curve of these predictions. `O(N M log N M)`.
+    pub fn of(scores: &Scores) -> Self {
+        Self::of_rows(&rows(scores, &Rule::default()), scores)
     }
-    prices[priced..].fill(Some(0.0));
+
+    fn of_rows(rows: &[Row], scores: &Scores) -> Self {
+        let scale = FixedPoint::for_sum_of(scores.queries(), largest_magnitude(scores.cost.view()));
+        let cost = |candidate: Candidate| scale.encode(candidate.cost);
+        let mean = |sum: i128| scale.mean(sum, scores.queries());
+        // Every step along a hull: its slope, and what it adds to the costs.
+        let mut edges: Vec<(f64, i128)> = (rows.iter())
+            .flat_map(|row| row.hull.windows(2))
+            .map(|edge| (slope(edge[0], edge[1]), cost(edge[1]) - cost(edge[0])))
+            .collect();
+        edges.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut sum: i128 = rows.iter().map(|row| cost(row.hull[0])).sum();
+        let (mut means, mut prices) = (vec![mean(sum)], Vec::new());
+        // No price is between equal slopes: such edges are crossed together or not at all.
+        for tied in edges.chunk_by(|a, b| a.0 == b.0) {
+            sum += tied.iter().map(|edge| edge.1).sum::<i128>();
+            prices.push(tied[0].0);
+            means.push(mean(sum));
+        }
+        prices.push(0.0);
+        Self { means, prices }
+    }
+
+    /// A curve from its [`points`](Self::points).
+    ///
+    /// # Errors
+    /// [`EvalError::Option`] unless there are two columns and a row, means rise, and prices fall to 0.
+    pub fn from_points(points: ArrayView2<f64>) -> Result<Self, EvalError> {
+        let column = |at: usize| match points.ncols() {
+            2 => points.column(at).to_vec(),
+            _ => Vec::new(),
+        };
+        let (means, prices) = (column(0), column(1));
+        if means.is_sorted() && prices.is_sorted_by(|a, b| a >= b) && prices.last() == Some(&0.0) {
+            return Ok(Self { means, prices });
+        }
+        Err(EvalError::Option {
+            option: "prices",
+            value: format!("{} x {} numbers", points.nrows(), points.ncols()),
+            expected: "rising means beside prices that fall to 0",
+        })
+    }
+
+    /// Mean `ĉ` and the price from there on, `P x 2`.
+    pub fn points(&self) -> Array2<f64> {
+        let columns = [&self.means, &self.prices];
+        Array2::from_shape_fn((self.means.len(), 2), |(row, column)| columns[column][row])
+    }
+
+    /// The smallest price at which the mean `ĉ` of what is taken is at most `budget`; `None` where even that of the cheapest
+    /// models is above it.
+    pub fn price(&self, budget: f64) -> Option<f64> {
+        let reached = self.means.partition_point(|&mean| mean <= budget);
+        reached.checked_sub(1).map(|last| self.prices[last])
+    }
+}
+
+/// Every query's choices over `budgets`, ascending and not empty. `O(N M (log N M + log K))`.
+pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
+    let rows = rows(scores, rule);
+    let curve = PriceCurve::of_rows(&rows, scores);
+    let prices: Vec<_> = budgets.iter().map(|&budget| curve.price(budget)).collect();
+    let grown: Vec<_> = rows.par_iter().map(|row| row.path(&prices)).collect();
     let mut paths = Paths::with(prices);
-    rows.iter().for_each(|path| paths.push(path));
+    grown.iter().for_each(|path| paths.push(path));
     paths
+}
+
+/// The model chosen for every query, each by itself, at one price of [`Decision::TradeOff`](crate::Decision::TradeOff) (whatever
+/// the rule's decision): `argmax q̂ - λ ĉ`, and the rule's [`Infeasible`] where there is no price.
+pub fn choose_at(scores: &Scores, price: Option<f64>, rule: &Rule) -> Vec<usize> {
+    let choice = |row: &Row| row.path(&[price]).as_path().last();
+    rows(scores, rule).par_iter().map(choice).collect()
 }
 
 /// The models that are best at some price, from the dearest price to price 0; `order` is ascending in `ĉ`. Of models on one
@@ -115,10 +166,10 @@ fn hull(order: &[Candidate]) -> Vec<Candidate> {
     hull
 }
 
-/// `Δq̂ / Δĉ`, above 0; no difference is infinite, so that no slope is undefined.
+/// `Δq̂ / Δĉ`, above 0 even where the quotient is not; no difference is infinite, so that no slope is undefined.
 fn slope(from: Candidate, to: Candidate) -> f64 {
     let (rise, run) = (to.quality - from.quality, to.cost - from.cost);
-    rise.min(f64::MAX) / run.min(f64::MAX)
+    (rise.min(f64::MAX) / run.min(f64::MAX)).max(f64::MIN_POSITIVE)
 }
 
 /// What is predicted about a model for one query.

@@ -6,8 +6,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_eval::bootstrap::{self, Replicates};
 use routelab_eval::{
-    Budgets, Decision, Evaluation, EvaluationOptions, Infeasible, Metric, Point, Rule, Scores,
-    Strongest, Ties, Truth, choose, evaluate, oracle, sweep,
+    Budgets, Decision, Evaluation, EvaluationOptions, Infeasible, Metric, Point, PriceCurve, Rule,
+    Scores, Strongest, Ties, Truth, choose, choose_at, evaluate, oracle, prices, sweep,
 };
 
 /// Real and predicted quality and cost of the same queries and models.
@@ -291,9 +291,19 @@ proptest! {
         let zeros = Array2::zeros((n, m));
         let truth = Truth::new(scores.quality.view(), zeros.view()).unwrap();
         let fast = sweep(&truth, &scores, &budgets, &rule).unwrap();
+        let curve = PriceCurve::of(&scores);
+        prop_assert_eq!(&PriceCurve::from_points(curve.points().view()).unwrap(), &curve);
         for (point, &budget) in fast.iter().zip(&budgets) {
             let expected = scan_prices(&quality, &cost, budget, rule.infeasible);
             prop_assert_eq!(&choose(&scores, budget, &rule), &expected, "budget {}", budget);
+            // Given the price, a query needs no others.
+            let price = curve.price(budget);
+            prop_assert_eq!(&[price][..], prices(&scores, &[budget]));
+            for (row, &choice) in expected.iter().enumerate() {
+                let one = |values: &Array2<f64>| values.select(Axis(0), &[row]);
+                let alone = Scores::new(one(&scores.quality), one(&scores.cost)).unwrap();
+                prop_assert_eq!(choose_at(&alone, price, &rule), [choice]);
+            }
             for (model, rate) in point.call_rates.iter().enumerate() {
                 let calls = expected.iter().filter(|&&choice| choice == model).count();
                 prop_assert!(close(*rate, calls as f64 / n as f64));

@@ -85,6 +85,11 @@ impl Archive {
         Ok(bytes)
     }
 
+    /// Whether there is a safetensors file of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.blobs.contains_key(name)
+    }
+
     /// Stores a matrix `[rows, columns]` in double precision.
     pub fn put_matrix(&mut self, name: &str, matrix: &Array2<f64>) {
         self.put_bytes(name, write_matrices(&[(name, matrix.view())]));

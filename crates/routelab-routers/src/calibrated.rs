@@ -1,11 +1,12 @@
 //! A scalar router whose predictions are calibrated, model by model, on queries that it was not fitted on.
 
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, ArrayView1, Axis};
 use routelab_data::{Embeddings, split};
 use routelab_eval::{Decision, Scores};
 use routelab_heads::{Backend, History};
 use serde::{Deserialize, Serialize};
 
+use crate::held_out::{Priced, held_out};
 use crate::margin::base_router;
 use crate::{
     Archive, Context, FittedRouter, Router, RouterError, TrainingSet, measured_only, registry,
@@ -69,7 +70,6 @@ impl Router for Calibrated {
         }
         let fits = folds.len() as f64 + 1.0;
         let part = |done: usize| move |share: f64| (context.progress)((done as f64 + share) / fits);
-        // First on all rows: a base that shares the cost network has it fitted on all of them then.
         let base = router.fit(
             train,
             &Context {
@@ -77,36 +77,19 @@ impl Router for Calibrated {
                 ..*context
             },
         )?;
-        let mut held_out = Array2::zeros((train.table().len(), train.models()));
-        for (fold, rows) in folds.iter().enumerate() {
-            let others: Vec<usize> = folds
-                .iter()
-                .enumerate()
-                .filter(|&(other, _)| other != fold)
-                .flat_map(|(_, rows)| rows.iter().copied())
-                .collect();
-            let (embeddings, table) = (
-                train.embeddings.select(&others),
-                train.table().select(&others),
-            );
-            let seen = TrainingSet::new(&embeddings, &table)?;
-            let fitted = router.fit(
-                &seen,
+        let mut held_out = held_out(train, &folds, |seen, fold| {
+            let progress = &part(fold + 1);
+            router.fit(
+                seen,
                 &Context {
-                    progress: &part(fold + 1),
+                    progress,
                     ..*context
                 },
-            )?;
-            let predicted = fitted.predict(&train.embeddings.select(rows))?.quality;
-            for (&row, values) in rows.iter().zip(predicted.outer_iter()) {
-                held_out.row_mut(row).assign(&values);
-            }
-        }
-        let curves = held_out
-            .axis_iter(Axis(1))
+            )
+        })?;
+        let curves: Vec<Curve> = (held_out.quality.axis_iter(Axis(1)).enumerate())
             .zip(train.quality().axis_iter(Axis(1)))
-            .enumerate()
-            .map(|(model, (predicted, real))| match train.measured() {
+            .map(|((model, predicted), real)| match train.measured() {
                 None => Curve::fit(predicted, real),
                 Some(measured) => {
                     let only = |values| Array1::from(measured_only(values, measured.column(model)));
@@ -114,7 +97,12 @@ impl Router for Calibrated {
                 }
             })
             .collect();
-        Ok(Box::new(Fitted { base, kind, curves }))
+        calibrate(&mut held_out, &curves);
+        let calibrated = FittedCalibrated { base, kind, curves };
+        Ok(match calibrated.decision() {
+            Decision::TradeOff => Priced::of(Box::new(calibrated), &held_out),
+            Decision::WithinBudget { .. } => Box::new(calibrated),
+        })
     }
 }
 
@@ -194,14 +182,21 @@ impl Curve {
     }
 }
 
-struct Fitted {
+/// Maps the predicted quality of every model by its curve.
+fn calibrate(scores: &mut Scores, curves: &[Curve]) {
+    for (mut column, curve) in scores.quality.axis_iter_mut(Axis(1)).zip(curves) {
+        column.mapv_inplace(|prediction| curve.at(prediction));
+    }
+}
+
+struct FittedCalibrated {
     base: Box<dyn FittedRouter>,
     kind: String,
     /// One per model.
     curves: Vec<Curve>,
 }
 
-impl FittedRouter for Fitted {
+impl FittedRouter for FittedCalibrated {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
         let mut scores = self.base.predict(queries)?;
         if scores.quality.ncols() != self.curves.len() {
@@ -210,9 +205,7 @@ impl FittedRouter for Fitted {
                 other: self.curves.len(),
             });
         }
-        for (mut column, curve) in scores.quality.axis_iter_mut(Axis(1)).zip(&self.curves) {
-            column.mapv_inplace(|prediction| curve.at(prediction));
-        }
+        calibrate(&mut scores, &self.curves);
         Ok(scores)
     }
 
@@ -245,11 +238,15 @@ pub(crate) fn load(
             "has one without points, or with points of one coordinate",
         ));
     }
-    Ok(Box::new(Fitted {
+    let calibrated = FittedCalibrated {
         curves,
         kind: archive.get("base")?,
         base: registry::load(archive.part("base")?, backend)?,
-    }))
+    };
+    match calibrated.decision() {
+        Decision::TradeOff => Priced::load(archive, Box::new(calibrated)),
+        Decision::WithinBudget { .. } => Ok(Box::new(calibrated)),
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! CARROT (Somerstep et al. 2025, arXiv 2502.03261): plug-in estimates of quality and cost, and one price for all queries.
 
 use routelab_data::Embeddings;
-use routelab_eval::{Decision, Scores};
+use routelab_eval::Scores;
 use routelab_heads::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::held_out::Priced;
 use crate::knn::Knn;
 use crate::linear::Linear;
 use crate::space::space;
@@ -23,7 +24,7 @@ pub enum Estimates {
     Linear,
 }
 
-/// Takes `argmax q̂ - λ ĉ` with one `λ` for all queries ([`Decision::TradeOff`]); the estimates are those of another router.
+/// Takes `argmax q̂ - λ ĉ` with one `λ` for all queries ([`Decision::TradeOff`](routelab_eval::Decision::TradeOff)); the estimates are those of another router.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Carrot {
@@ -81,29 +82,27 @@ impl Router for Carrot {
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let (kind, base) = match self.estimates {
-            Estimates::Knn => ("knn", self.knn().fit(train, context)?),
-            Estimates::Linear => ("linear", self.linear().fit(train, context)?),
+        let base: &dyn Router = match self.estimates {
+            Estimates::Knn => &self.knn(),
+            Estimates::Linear => &self.linear(),
         };
-        Ok(Box::new(Fitted {
-            kind: kind.to_owned(),
-            base,
-        }))
+        Priced::fit(train, context, |train, context| {
+            Ok(Box::new(FittedEstimates {
+                kind: base.kind().to_owned(),
+                base: base.fit(train, context)?,
+            }))
+        })
     }
 }
 
-struct Fitted {
+struct FittedEstimates {
     kind: String,
     base: Box<dyn FittedRouter>,
 }
 
-impl FittedRouter for Fitted {
+impl FittedRouter for FittedEstimates {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
         self.base.predict(queries)
-    }
-
-    fn decision(&self) -> Decision {
-        Decision::TradeOff
     }
 
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
@@ -117,8 +116,9 @@ pub(crate) fn load(
     archive: &Archive,
     backend: &Backend,
 ) -> Result<Box<dyn FittedRouter>, RouterError> {
-    Ok(Box::new(Fitted {
+    let estimates = FittedEstimates {
         kind: archive.get("estimates")?,
         base: registry::load(archive.part("estimates")?, backend)?,
-    }))
+    };
+    Priced::load(archive, Box::new(estimates))
 }

@@ -1,5 +1,7 @@
 //! The cost network: predicted costs for every router that has none of its own.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array1, Array2, ArrayView2};
@@ -108,22 +110,23 @@ impl CostNetwork {
     }
 }
 
-/// The cost network of one training set and seed: fitted by the first router that asks, then shared.
+/// The cost networks of a seed, one for each set of training rows: fitted by the first router that asks, then shared. A router
+/// that fits on a part of the rows has a network of that part, and the others keep theirs.
 pub struct SharedCost {
     config: CostConfig,
-    fitted: Mutex<Option<Arc<CostNetwork>>>,
+    fitted: Mutex<HashMap<u64, Arc<CostNetwork>>>,
 }
 
 impl SharedCost {
-    /// A network that is yet to be fitted.
+    /// Networks that are yet to be fitted.
     pub fn new(config: CostConfig) -> Self {
         Self {
             config,
-            fitted: Mutex::new(None),
+            fitted: Mutex::default(),
         }
     }
 
-    /// The network, fitted on `train` at the first call.
+    /// The network of these rows, fitted at the first call for them; embeddings, costs, mask and seed make the rows the same.
     ///
     /// # Errors
     ///
@@ -133,9 +136,10 @@ impl SharedCost {
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Arc<CostNetwork>, RouterError> {
+        let rows = fingerprint(train, context.seed);
         // Held while fitting, so that routers that run side by side fit it once.
         let mut fitted = self.fitted.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(network) = &*fitted {
+        if let Some(network) = fitted.get(&rows) {
             return Ok(Arc::clone(network));
         }
         let quiet = Context {
@@ -153,9 +157,21 @@ impl SharedCost {
                 &quiet,
             )?,
         });
-        *fitted = Some(Arc::clone(&network));
+        fitted.insert(rows, Arc::clone(&network));
         Ok(network)
     }
+}
+
+/// A number that tells training sets apart by all that a cost network sees of them.
+fn fingerprint(train: &TrainingSet, seed: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (seed, train.x().dim(), train.cost().dim()).hash(&mut hasher);
+    (train.x().iter()).for_each(|value| hasher.write_u32(value.to_bits()));
+    (train.cost().iter()).for_each(|value| hasher.write_u64(value.to_bits()));
+    if let Some(measured) = train.measured() {
+        (measured.iter()).for_each(|&measured| hasher.write_u8(u8::from(measured)));
+    }
+    hasher.finish()
 }
 
 /// A perceptron whose outputs are scaled back from standardised targets.

@@ -171,16 +171,15 @@ pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRoute
     let quality = archive.matrix_with("quality", Some(x.nrows()), None)?;
     let cost = archive.matrix_with("cost", Some(x.nrows()), Some(quality.ncols()))?;
     // Only where there were gaps.
-    let measured = match archive.bytes(MEASURED) {
-        Err(_) => None,
-        Ok(_) => {
-            let stored = archive.matrix_with(MEASURED, Some(x.nrows()), Some(quality.ncols()))?;
-            let measured = stored.mapv(|value| value != 0.0);
-            if (measured.axis_iter(Axis(1))).any(|column| column.iter().all(|measured| !measured)) {
-                return Err(archive.broken(MEASURED, "has a model without any measurement"));
-            }
-            Some(measured)
+    let measured = if archive.has(MEASURED) {
+        let stored = archive.matrix_with(MEASURED, Some(x.nrows()), Some(quality.ncols()))?;
+        let measured = stored.mapv(|value| value != 0.0);
+        if (measured.axis_iter(Axis(1))).any(|column| column.iter().all(|measured| !measured)) {
+            return Err(archive.broken(MEASURED, "has a model without any measurement"));
         }
+        Some(measured)
+    } else {
+        None
     };
     Ok(Box::new(FittedKnn {
         config: archive.get("config")?,

@@ -18,6 +18,7 @@ pub mod equirouter;
 pub mod fixed;
 pub mod gbt;
 pub mod graphrouter;
+mod held_out;
 pub mod hybridllm;
 pub mod irt;
 mod kmeans;
@@ -43,7 +44,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use routelab_data::{Embeddings, RoutingTable};
-use routelab_eval::{Decision, Scores};
+use routelab_eval::{Decision, PriceCurve, Rule, Scores};
 use routelab_heads::{Backend, Fit, HeadError, History};
 
 pub use archive::Archive;
@@ -178,7 +179,43 @@ pub trait FittedRouter: Send + Sync {
 
     /// What is chosen under a budget, given the predictions; the common decision for all but a few routers.
     fn decision(&self) -> Decision {
-        Decision::default()
+        match self.prices() {
+            Some(_) => Decision::TradeOff,
+            None => Decision::default(),
+        }
+    }
+
+    /// For [`Decision::TradeOff`], the price of every mean budget, found on the training queries.
+    fn prices(&self) -> Option<&PriceCurve> {
+        None
+    }
+
+    /// The model for every query, each by itself, under a budget in the unit of the costs: what an evaluation chooses, where the
+    /// budget limits every query, and what it chooses at the same price, where it limits their mean. The budget then is the mean
+    /// over queries like those of the training, and its price comes from these.
+    ///
+    /// `scores`: what [`predict`](Self::predict) gave for the queries; of `rule` only the conventions count, the decision is the
+    /// router's own.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Unpriced`].
+    fn choose(&self, scores: &Scores, budget: f64, rule: &Rule) -> Result<Vec<usize>, RouterError> {
+        let rule = Rule {
+            decision: self.decision(),
+            ..*rule
+        };
+        match rule.decision {
+            Decision::WithinBudget { .. } => Ok(routelab_eval::choose(scores, budget, &rule)),
+            Decision::TradeOff => {
+                let prices = self.prices().ok_or(RouterError::Unpriced)?;
+                Ok(routelab_eval::choose_at(
+                    scores,
+                    prices.price(budget),
+                    &rule,
+                ))
+            }
+        }
     }
 
     /// The training losses of the router's network, if it has one.
@@ -274,6 +311,11 @@ pub enum RouterError {
         /// Models of the other.
         other: usize,
     },
+    /// A router that decides by one price of cost and has no prices.
+    #[error(
+        "the router decides by one price of cost, and was stored without its prices: fit it again"
+    )]
+    Unpriced,
     /// A prediction that is not a number.
     #[error(transparent)]
     Scores(#[from] routelab_eval::EvalError),

@@ -53,7 +53,7 @@ impl PredictedCost {
 
     /// The costs of `models` models in an archive.
     fn load(archive: &Archive, models: usize, backend: &Backend) -> Result<Self, RouterError> {
-        if archive.bytes(PER_MODEL).is_ok() {
+        if archive.has(PER_MODEL) {
             let costs = archive.matrix_with(PER_MODEL, Some(1), Some(models))?;
             return Ok(PredictedCost::PerModel(costs.row(0).to_owned()));
         }

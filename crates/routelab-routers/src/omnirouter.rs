@@ -1,11 +1,12 @@
 //! OmniRouter (Mei et al. 2025, arXiv 2502.20576): routing as one constrained problem over all queries.
 
 use routelab_data::Embeddings;
-use routelab_eval::{Decision, Scores};
+use routelab_eval::Scores;
 use routelab_heads::Backend;
 use routelab_heads::ranges::share;
 use serde::{Deserialize, Serialize};
 
+use crate::held_out::Priced;
 use crate::knn::Knn;
 use crate::linear::Linear;
 use crate::space::space;
@@ -18,7 +19,7 @@ use crate::{
 ///
 /// The Lagrangian of that problem is `Σ ĉ - μ Σ q̂`, so every query takes `argmax q̂ - λ ĉ` with `λ = 1/μ` in common. Targets of
 /// quality and mean budgets run through the same choices as `λ` falls; here the budget says how far
-/// ([`Decision::TradeOff`]).
+/// ([`Decision::TradeOff`](routelab_eval::Decision::TradeOff)).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OmniRouter {
@@ -77,21 +78,23 @@ impl Router for OmniRouter {
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        Ok(Box::new(Fitted {
-            retrieval: self.retrieval,
-            retrieved: self.knn().fit(train, context)?,
-            trained: self.linear().fit(train, context)?,
-        }))
+        Priced::fit(train, context, |train, context| {
+            Ok(Box::new(FittedMixture {
+                retrieval: self.retrieval,
+                retrieved: self.knn().fit(train, context)?,
+                trained: self.linear().fit(train, context)?,
+            }))
+        })
     }
 }
 
-struct Fitted {
+struct FittedMixture {
     retrieval: f64,
     retrieved: Box<dyn FittedRouter>,
     trained: Box<dyn FittedRouter>,
 }
 
-impl FittedRouter for Fitted {
+impl FittedRouter for FittedMixture {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
         let retrieved = self.retrieved.predict(queries)?;
         let trained = self.trained.predict(queries)?;
@@ -108,10 +111,6 @@ impl FittedRouter for Fitted {
         )?)
     }
 
-    fn decision(&self) -> Decision {
-        Decision::TradeOff
-    }
-
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
         archive.put("retrieval", &self.retrieval);
         archive.put_part("retrieved", registry::save("knn", &*self.retrieved)?);
@@ -125,9 +124,10 @@ pub(crate) fn load(
     backend: &Backend,
 ) -> Result<Box<dyn FittedRouter>, RouterError> {
     let part = |name| registry::load(archive.part(name)?, backend);
-    Ok(Box::new(Fitted {
+    let mixture = FittedMixture {
         retrieval: archive.get("retrieval")?,
         retrieved: part("retrieved")?,
         trained: part("trained")?,
-    }))
+    };
+    Priced::load(archive, Box::new(mixture))
 }

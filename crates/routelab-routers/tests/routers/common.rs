@@ -61,6 +61,18 @@ pub fn backend() -> Backend {
     Backend::from_name("flex").unwrap()
 }
 
+/// A cost network that is fitted in no time.
+pub fn cost_config() -> CostConfig {
+    CostConfig {
+        rank: 4,
+        hidden: vec![16],
+        epochs: 60,
+        batch_size: 32,
+        learning_rate: 1e-2,
+        ..CostConfig::default()
+    }
+}
+
 /// Fits a router; `settings` is TOML.
 pub fn try_fit(
     kind: &str,
@@ -69,14 +81,7 @@ pub fn try_fit(
     seed: u64,
 ) -> Result<Box<dyn FittedRouter>, RouterError> {
     let backend = backend();
-    let cost = SharedCost::new(CostConfig {
-        rank: 4,
-        hidden: vec![16],
-        epochs: 60,
-        batch_size: 32,
-        learning_rate: 1e-2,
-        ..CostConfig::default()
-    });
+    let cost = SharedCost::new(cost_config());
     let context = Context {
         seed,
         backend: &backend,

@@ -5,6 +5,8 @@ mod calibrated;
 mod cluster_means;
 mod clusters;
 mod common;
+mod cost;
+mod deployed;
 mod fixed;
 mod gbt;
 mod knn;

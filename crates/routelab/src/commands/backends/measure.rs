@@ -208,8 +208,8 @@ impl FitOf<'_> {
             progress,
         };
         let cpu = context(&elsewhere, &silent, &default);
-        elsewhere.get(&train, &cpu).map_err(Failure::failed)?;
         let first = TrainingSet::new(&one.1, &one.0).map_err(Failure::failed)?;
+        elsewhere.get(&first, &cpu).map_err(Failure::failed)?;
         let here = context(&elsewhere, &silent, self.backend);
         let start = Instant::now();
         one_epoch.fit(&first, &here).map_err(Failure::failed)?;

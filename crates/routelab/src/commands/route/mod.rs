@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Axis, concatenate};
 use routelab_data::Embeddings;
 use routelab_encode::{EncodeError, Encoder, Query};
-use routelab_eval::{Rule, Scores, choose};
+use routelab_eval::{Decision, Infeasible, Rule, Scores, Ties};
 use routelab_routers::{Archive, FittedRouter, registry};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -77,8 +77,21 @@ pub enum RouteFormat {
 /// What is needed of a run's manifest.
 #[derive(Deserialize)]
 struct Manifest {
+    experiment: Experiment,
     data: Data,
     embeddings: EmbeddingsInfo,
+}
+
+#[derive(Deserialize)]
+struct Experiment {
+    evaluation: Conventions,
+}
+
+/// By which the run's evaluation chose.
+#[derive(Deserialize)]
+struct Conventions {
+    infeasible: Infeasible,
+    ties: Ties,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +162,7 @@ pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
 struct Routing {
     router: Box<dyn FittedRouter>,
     encoder: Box<dyn Encoder>,
+    rule: Rule,
     data: Data,
 }
 
@@ -157,6 +171,7 @@ struct Routed {
     models: Vec<String>,
     cost_unit: String,
     budget: f64,
+    decision: Decision,
     scores: Scores,
     chosen: Vec<usize>,
 }
@@ -183,7 +198,13 @@ impl Routing {
             &weights,
             &backend,
         )?;
+        let Conventions { infeasible, ties } = manifest.experiment.evaluation;
         Ok(Self {
+            rule: Rule {
+                infeasible,
+                ties,
+                decision: router.decision(),
+            },
             router,
             encoder,
             data: manifest.data,
@@ -210,12 +231,10 @@ impl Routing {
         let values = concatenate(Axis(0), &views).map_err(Failure::failed)?;
         let queries = Embeddings::new(values, self.encoder.id()).map_err(Failure::request)?;
         let scores = self.router.predict(&queries).map_err(Failure::request)?;
-        let rule = Rule {
-            decision: self.router.decision(),
-            ..Rule::default()
-        };
+        let chosen = self.router.choose(&scores, budget, &self.rule);
         Ok(Routed {
-            chosen: choose(&scores, budget, &rule),
+            chosen: chosen.map_err(Failure::request)?,
+            decision: self.rule.decision,
             models: self.data.models,
             cost_unit: self.data.cost_unit,
             budget,
@@ -296,7 +315,14 @@ impl Routed {
         let chosen = self.chosen[0];
         let mut text = format!("{}\n", self.models[chosen]);
         if !self.within_budget(0, chosen) {
-            text += "(no model is predicted to be within the budget: this is the cheapest)\n";
+            text += match self.decision {
+                Decision::WithinBudget { .. } => {
+                    "(no model is predicted to be within the budget: this is the cheapest)\n"
+                }
+                Decision::TradeOff => {
+                    "(predicted to cost more: the budget is one for the mean of many queries)\n"
+                }
+            };
         }
         let cost = format!("cost ({})", self.cost_unit);
         text += &format!("\n{:>10}  {cost:>14}  model\n", "score");
