@@ -1,6 +1,6 @@
 //! From a name to an encoder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_encode::{
@@ -82,11 +82,21 @@ pub fn embed(
 }
 
 /// Folders of published weights, for the encoders that need them.
-pub struct Weights<'a> {
+#[derive(Clone, Debug)]
+pub struct Weights {
     /// Of all-MiniLM-L6-v2.
-    pub minilm: &'a Path,
+    pub minilm: PathBuf,
     /// Of a CLIP.
-    pub clip: &'a Path,
+    pub clip: PathBuf,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            minilm: "models/all-MiniLM-L6-v2".into(),
+            clip: "models/clip-vit-base-patch16".into(),
+        }
+    }
 }
 
 /// The encoder whose parts have these ids, as a run's manifest names them. `fitted` is the file of the part that was fitted
@@ -114,16 +124,16 @@ pub fn restore(
             continue;
         } else if id.starts_with("all-MiniLM-L6-v2") {
             EncoderSpec::Minilm {
-                weights: weights.minilm.to_owned(),
+                weights: weights.minilm.clone(),
                 keep_end: id.ends_with("-end"),
             }
         } else if id.starts_with("clip-text") {
             EncoderSpec::ClipText {
-                weights: weights.clip.to_owned(),
+                weights: weights.clip.clone(),
             }
         } else if id.starts_with("clip-image") {
             EncoderSpec::ClipImage {
-                weights: weights.clip.to_owned(),
+                weights: weights.clip.clone(),
                 missing_image,
             }
         } else if id.starts_with("image-statistics") {

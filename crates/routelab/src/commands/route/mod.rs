@@ -5,16 +5,13 @@ mod prompts;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 
-use ndarray::{Axis, concatenate};
-use routelab_data::Embeddings;
-use routelab_encode::{EncodeError, Encoder, Query};
-use routelab_eval::{Decision, Infeasible, Rule, Scores, Ties};
-use routelab_routers::{Archive, FittedRouter, registry};
-use serde::Deserialize;
+use routelab_encode::{EncodeError, Query};
+use routelab_eval::{Decision, Scores};
 use serde_json::{Map, Value, json};
 
 use super::backends;
-use crate::encoders::{self, Weights};
+use crate::deployed::{Choices, DeployOptions, Deployed};
+use crate::encoders::Weights;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 use crate::text::{Csv, cell};
@@ -74,40 +71,6 @@ pub enum RouteFormat {
     Csv,
 }
 
-/// What is needed of a run's manifest.
-#[derive(Deserialize)]
-struct Manifest {
-    experiment: Experiment,
-    data: Data,
-    embeddings: EmbeddingsInfo,
-}
-
-#[derive(Deserialize)]
-struct Experiment {
-    evaluation: Conventions,
-}
-
-/// By which the run's evaluation chose.
-#[derive(Deserialize)]
-struct Conventions {
-    infeasible: Infeasible,
-    ties: Ties,
-}
-
-#[derive(Deserialize)]
-struct Data {
-    models: Vec<String>,
-    cost_unit: String,
-}
-
-#[derive(Deserialize)]
-struct EmbeddingsInfo {
-    encoders: Vec<String>,
-}
-
-/// Prompts that are encoded at once.
-const BATCH: usize = 256;
-
 /// Chooses a model for a prompt, or for each of many.
 pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
     let budget = args.budget.unwrap_or(f64::INFINITY);
@@ -149,197 +112,136 @@ pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
         let lines = if blank == 1 { "line" } else { "lines" };
         output.note(format!("note: left out {blank} blank {lines}"));
     }
-    let routing = Routing::load(args, output)?;
-    let routed = routing.route(&prompts, budget, output)?;
+    let router = open(args, output)?;
+    let choices = route(&router, &prompts, budget, output)?;
     output.lines(&match format {
-        RouteFormat::JsonLines => routed.json_lines(&prompts),
-        RouteFormat::Csv => routed.csv(&prompts)?,
+        RouteFormat::JsonLines => json_lines(&router, &choices, &prompts),
+        RouteFormat::Csv => csv(&router, &choices, &prompts)?,
     });
     Ok(())
 }
 
-/// A router, and what its queries have to become before it sees them.
-struct Routing {
-    router: Box<dyn FittedRouter>,
-    encoder: Box<dyn Encoder>,
-    rule: Rule,
-    data: Data,
+fn open(args: &RouteArgs, output: &Output) -> Outcome<Deployed> {
+    let options = DeployOptions {
+        backend: backends::open(&args.backend, output)?,
+        weights: Weights {
+            minilm: args.weights.clone(),
+            clip: args.clip.clone(),
+        },
+    };
+    Deployed::open_with(&args.model, &options)
 }
 
-/// The choices for some prompts.
-struct Routed {
-    models: Vec<String>,
-    cost_unit: String,
+fn route<'a>(
+    router: &'a Deployed,
+    prompts: &[Prompt],
     budget: f64,
-    decision: Decision,
-    scores: Scores,
-    chosen: Vec<usize>,
+    output: &Output,
+) -> Outcome<Choices<'a>> {
+    let bar = output.bar(prompts.len() as u64);
+    let queries: Vec<Query> = (prompts.iter())
+        .map(|prompt| Query {
+            text: &prompt.text,
+            image: prompt.image.as_deref(),
+        })
+        .collect();
+    let queries = router.embed(&queries, &|done| bar.inc(done as u64));
+    bar.finish_and_clear();
+    router.choose(&queries.map_err(|error| refused(error, prompts))?, budget)
 }
 
-impl Routing {
-    fn load(args: &RouteArgs, output: &Output) -> Outcome<Self> {
-        let backend = backends::open(&args.backend, output)?;
-        let archive = Archive::read(&args.model).map_err(|error| {
-            bad_request!("{error}\nhelp: `--model` takes a folder `models/ROUTER` of a run")
-        })?;
-        let router = registry::load(&archive, &backend).map_err(Failure::request)?;
-        let run =
-            args.model.parent().and_then(Path::parent).ok_or_else(|| {
-                bad_request!("{} is not inside a run's folder", args.model.display())
-            })?;
-        let manifest = read_manifest(run)?;
-        let weights = Weights {
-            minilm: &args.weights,
-            clip: &args.clip,
+fn json(router: &Deployed, choices: &Choices, row: usize) -> Map<String, Value> {
+    let predictions = router.models().iter().enumerate().map(|(model, name)| {
+        json!({
+            "model": name,
+            "quality": choices.scores.quality[[row, model]],
+            "cost": choices.scores.cost[[row, model]],
+            "within_budget": choices.within_budget(row, model),
+        })
+    });
+    let chosen = choices.choice(row);
+    Map::from_iter([
+        ("model".to_owned(), chosen.model.into()),
+        ("within_budget".to_owned(), chosen.within_budget.into()),
+        ("predictions".to_owned(), predictions.collect()),
+    ])
+}
+
+/// An object per prompt: its line, its id where it has one, and what one prompt gives.
+fn json_lines(router: &Deployed, choices: &Choices, prompts: &[Prompt]) -> String {
+    let line = |(row, prompt): (usize, &Prompt)| {
+        let mut object = Map::from_iter([("line".to_owned(), prompt.line.into())]);
+        object.extend(prompt.id.clone().map(|id| ("id".to_owned(), id)));
+        object.extend(json(router, choices, row));
+        format!("{}\n", Value::Object(object))
+    };
+    prompts.iter().enumerate().map(line).collect()
+}
+
+/// A row per prompt: its line, its id, the choice, and all predictions.
+fn csv(router: &Deployed, choices: &Choices, prompts: &[Prompt]) -> Outcome<String> {
+    let mut csv = Csv::new();
+    let start = ["line", "id", "model", "within_budget"].map(String::from);
+    let predictions = router
+        .models()
+        .iter()
+        .flat_map(|model| [format!("{model}|quality"), format!("{model}|cost")]);
+    csv.row(start.into_iter().chain(predictions))?;
+    for (row, prompt) in prompts.iter().enumerate() {
+        let chosen = choices.choice(row);
+        let id = match &prompt.id {
+            None => String::new(),
+            Some(Value::String(id)) => id.clone(),
+            Some(id) => id.to_string(),
         };
-        let encoder = encoders::restore(
-            &manifest.embeddings.encoders,
-            &run.join("encoder.safetensors"),
-            &weights,
-            &backend,
-        )?;
-        let Conventions { infeasible, ties } = manifest.experiment.evaluation;
-        Ok(Self {
-            rule: Rule {
-                infeasible,
-                ties,
-                decision: router.decision(),
-            },
-            router,
-            encoder,
-            data: manifest.data,
-        })
-    }
-
-    fn route(self, prompts: &[Prompt], budget: f64, output: &Output) -> Outcome<Routed> {
-        let bar = output.bar(prompts.len() as u64);
-        let mut parts = Vec::new();
-        for batch in prompts.chunks(BATCH) {
-            let queries: Vec<Query> = batch
-                .iter()
-                .map(|prompt| Query {
-                    text: &prompt.text,
-                    image: prompt.image.as_deref(),
-                })
-                .collect();
-            let values = self.encoder.encode(&queries);
-            parts.push(values.map_err(|error| refused(error, batch))?);
-            bar.inc(batch.len() as u64);
-        }
-        bar.finish_and_clear();
-        let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-        let values = concatenate(Axis(0), &views).map_err(Failure::failed)?;
-        let queries = Embeddings::new(values, self.encoder.id()).map_err(Failure::request)?;
-        let scores = self.router.predict(&queries).map_err(Failure::request)?;
-        let chosen = self.router.choose(&scores, budget, &self.rule);
-        Ok(Routed {
-            chosen: chosen.map_err(Failure::request)?,
-            decision: self.rule.decision,
-            models: self.data.models,
-            cost_unit: self.data.cost_unit,
-            budget,
-            scores,
-        })
-    }
-}
-
-impl Routed {
-    fn within_budget(&self, row: usize, model: usize) -> bool {
-        self.scores.cost[[row, model]] <= self.budget
-    }
-
-    fn json(&self, row: usize) -> Map<String, Value> {
-        let predictions = self.models.iter().enumerate().map(|(model, name)| {
-            json!({
-                "model": name,
-                "quality": self.scores.quality[[row, model]],
-                "cost": self.scores.cost[[row, model]],
-                "within_budget": self.within_budget(row, model),
-            })
+        let start = [
+            prompt.line.to_string(),
+            id,
+            chosen.model,
+            chosen.within_budget.to_string(),
+        ];
+        let predictions = (0..router.models().len()).flat_map(|model| {
+            let scores = [&choices.scores.quality, &choices.scores.cost];
+            scores.map(|scores| cell(scores[[row, model]]))
         });
-        let chosen = self.chosen[row];
-        Map::from_iter([
-            ("model".to_owned(), self.models[chosen].as_str().into()),
-            (
-                "within_budget".to_owned(),
-                self.within_budget(row, chosen).into(),
-            ),
-            ("predictions".to_owned(), predictions.collect()),
-        ])
-    }
-
-    /// An object per prompt: its line, its id where it has one, and what one prompt gives.
-    fn json_lines(&self, prompts: &[Prompt]) -> String {
-        let line = |(row, prompt): (usize, &Prompt)| {
-            let mut object = Map::from_iter([("line".to_owned(), prompt.line.into())]);
-            object.extend(prompt.id.clone().map(|id| ("id".to_owned(), id)));
-            object.extend(self.json(row));
-            format!("{}\n", Value::Object(object))
-        };
-        prompts.iter().enumerate().map(line).collect()
-    }
-
-    /// A row per prompt: its line, its id, the choice, and all predictions.
-    fn csv(&self, prompts: &[Prompt]) -> Outcome<String> {
-        let mut csv = Csv::new();
-        let start = ["line", "id", "model", "within_budget"].map(String::from);
-        let predictions = self
-            .models
-            .iter()
-            .flat_map(|model| [format!("{model}|quality"), format!("{model}|cost")]);
         csv.row(start.into_iter().chain(predictions))?;
-        for (row, prompt) in prompts.iter().enumerate() {
-            let chosen = self.chosen[row];
-            let id = match &prompt.id {
-                None => String::new(),
-                Some(Value::String(id)) => id.clone(),
-                Some(id) => id.to_string(),
-            };
-            let start = [
-                prompt.line.to_string(),
-                id,
-                self.models[chosen].clone(),
-                self.within_budget(row, chosen).to_string(),
-            ];
-            let predictions = (0..self.models.len()).flat_map(|model| {
-                let scores = [&self.scores.quality, &self.scores.cost];
-                scores.map(|scores| cell(scores[[row, model]]))
-            });
-            csv.row(start.into_iter().chain(predictions))?;
-        }
-        String::from_utf8(csv.finish()?).map_err(Failure::failed)
     }
+    String::from_utf8(csv.finish()?).map_err(Failure::failed)
+}
 
-    /// The choice for the first prompt and all its predictions, for a reader.
-    fn text(&self) -> String {
-        let chosen = self.chosen[0];
-        let mut text = format!("{}\n", self.models[chosen]);
-        if !self.within_budget(0, chosen) {
-            text += match self.decision {
-                Decision::WithinBudget { .. } => {
-                    "(no model is predicted to be within the budget: this is the cheapest)\n"
-                }
-                Decision::TradeOff => {
-                    "(predicted to cost more: the budget is one for the mean of many queries)\n"
-                }
-            };
-        }
-        let cost = format!("cost ({})", self.cost_unit);
-        text += &format!("\n{:>10}  {cost:>14}  model\n", "score");
-        let Scores { quality, cost } = &self.scores;
-        let mut order: Vec<usize> = (0..self.models.len()).collect();
-        order.sort_by(|&a, &b| quality[[0, b]].total_cmp(&quality[[0, a]]));
-        for model in order {
-            let mark = if model == chosen { "  ← chosen" } else { "" };
-            text += &format!(
-                "{:>10.4}  {:>14.6}  {}{mark}\n",
-                quality[[0, model]],
-                cost[[0, model]],
-                self.models[model]
-            );
-        }
-        text
+/// The choice for the only prompt and all its predictions, for a reader.
+fn text(router: &Deployed, choices: &Choices) -> String {
+    let chosen = choices.choice(0);
+    let mut text = format!("{}\n", chosen.model);
+    if !chosen.within_budget {
+        text += match router.decision() {
+            Decision::WithinBudget { .. } => {
+                "(no model is predicted to be within the budget: this is the cheapest)\n"
+            }
+            Decision::TradeOff => {
+                "(predicted to cost more: the budget is one for the mean of many queries)\n"
+            }
+        };
     }
+    let cost = format!("cost ({})", router.cost_unit());
+    text += &format!("\n{:>10}  {cost:>14}  model\n", "score");
+    let Scores { quality, cost } = &choices.scores;
+    let mut order: Vec<usize> = (0..router.models().len()).collect();
+    order.sort_by(|&a, &b| quality[[0, b]].total_cmp(&quality[[0, a]]));
+    for model in order {
+        let mark = if model == choices.chosen[0] {
+            "  ← chosen"
+        } else {
+            ""
+        };
+        text += &format!(
+            "{:>10.4}  {:>14.6}  {}{mark}\n",
+            quality[[0, model]],
+            cost[[0, model]],
+            router.models()[model]
+        );
+    }
+    text
 }
 
 /// Chooses a model for the prompt of the command line and prints it with all predictions.
@@ -350,27 +252,11 @@ fn one(args: &RouteArgs, budget: f64, output: &Output) -> Outcome {
         text: args.prompt.clone().unwrap_or_default(),
         image: args.image.clone(),
     };
-    let routing = Routing::load(args, output)?;
-    let routed = routing.route(&[prompt], budget, output)?;
-    output.result(&Value::Object(routed.json(0)));
-    output.say(routed.text());
+    let router = open(args, output)?;
+    let choices = route(&router, &[prompt], budget, output)?;
+    output.result(&Value::Object(json(&router, &choices, 0)));
+    output.say(text(&router, &choices));
     Ok(())
-}
-
-fn read_manifest(run: &Path) -> Outcome<Manifest> {
-    let path = run.join("manifest.json");
-    let bytes = std::fs::read(&path).map_err(|error| {
-        bad_request!(
-            "cannot read {}: {error}\nhelp: `--model` takes a folder `models/ROUTER` of a run",
-            path.display()
-        )
-    })?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        bad_request!(
-            "{}: {error}\nhelp: run the experiment again",
-            path.display()
-        )
-    })
 }
 
 /// Why one of the prompts has no embedding.
