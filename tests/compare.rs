@@ -254,8 +254,27 @@ fn what_cannot_be_compared_is_refused() {
     let b = run(place.path(), "b", &unlike);
     refuse(&b, &["no router", "\"knn\"", "\"kNN\"", "`label`"]);
 
-    fs::remove_file(b.join("metrics.csv")).unwrap();
-    refuse(&b, &["not finished", "metrics.csv", "goes on"]);
+    // A run of another version: which one wrote it, and what to do.
+    let results = fs::read_to_string(b.join("results.json")).unwrap();
+    fs::write(
+        b.join("results.json"),
+        results.replace("\"schema\":1", "\"schema\":7"),
+    )
+    .unwrap();
+    refuse(&b, &["schema 7", "RouteLab 0.1.0", "fits nothing again"]);
+    fs::write(b.join("results.json"), &results[..results.len() / 2]).unwrap();
+    refuse(&b, &["results.json is damaged"]);
+    fs::remove_file(b.join("results.json")).unwrap();
+    refuse(
+        &b,
+        &[
+            "RouteLab 0.1.0",
+            "had no results.json",
+            "fits nothing again",
+        ],
+    );
+    fs::remove_file(b.join("metrics.json")).unwrap();
+    refuse(&b, &["not finished", "results.json", "goes on"]);
 
     let study = format!("{good}\n[vary]\nkey = \"split.train\"\nvalues = [0.3, 0.5]\n");
     let study = run(place.path(), "study", &study);

@@ -133,7 +133,8 @@ const SMALLEST: f64 = 1e-4;
 /// Most places at which a distribution is drawn and written.
 const PLACES: usize = 400;
 
-/// The curve of a [`MarginChart`]: margins ascending, each with the share of queries that have at most that margin.
+/// The curve of a [`MarginChart`]: margins ascending, each with the share of queries that have at most that margin. There must be
+/// at least one margin.
 pub fn margin_curve(margins: &[f64], threshold: f64) -> Vec<(f64, f64)> {
     Distribution::new("", margins, threshold).points
 }

@@ -12,10 +12,10 @@ pub struct Number(pub f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.is_finite() {
-            serializer.serialize_f64(self.0)
-        } else {
-            serializer.collect_str(&self.0)
+        match self.0 {
+            f64::INFINITY => serializer.serialize_str("infinity"),
+            f64::NEG_INFINITY => serializer.serialize_str("-infinity"),
+            value => serializer.serialize_f64(value),
         }
     }
 }
@@ -49,7 +49,7 @@ pub struct RunResults {
     /// Their names in figures.
     pub names: Vec<String>,
     /// Mean cost and quality of every model over the test rows of all seeds.
-    pub single_models: Vec<(f64, f64)>,
+    pub single_models: Vec<(Number, f64)>,
     /// Unit of costs and budgets.
     pub cost_unit: String,
     /// The assumption behind the costs, if they were not recorded.
@@ -101,7 +101,7 @@ pub struct SummaryRecord {
     /// Mean; infinite if it is on any seed.
     pub mean: Number,
     /// The 95 % interval; null with one seed or without a finite mean.
-    pub interval: Option<(f64, f64)>,
+    pub interval: Option<(Number, Number)>,
 }
 
 /// A router on one seed.
@@ -114,7 +114,7 @@ pub struct SeedRecord {
     /// The columns of the strongest models.
     pub strongest: Vec<usize>,
     /// Mean cost at every shared budget.
-    pub cost: Vec<f64>,
+    pub cost: Vec<Number>,
     /// Mean quality at every shared budget.
     pub quality: Vec<f64>,
     /// Call rates `[budgets][models]`.
@@ -152,7 +152,7 @@ pub struct TaskRecord {
     /// Its 95 % interval over the splits.
     pub interval: Option<(f64, f64)>,
     /// Mean cost.
-    pub cost: f64,
+    pub cost: Number,
     /// Call rate of every model.
     pub call_rates: Vec<f64>,
 }

@@ -59,7 +59,7 @@ pub fn data(results: &RunResults, queries: Value) -> Value {
             "dash": look.dash,
             "seeds": router.seeds.len(),
             "strongest": column(&of_strongest, true),
-            "cost": column(&|seed, at| seed.cost[at], false),
+            "cost": column(&|seed, at| seed.cost[at].0, false),
             "quality": column(&|seed, at| seed.quality[at], true),
             "rates": rates.iter().map(|rates| rates.iter().map(|&rate| short(rate)).collect()).collect::<Vec<Vec<f64>>>(),
         });
@@ -72,7 +72,10 @@ pub fn data(results: &RunResults, queries: Value) -> Value {
             mean("rci_wasteful"),
             mean("rci_wrong"),
         ) {
-            let interval = rci.interval.into_iter().flat_map(|(low, high)| [low, high]);
+            let interval = rci
+                .interval
+                .into_iter()
+                .flat_map(|(low, high)| [low.0, high.0]);
             let numbers = [wasteful + wrong, wasteful, wrong]
                 .into_iter()
                 .chain(interval);
@@ -84,7 +87,7 @@ pub fn data(results: &RunResults, queries: Value) -> Value {
         let (cost, quality) = results.single_models[model];
         json!({
             "name": results.models[model], "short": results.names[model], "colour": look.colour,
-            "lined": look.lined, "cost": short(cost), "quality": short(quality),
+            "lined": look.lined, "cost": short(cost.0), "quality": short(quality),
         })
     });
     json!({

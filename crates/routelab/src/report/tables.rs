@@ -106,7 +106,7 @@ fn metric(
     }
     let interval = summary
         .interval
-        .map(|(low, high)| format!("{}–{}", write(low), write(high)));
+        .map(|(low, high)| format!("{}–{}", write(low.0), write(high.0)));
     let number = format!("{}{unit}", write(mean));
     let is_best = router.is_learned() && best == Some(mean);
     let number = html! {
@@ -203,7 +203,7 @@ pub fn tasks(results: &RunResults) -> Markup {
         let rates = &record.call_rates;
         let most = (0..rates.len()).max_by(|&a, &b| rates[a].total_cmp(&rates[b]));
         let most = most.map(|most| format!("{} {:.0} %", models[most], rates[most] * 100.0));
-        let cost = format!("{:.3e}", record.cost);
+        let cost = format!("{:.3e}", record.cost.0);
         let small: Vec<String> = [cost].into_iter().chain(most).collect();
         let quality = format!("{:.3}", record.quality);
         cell(record.quality, None, html! { (quality) }, &small)

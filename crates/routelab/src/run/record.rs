@@ -22,7 +22,13 @@ pub fn record(
 ) -> Outcome<RunResults> {
     let metrics = results.metrics();
     let margins = margins::chart(results);
-    let curve = |values: &[f64]| margin_curve(values, results.margin_threshold);
+    let curve = |values: &[f64]| {
+        if values.is_empty() {
+            Vec::new()
+        } else {
+            margin_curve(values, results.margin_threshold)
+        }
+    };
     let seed = |seed: &SeedResult| {
         let points = &seed.evaluation.grid_points;
         SeedRecord {
@@ -31,7 +37,7 @@ pub fn record(
                 .map(|metric| seed.evaluation.get(metric).map(Number))
                 .collect(),
             strongest: seed.evaluation.strongest.clone(),
-            cost: points.iter().map(|point| point.cost).collect(),
+            cost: points.iter().map(|point| Number(point.cost)).collect(),
             quality: points.iter().map(|point| point.quality).collect(),
             call_rates: points
                 .iter()
@@ -46,7 +52,7 @@ pub fn record(
             let summary = router.summary(metric)?;
             Some(SummaryRecord {
                 mean: Number(summary.mean),
-                interval: summary.interval,
+                interval: (summary.interval).map(|(low, high)| (Number(low), Number(high))),
             })
         });
         RouterRecord {
@@ -82,7 +88,7 @@ pub fn record(
         names: results.names.clone(),
         single_models: single
             .iter()
-            .map(|model| (model.cost, model.quality))
+            .map(|model| (Number(model.cost), model.quality))
             .collect(),
         cost_unit: results.cost_unit.clone(),
         cost_assumption: results.cost_assumption.clone(),

@@ -7,7 +7,7 @@ use routelab_eval::bootstrap::seeds_interval;
 use super::inputs::Inputs;
 use super::results::{Results, RouterResult};
 use crate::failure::Outcome;
-use crate::folder::TaskRecord;
+use crate::folder::{Number, TaskRecord};
 use crate::text::{Csv, optional};
 
 /// What a router did on one task of one split.
@@ -37,7 +37,7 @@ pub fn records(inputs: &Inputs, results: &Results, seeds: &[u64]) -> Vec<TaskRec
                 queries: splits.iter().map(|sums| sums.queries).sum(),
                 quality: average(&quality),
                 interval: interval.map(|i| (i.low.max(0.0), i.high.min(1.0))),
-                cost: average(&mean(&|sums| sums.cost)),
+                cost: Number(average(&mean(&|sums| sums.cost))),
                 call_rates: (0..results.models.len())
                     .map(|model| average(&mean(&|sums| sums.calls[model] as f64)))
                     .collect(),
@@ -69,7 +69,7 @@ pub fn csv(models: &[String], records: &[TaskRecord]) -> Outcome<Vec<u8>> {
             record.quality.to_string(),
             optional(record.interval.map(|(low, _)| low)),
             optional(record.interval.map(|(_, high)| high)),
-            record.cost.to_string(),
+            record.cost.0.to_string(),
         ];
         csv.row(
             start
