@@ -62,7 +62,7 @@ enum Command {
     /// Run an experiment with a random search for the settings of every router, on validation rows inside its training rows.
     ///
     /// Every router gets the same number of trials. Writes trials.csv, a figure of the search and tuned.toml beside what `run`
-    /// writes, into a folder of its own. A file with a [tune] table is searched by `routelab run`, too.
+    /// writes, into a folder of its own. A file with a `[tune]` table is searched by `routelab run`, too.
     #[command(
         after_help = "Example:\n  routelab tune experiments/collapse.toml --trials 8 --seeds 1"
     )]
