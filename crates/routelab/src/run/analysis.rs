@@ -99,7 +99,7 @@ fn share(router: &RouterResult, cause: Cause) -> f64 {
 /// RCI by what would mend it, a bar per router.
 pub fn chart(results: &Results, note: Option<String>) -> StackedBars {
     StackedBars {
-        metric: routelab_plot::Metric {
+        metric: routelab_plot::Quantity {
             name: "Routing collapse index".to_owned(),
             percent: true,
             better: Better::Lower,
