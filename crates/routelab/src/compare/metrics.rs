@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use routelab_eval::bootstrap::{Population, Replicates, seeds_difference, seeds_interval};
-use routelab_eval::{Metric, Truth};
+use routelab_eval::{Metric, Sweep, Truth};
 
 use super::folder::{Predictions, Router, RunFolder};
 use crate::failure::{Failure, Outcome};
@@ -148,10 +148,9 @@ fn replicates(run: &RunFolder, predictions: &Predictions, count: usize) -> Outco
             rows,
             size: run.truth.ids.len(),
         };
-        parts.push(
-            Replicates::of_part(&truth, scores, &options, count, BOOTSTRAP_SEED, population)
-                .map_err(Failure::failed)?,
-        );
+        let sweep = Sweep::new(&truth, scores, &options).map_err(Failure::failed)?;
+        let replicates = sweep.replicates(count, BOOTSTRAP_SEED, Some(population));
+        parts.push(replicates.map_err(Failure::failed)?);
     }
     Replicates::mean_of(&parts).map_err(Failure::failed)
 }

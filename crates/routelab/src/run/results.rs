@@ -282,7 +282,11 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
             let sweep = Sweep::new(&truth, scores, &options).map_err(Failure::failed)?;
             replicates.push(
                 sweep
-                    .replicates(experiment.evaluation.bootstrap, BOOTSTRAP_SEED, population)
+                    .replicates(
+                        experiment.evaluation.bootstrap,
+                        BOOTSTRAP_SEED,
+                        Some(population),
+                    )
                     .map_err(Failure::failed)?,
             );
             let decomposition = sweep.decompose(&DecompositionOptions {
@@ -431,39 +435,29 @@ impl Results {
     }
 
     fn metrics_csv(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let mut header = false;
+        let first = self.routers.iter().find_map(|router| router.seeds.first());
+        let Some(first) = first else {
+            return Ok(Vec::new());
+        };
+        let names = first.metrics().map(|(metric, _)| metric.name.to_owned());
+        let mut csv = Csv::headed("router,kind,seed", names)?;
         for router in &self.routers {
             for seed in &router.seeds {
-                if !std::mem::replace(&mut header, true) {
-                    let names = seed.metrics().map(|(metric, _)| metric.name.to_owned());
-                    csv.row(
-                        ["router", "kind", "seed"]
-                            .map(String::from)
-                            .into_iter()
-                            .chain(names),
-                    )?;
-                }
                 let start = [
                     router.label.clone(),
                     router.kind.clone(),
                     seed.seed.to_string(),
                 ];
-                csv.row(
-                    start
-                        .into_iter()
-                        .chain(seed.metrics().map(|(_, value)| optional(value))),
-                )?;
+                let values = seed.metrics().map(|(_, value)| optional(value));
+                csv.row(start.into_iter().chain(values))?;
             }
         }
         csv.finish()
     }
 
     fn points_csv(&self, points: fn(&Evaluation) -> &Vec<Point>) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
         let rates = self.models.iter().map(|model| format!("call_rate|{model}"));
-        let start = ["router", "seed", "budget", "cost", "quality"].map(String::from);
-        csv.row(start.into_iter().chain(rates))?;
+        let mut csv = Csv::headed("router,seed,budget,cost,quality", rates)?;
         for router in &self.routers {
             for seed in &router.seeds {
                 for point in points(&seed.evaluation) {
@@ -486,18 +480,7 @@ impl Results {
     }
 
     fn comparisons_csv(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let header = [
-            "reference",
-            "router",
-            "metric",
-            "difference",
-            "low",
-            "high",
-            "p",
-            "p_holm",
-        ];
-        csv.row(header.map(String::from))?;
+        let mut csv = Csv::headed("reference,router,metric,difference,low,high,p,p_holm", None)?;
         for comparison in self.comparisons()? {
             let interval = comparison.paired.difference;
             csv.row([
@@ -637,6 +620,13 @@ impl Csv {
     /// An empty file.
     pub fn new() -> Self {
         Self(csv::Writer::from_writer(Vec::new()))
+    }
+
+    /// A file with a header: names divided by commas, and more of them.
+    pub fn headed(names: &str, more: impl IntoIterator<Item = String>) -> Outcome<Self> {
+        let mut csv = Self::new();
+        csv.row(names.split(',').map(str::to_owned).chain(more))?;
+        Ok(csv)
     }
 
     /// Adds a row.

@@ -95,18 +95,12 @@ pub fn write(results: &Results, store: &Store) -> Outcome {
 }
 
 fn csv(results: &Results) -> Outcome<Vec<u8>> {
-    let mut csv = Csv::new();
-    let mut header = vec!["router".to_owned()];
-    for Metric { name, .. } in columns() {
-        header.extend([
-            (*name).to_owned(),
-            format!("{name}_low"),
-            format!("{name}_high"),
-            format!("{name}_finite_seeds"),
-        ]);
-    }
-    header.extend(["seeds", "costs"].map(String::from));
-    csv.row(header)?;
+    let names = columns().flat_map(|metric| {
+        let of = |end: &str| format!("{}{end}", metric.name);
+        ["", "_low", "_high", "_finite_seeds"].map(of)
+    });
+    let ends = ["seeds", "costs"].map(String::from);
+    let mut csv = Csv::headed("router", names.chain(ends))?;
     for router in &results.routers {
         let mut row = vec![router.label.clone()];
         for metric in columns() {

@@ -23,21 +23,9 @@ struct Sums {
 
 /// Writes the file: one row per router and task; means over the splits that test the task.
 pub fn write(inputs: &Inputs, results: &Results, seeds: &[u64], store: &Store) -> Outcome {
-    let mut csv = Csv::new();
-    let start = [
-        "router",
-        "task",
-        "queries",
-        "quality",
-        "quality_low",
-        "quality_high",
-        "cost",
-    ];
-    let rates = results
-        .models
-        .iter()
-        .map(|model| format!("call_rate|{model}"));
-    csv.row(start.map(String::from).into_iter().chain(rates))?;
+    let rates = (results.models.iter()).map(|model| format!("call_rate|{model}"));
+    let names = "router,task,queries,quality,quality_low,quality_high,cost";
+    let mut csv = Csv::headed(names, rates)?;
     for router in &results.routers {
         for (task, splits) in by_task(inputs, router, seeds) {
             let mean = |value: &dyn Fn(&Sums) -> f64| -> Vec<f64> {

@@ -130,20 +130,10 @@ impl Overview<'_> {
 
     /// Every metric of every router in every variant.
     fn csv(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let header = [
-            "variant",
-            "value",
-            "router",
-            "metric",
-            "mean",
-            "low",
-            "high",
-            "finite_seeds",
-            "seeds",
-            "costs",
-        ];
-        csv.row(header.map(String::from))?;
+        let mut csv = Csv::headed(
+            "variant,value,router,metric,mean,low,high,finite_seeds,seeds,costs",
+            None,
+        )?;
         for (variant, run) in self.study.variants.iter().zip(&self.runs) {
             for router in &run.results.routers {
                 for metric in router.metrics() {
@@ -170,19 +160,10 @@ impl Overview<'_> {
 
     /// The paired comparisons of every variant.
     fn comparisons(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let header = [
-            "variant",
-            "reference",
-            "router",
-            "metric",
-            "difference",
-            "low",
-            "high",
-            "p",
-            "p_holm",
-        ];
-        csv.row(header.map(String::from))?;
+        let mut csv = Csv::headed(
+            "variant,reference,router,metric,difference,low,high,p,p_holm",
+            None,
+        )?;
         for (variant, run) in self.study.variants.iter().zip(&self.runs) {
             for comparison in run.results.comparisons()? {
                 let paired = comparison.paired;
