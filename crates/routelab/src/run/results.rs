@@ -7,7 +7,7 @@ use routelab_eval::{
     Choices, Decomposition, DecompositionOptions, Evaluation, METRICS, Metric, Point, Sweep, Truth,
     among, spaced_grid,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::figures::drawn_names;
 use super::fitting::Units;
@@ -19,6 +19,9 @@ use crate::failure::{Failure, Outcome};
 
 /// Seed of the bootstrap: the same resamples for every router and every seed of the experiment.
 pub const BOOTSTRAP_SEED: u64 = 2000;
+
+/// The columns of a comparison in files.
+pub const COMPARISON: &str = "reference,router,metric,difference,low,high,p,p_holm";
 
 /// Results of a run.
 pub struct Results {
@@ -122,11 +125,8 @@ impl RouterResult {
         if values.is_empty() {
             return None;
         }
-        let finite: Vec<f64> = values
-            .iter()
-            .copied()
-            .filter(|value| value.is_finite())
-            .collect();
+        let finite = values.iter().copied().filter(|value| value.is_finite());
+        let finite: Vec<f64> = finite.collect();
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         Some(Summary {
             mean: mean(&values),
@@ -162,15 +162,13 @@ impl RouterResult {
         let Some(first) = self.seeds.first() else {
             return Vec::new();
         };
-        let at = |index: usize| -> Vec<&Point> {
-            self.seeds
-                .iter()
-                .map(|seed| &seed.evaluation.grid_points[index])
-                .collect()
-        };
         (0..first.evaluation.grid_points.len())
             .map(|index| {
-                let points = at(index);
+                let points = self
+                    .seeds
+                    .iter()
+                    .map(|seed| &seed.evaluation.grid_points[index]);
+                let points: Vec<&Point> = points.collect();
                 let mean = |value: fn(&Point) -> f64| {
                     points.iter().map(|point| value(point)).sum::<f64>() / points.len() as f64
                 };
@@ -280,15 +278,9 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
                     .evaluation
                     .options(decision, Some(grid.clone()), &inputs.strongest[at]);
             let sweep = Sweep::new(&truth, scores, &options).map_err(Failure::failed)?;
-            replicates.push(
-                sweep
-                    .replicates(
-                        experiment.evaluation.bootstrap,
-                        BOOTSTRAP_SEED,
-                        Some(population),
-                    )
-                    .map_err(Failure::failed)?,
-            );
+            let count = experiment.evaluation.bootstrap;
+            let drawn = sweep.replicates(count, BOOTSTRAP_SEED, Some(population));
+            replicates.push(drawn.map_err(Failure::failed)?);
             let decomposition = sweep.decompose(&DecompositionOptions {
                 band: Some(experiment.evaluation.margin_threshold),
                 ..DecompositionOptions::default()
@@ -480,10 +472,18 @@ impl Results {
     }
 
     fn comparisons_csv(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::headed("reference,router,metric,difference,low,high,p,p_holm", None)?;
-        for comparison in self.comparisons()? {
+        let mut csv = Csv::headed(COMPARISON, None)?;
+        for comparison in self.comparison_rows()? {
+            csv.row(comparison)?;
+        }
+        csv.finish()
+    }
+
+    /// The comparisons in columns of [`COMPARISON`].
+    pub fn comparison_rows(&self) -> Outcome<Vec<[String; 8]>> {
+        let row = |comparison: Comparison| {
             let interval = comparison.paired.difference;
-            csv.row([
+            [
                 self.reference.clone().unwrap_or_default(),
                 comparison.router.to_owned(),
                 comparison.metric.name.to_owned(),
@@ -492,9 +492,9 @@ impl Results {
                 cell(interval.high),
                 comparison.paired.p.to_string(),
                 comparison.holm.to_string(),
-            ])?;
-        }
-        csv.finish()
+            ]
+        };
+        Ok(self.comparisons()?.into_iter().map(row).collect())
     }
 
     /// Seconds of every unit. Not a CSV file: it is the one table that another run does not repeat.
@@ -512,30 +512,17 @@ impl Results {
     fn metrics_json(&self) -> Value {
         let routers = self.routers.iter().map(|router| {
             let seeds = router.seeds.iter().map(|seed| {
-                let mut values = Map::new();
-                values.insert("seed".into(), seed.seed.into());
+                let evaluation = &seed.evaluation;
+                let mut values = json!({"seed": seed.seed});
                 for (metric, value) in seed.metrics() {
-                    values.insert(metric.name.into(), number(value));
+                    values[metric.name] = value.into();
                 }
-                values.insert(
-                    "call_rates".into(),
-                    self.by_model(&seed.evaluation.call_rates),
-                );
-                values.insert(
-                    "best_single_model".into(),
-                    self.models[seed.evaluation.best_single_model]
-                        .as_str()
-                        .into(),
-                );
-                values.insert(
-                    "best_single_quality".into(),
-                    number(Some(seed.evaluation.best_single_quality)),
-                );
-                values.insert(
-                    "best_single_cost".into(),
-                    number(Some(seed.evaluation.best_single_cost)),
-                );
-                Value::Object(values)
+                values["call_rates"] = self.by_model(&evaluation.call_rates);
+                values["best_single_model"] =
+                    self.models[evaluation.best_single_model].as_str().into();
+                values["best_single_quality"] = evaluation.best_single_quality.into();
+                values["best_single_cost"] = evaluation.best_single_cost.into();
+                values
             });
             json!({
                 "router": router.label,
@@ -568,35 +555,27 @@ impl Results {
     }
 
     fn summary_of(&self, router: &RouterResult) -> Value {
-        let mut summary = Map::new();
+        let mut summary = json!({});
         for metric in router.metrics() {
-            let value = match router.summary(metric) {
-                None => Value::Null,
-                Some(Summary { mean, interval, .. }) => json!({
-                    "mean": number(Some(mean)),
+            summary[metric.name] = router.summary(metric).map_or(Value::Null, |summary| {
+                let interval = summary.interval;
+                json!({
+                    "mean": summary.mean,
                     "low": interval.map(|(low, _)| low),
                     "high": interval.map(|(_, high)| high),
-                }),
-            };
-            summary.insert(metric.name.into(), value);
+                })
+            });
         }
-        summary.insert("call_rates".into(), self.by_model(&router.call_rates()));
-        Value::Object(summary)
+        summary["call_rates"] = self.by_model(&router.call_rates());
+        summary
     }
 
     fn by_model(&self, values: &[f64]) -> Value {
         let pairs = self.models.iter().zip(values);
-        Value::Object(
-            pairs
-                .map(|(model, value)| (model.clone(), number(Some(*value))))
-                .collect(),
-        )
+        pairs
+            .map(|(model, &value)| (model.clone(), value))
+            .collect()
     }
-}
-
-/// A number in JSON; infinite and undefined ones are null.
-fn number(value: Option<f64>) -> Value {
-    value.map_or(Value::Null, Value::from)
 }
 
 /// A number in CSV: `inf` where it has no limit, which programs read as a number, and empty where it is undefined.

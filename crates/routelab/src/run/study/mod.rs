@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use routelab_data::write_atomically;
 use serde_json::{Value, json};
 
-use super::results::{Csv, RouterResult, cell, optional};
+use super::results::{COMPARISON, Csv, RouterResult, cell, optional};
 use super::{Finished, Job, run_one, store};
 use crate::experiment::Study;
 use crate::failure::{Failure, Outcome, bad_request};
@@ -160,24 +160,10 @@ impl Overview<'_> {
 
     /// The paired comparisons of every variant.
     fn comparisons(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::headed(
-            "variant,reference,router,metric,difference,low,high,p,p_holm",
-            None,
-        )?;
+        let mut csv = Csv::headed(&format!("variant,{COMPARISON}"), None)?;
         for (variant, run) in self.study.variants.iter().zip(&self.runs) {
-            for comparison in run.results.comparisons()? {
-                let paired = comparison.paired;
-                csv.row([
-                    variant.label.clone(),
-                    run.results.reference.clone().unwrap_or_default(),
-                    comparison.router.to_owned(),
-                    comparison.metric.name.to_owned(),
-                    cell(paired.difference.mean),
-                    cell(paired.difference.low),
-                    cell(paired.difference.high),
-                    paired.p.to_string(),
-                    comparison.holm.to_string(),
-                ])?;
+            for comparison in run.results.comparison_rows()? {
+                csv.row([variant.label.clone()].into_iter().chain(comparison))?;
             }
         }
         csv.finish()
