@@ -123,19 +123,7 @@ fn csv(results: &Results) -> Outcome<Vec<u8>> {
 }
 
 fn markdown(results: &Results) -> String {
-    let headings: Vec<String> = columns().map(Metric::titled).collect();
-    let mut text = format!(
-        "| router | {} |\n|---|{}\n",
-        headings.join(" | "),
-        "---:|".repeat(headings.len())
-    );
-    for router in &results.routers {
-        let cells: Vec<String> = columns()
-            .map(|metric| cell(router.summary(metric), metric, &MARKDOWN))
-            .collect();
-        let label = router.label.replace('|', r"\|");
-        text += &format!("| {label} | {} |\n", cells.join(" | "));
-    }
+    let mut text = in_markdown(columns().map(Metric::titled), rows(results, &MARKDOWN));
     for note in notes(results) {
         text += &format!("\n{note}\n");
     }
@@ -143,27 +131,65 @@ fn markdown(results: &Results) -> String {
 }
 
 fn latex(results: &Results) -> String {
-    let headings: Vec<String> = columns().map(Metric::latex).collect();
-    let mut text = format!(
-        "% Needs \\usepackage{{booktabs}} and \\usepackage{{amsmath}}.\n\\begin{{tabular}}{{l{}}}\n\\toprule\nrouter & {} \\\\\n\\midrule\n",
-        "r".repeat(headings.len()),
-        headings.join(" & ")
+    let table = in_latex(
+        "router",
+        columns().map(Metric::latex),
+        rows(results, &LATEX),
     );
-    for router in &results.routers {
-        let cells: Vec<String> = columns()
-            .map(|metric| cell(router.summary(metric), metric, &LATEX))
-            .collect();
-        text += &format!(
-            "{} & {} \\\\\n",
-            escape_latex(&router.label),
-            cells.join(" & ")
-        );
-    }
-    text += "\\bottomrule\n\\end{tabular}\n";
+    let mut text = format!("{PACKAGES}{table}");
     for note in notes(results) {
         text += &format!("% {}\n", note.replace('\n', " "));
     }
     text
+}
+
+fn rows<'a>(
+    results: &'a Results,
+    style: &'a Style,
+) -> impl Iterator<Item = (&'a str, Vec<String>)> {
+    results.routers.iter().map(move |router| {
+        let cells = columns().map(|metric| cell(router.summary(metric), metric, style));
+        (router.label.as_str(), cells.collect())
+    })
+}
+
+/// A Markdown table of routers and their cells.
+pub fn in_markdown<'a>(
+    headings: impl IntoIterator<Item = String>,
+    rows: impl IntoIterator<Item = (&'a str, Vec<String>)>,
+) -> String {
+    let headings: Vec<String> = headings.into_iter().collect();
+    let rule = "---:|".repeat(headings.len());
+    let mut text = format!("| router | {} |\n|---|{rule}\n", headings.join(" | "));
+    for (label, cells) in rows {
+        text += &format!(
+            "| {} | {} |\n",
+            label.replace('|', r"\|"),
+            cells.join(" | ")
+        );
+    }
+    text
+}
+
+/// What tables in LaTeX need.
+pub const PACKAGES: &str = "% Needs \\usepackage{booktabs} and \\usepackage{amsmath}.\n";
+
+/// A LaTeX table of routers and their cells; headings are LaTeX already.
+pub fn in_latex<'a>(
+    first: &str,
+    headings: impl IntoIterator<Item = String>,
+    rows: impl IntoIterator<Item = (&'a str, Vec<String>)>,
+) -> String {
+    let headings: Vec<String> = headings.into_iter().collect();
+    let mut text = format!(
+        "\\begin{{tabular}}{{l{}}}\n\\toprule\n{first} & {} \\\\\n\\midrule\n",
+        "r".repeat(headings.len()),
+        headings.join(" & ")
+    );
+    for (label, cells) in rows {
+        text += &format!("{} & {} \\\\\n", escape_latex(label), cells.join(" & "));
+    }
+    text + "\\bottomrule\n\\end{tabular}\n"
 }
 
 /// Escapes what LaTeX would read as a command.
