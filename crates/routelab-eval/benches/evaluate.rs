@@ -6,8 +6,8 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use routelab_eval::bootstrap::{REPLICATES, Replicates};
-use routelab_eval::{Budgets, EvaluationOptions, Rule, Scores, Truth, evaluate, sweep};
+use routelab_eval::bootstrap::REPLICATES;
+use routelab_eval::{Budgets, EvaluationOptions, Rule, Scores, Sweep, Truth, evaluate, sweep};
 
 const SIZES: [(usize, usize); 3] = [(500, 4), (2_520, 11), (36_000, 11)];
 
@@ -44,7 +44,10 @@ fn benchmark(criterion: &mut Criterion) {
         });
         if queries < 10_000 {
             group.bench_function(BenchmarkId::new("bootstrap", &size), |b| {
-                b.iter(|| Replicates::new(black_box(&truth), &scores, &options, REPLICATES, 1));
+                b.iter(|| {
+                    let sweep = Sweep::new(black_box(&truth), &scores, &options)?;
+                    sweep.replicates(REPLICATES, 1, None)
+                });
             });
         }
         group.finish();

@@ -73,17 +73,6 @@ impl Cause {
     ];
 }
 
-/// How many queries have a cause.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct CauseShare {
-    /// The cause.
-    pub cause: Cause,
-    /// Queries with it; the five counts add up to `N`.
-    pub queries: usize,
-    /// `queries / N`.
-    pub share: f64,
-}
-
 /// Who chooses: the router, or the router with the help of an oracle. Each stage includes the ones before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -135,8 +124,6 @@ pub struct Decomposition {
     pub band: f64,
     /// Routing collapse index of the router.
     pub rci: f64,
-    /// [`Cause::ALL`] in order.
-    pub causes: Vec<CauseShare>,
     /// [`Stage::ALL`] in order. From one to the next RCI falls by the share of the cause with the same name, so that
     /// the last one's is that of `budget`.
     pub stages: Vec<StagePoint>,
@@ -148,6 +135,12 @@ pub struct Decomposition {
 }
 
 impl Decomposition {
+    /// Share of the queries with a cause; the five shares add up to 1.
+    pub fn share(&self, cause: Cause) -> f64 {
+        let queries = self.queries.iter().filter(|&&query| query == cause).count();
+        queries as f64 / self.queries.len() as f64
+    }
+
     /// A cause's share with its interval by the bootstrap over queries. `δ` and which models are strongest are held fixed.
     ///
     /// # Errors
@@ -240,19 +233,10 @@ impl Sweep<'_> {
                 }
             })
             .collect();
-        let share = |cause| {
-            let queries = judged.iter().filter(|j| j.cause == cause).count();
-            CauseShare {
-                cause,
-                queries,
-                share: queries as f64 / judged.len() as f64,
-            }
-        };
         Ok(Decomposition {
             budget,
             band,
             rci: stages[0].rci,
-            causes: Cause::ALL.map(share).to_vec(),
             stages,
             gaps: judged.iter().filter_map(|j| j.gap).collect(),
             queries: judged.iter().map(|j| j.cause).collect(),

@@ -1,5 +1,7 @@
 //! Everything about one router on one test set.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::budget::check_grid;
@@ -7,7 +9,7 @@ use crate::collapse::{self, Rci, Strongest};
 use crate::curve::{self, SharedInterval};
 use crate::exact::{ExactTruth, first_largest};
 use crate::margin;
-use crate::metric::{Means, Values, Whole};
+use crate::metric::{Means, Range, Whole};
 use crate::two_model::TwoModel;
 use crate::{
     Budgets, CurvePoint, EvalError, METRICS, Metric, Point, Rule, Scores, Sweep, Truth, Value,
@@ -91,13 +93,15 @@ pub struct Evaluation {
     pub predicted_margins: Vec<f64>,
     /// RouteLLM's metrics, for pools of two models of different mean quality.
     pub two_model: Option<TwoModel>,
-    metrics: Values,
+    /// The metrics of [`METRICS`] by name; `None` where one is undefined or infinite. [`Evaluation::get`] tells the two apart.
+    pub metrics: BTreeMap<String, Option<f64>>,
 }
 
 impl Evaluation {
     /// The value of a metric; an unreachable QNC is infinite. `None` where the metric is undefined or is none of [`METRICS`].
     pub fn get(&self, metric: &Metric) -> Option<f64> {
-        self.metrics.get(metric)
+        let unreachable = (metric.range == Range::Infinite).then_some(f64::INFINITY);
+        self.metrics.get(metric.name)?.or(unreachable)
     }
 
     /// The sweep without budgets and call rates.
@@ -121,10 +125,10 @@ pub fn evaluate(
 /// Fills in the metrics that look at all routers of a test set, such as ParetoDist.
 pub fn among(routers: &mut [&mut Evaluation]) {
     let curves: Vec<Vec<CurvePoint>> = routers.iter().map(|router| router.curve()).collect();
-    for (at, metric) in METRICS.iter().enumerate() {
+    for metric in METRICS {
         if let Value::Routers(values) = metric.value {
             for (router, value) in routers.iter_mut().zip(values(&curves)) {
-                router.metrics.set(at, value);
+                router.metrics.insert(metric.name.to_owned(), value);
             }
         }
     }
@@ -173,6 +177,10 @@ impl<'a> Sweep<'a> {
         let points = self.points();
         let (best_single_model, best_single) = best_single(&self.exact);
         let whole = self.whole_of(&points, best_single);
+        let value = |metric: &Metric| {
+            let value = metric.of(&whole).filter(|value| value.is_finite());
+            (metric.name.to_owned(), value)
+        };
         Evaluation {
             points,
             grid_points: self.grid_points(),
@@ -181,7 +189,7 @@ impl<'a> Sweep<'a> {
             best_single_quality: best_single.quality,
             best_single_cost: best_single.cost,
             strongest: self.strongest.clone(),
-            metrics: Values::of(&whole),
+            metrics: METRICS.iter().map(value).collect(),
             pareto: whole.means.front,
             choices: whole.choices,
             call_rates: whole.call_rates,

@@ -1,9 +1,5 @@
 //! The metrics, in one table: files, tables, pages, figures, searches, the bootstrap and the documentation follow it.
 
-use std::collections::BTreeMap;
-
-use serde::{Deserialize, Serialize};
-
 use crate::collapse::{self, Rci};
 use crate::two_model::TwoModel;
 use crate::{CurvePoint, Scores, SharedInterval, Truth, curve, margin, ranking};
@@ -498,44 +494,3 @@ pub const METRICS: &[Metric] = &[
         ..LOWER
     },
 ];
-
-/// A value for each of [`METRICS`]; `None` where it is undefined.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(
-    from = "BTreeMap<String, Option<f64>>",
-    into = "BTreeMap<String, Option<f64>>"
-)]
-pub(crate) struct Values(Vec<Option<f64>>);
-
-impl Values {
-    pub fn of(whole: &Whole) -> Self {
-        Self(METRICS.iter().map(|metric| metric.of(whole)).collect())
-    }
-
-    /// The value of a metric; `None` as well if it is none of [`METRICS`].
-    pub fn get(&self, metric: &Metric) -> Option<f64> {
-        self.0[METRICS.iter().position(|other| other == metric)?]
-    }
-
-    /// Replaces the value of the metric at a position in [`METRICS`].
-    pub fn set(&mut self, at: usize, value: Option<f64>) {
-        self.0[at] = value;
-    }
-}
-
-impl From<BTreeMap<String, Option<f64>>> for Values {
-    fn from(named: BTreeMap<String, Option<f64>>) -> Self {
-        let value = |metric: &Metric| {
-            let unreachable = (metric.range == Range::Infinite).then_some(f64::INFINITY);
-            named.get(metric.name).copied().flatten().or(unreachable)
-        };
-        Self(METRICS.iter().map(value).collect())
-    }
-}
-
-impl From<Values> for BTreeMap<String, Option<f64>> {
-    fn from(values: Values) -> Self {
-        let names = METRICS.iter().map(|metric| metric.name.to_owned());
-        names.zip(values.0).collect()
-    }
-}

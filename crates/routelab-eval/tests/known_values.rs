@@ -3,8 +3,8 @@
 use ndarray::{Array2, array};
 use routelab_eval::{
     Budgets, CurvePoint, Decision, EvalError, Evaluation, EvaluationOptions, Infeasible, METRICS,
-    Metric, Rule, Scores, SharedInterval, Strongest, Ties, Truth, bootstrap, choose, collapse,
-    curve, evaluate, margin, oracle, prices, ranking, spaced_grid, sweep, two_model,
+    Metric, Rule, Scores, SharedInterval, Strongest, Sweep, Ties, Truth, bootstrap, choose,
+    collapse, curve, evaluate, margin, oracle, prices, ranking, spaced_grid, sweep, two_model,
 };
 
 fn points(pairs: &[(f64, f64)]) -> Vec<CurvePoint> {
@@ -508,8 +508,9 @@ fn replicates_of_different_data_do_not_compare() {
     let cost = array![[1.0, 2.0], [1.0, 2.0]];
     let truth = Truth::new(quality.view(), cost.view()).unwrap();
     let options = EvaluationOptions::default();
-    let new =
-        |seed| bootstrap::Replicates::new(&truth, &oracle(&truth), &options, 20, seed).unwrap();
+    let scores = oracle(&truth);
+    let sweep = Sweep::new(&truth, &scores, &options).unwrap();
+    let new = |seed| sweep.replicates(20, seed, None).unwrap();
     let same = new(1).compare(&new(1), Metric::known("qnc")).unwrap();
     assert_eq!(
         (same.difference.low, same.difference.high, same.p),

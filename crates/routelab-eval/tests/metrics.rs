@@ -139,11 +139,7 @@ fn a_metric_is_an_entry_and_its_arithmetic() {
     }
     // Outside of the table it has no value in evaluations and is not resampled.
     assert_eq!(evaluation.get(&OVERPAID), None);
-    let population = routelab_eval::bootstrap::Population {
-        rows: &[0, 1, 2, 3],
-        size: 4,
-    };
-    let replicates = sweep.replicates(10, 1, population).unwrap();
+    let replicates = sweep.replicates(10, 1, None).unwrap();
     assert!(replicates.interval(&OVERPAID).is_err());
     assert!(
         replicates

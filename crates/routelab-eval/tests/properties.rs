@@ -4,10 +4,10 @@ use ndarray::{Array2, Axis};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use routelab_eval::bootstrap::{self, Replicates};
+use routelab_eval::bootstrap;
 use routelab_eval::{
     Budgets, Decision, Evaluation, EvaluationOptions, Infeasible, Metric, Point, PriceCurve, Rule,
-    Scores, Strongest, Ties, Truth, choose, choose_at, evaluate, oracle, prices, sweep,
+    Scores, Strongest, Sweep, Ties, Truth, choose, choose_at, evaluate, oracle, prices, sweep,
 };
 
 /// Real and predicted quality and cost of the same queries and models.
@@ -452,7 +452,8 @@ proptest! {
         let truth = case.truth();
         let options = EvaluationOptions { rule, budgets: Budgets::Quantiles(12), ..Default::default() };
         let full = evaluate(&truth, &case.scores, &options).unwrap();
-        let replicates = Replicates::new(&truth, &case.scores, &options, 6, seed).unwrap();
+        let sweep = Sweep::new(&truth, &case.scores, &options).unwrap();
+        let replicates = sweep.replicates(6, seed, None).unwrap();
         for metric in Metric::resampled() {
             let mean = replicates.interval(metric).unwrap().mean;
             prop_assert!(close(mean, full.get(metric).unwrap()), "{}", metric.name);
@@ -461,7 +462,7 @@ proptest! {
             budgets: Budgets::Grid(options.budgets.resolve(case.scores.cost.view())),
             // Which models are strongest is held fixed.
             strongest: Strongest::Models(full.strongest.clone()),
-            ..options
+            ..options.clone()
         };
         for replicate in 0..6 {
             let rows = bootstrap::resample(case.quality.nrows(), seed, replicate);

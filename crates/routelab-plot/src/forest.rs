@@ -11,7 +11,7 @@ use crate::sheet::{self, Notes};
 use crate::style::{BLACK, ColumnWidth, FAINT, INK, Marker, VERMILION, pt, size};
 use crate::table::{Table, number};
 use crate::text::{self, Weight};
-use crate::{Better, Drawing, Metric, PlotError, Style};
+use crate::{Better, Drawing, PlotError, Quantity, Style};
 
 /// Paired differences of a metric, router minus reference, each with an interval: a row per router.
 ///
@@ -19,7 +19,7 @@ use crate::{Better, Drawing, Metric, PlotError, Style};
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForestChart {
     /// The metric whose differences are drawn; of a metric in per cent they are percentage points.
-    pub metric: Metric,
+    pub metric: Quantity,
     /// Name of the router that the others are compared with.
     pub reference: String,
     /// The rows from above.

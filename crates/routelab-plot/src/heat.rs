@@ -8,14 +8,14 @@ use crate::sheet::{self, Notes};
 use crate::style::{BLACK, FAINT, INK, Rgb, WHITE, pt, size};
 use crate::table::{Table, number};
 use crate::text::{self, Weight};
-use crate::{Better, Drawing, Metric, PlotError, Role, Style};
+use crate::{Better, Drawing, PlotError, Quantity, Role, Style};
 
 /// A metric of each router (rows) on each data set (columns), written into cells that are the darker the better a value
 /// is within its column. The best of a column are framed. Oracles take no part in that.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeatChart {
     /// What the cells hold.
-    pub metric: Metric,
+    pub metric: Quantity,
     /// The `C` data sets from the left, at most 14.
     pub columns: Vec<String>,
     /// The routers from above.

@@ -247,8 +247,8 @@ fn figures_are_legible_at_every_size() {
     }
 }
 
-fn metric(percent: bool, better: Better) -> Metric {
-    Metric {
+fn metric(percent: bool, better: Better) -> Quantity {
+    Quantity {
         name: "Area under the curve of cost and quality".into(),
         percent,
         better,

@@ -3,7 +3,7 @@
 use crate::check::Check;
 use crate::drawing::saved;
 use crate::table::{Table, number};
-use crate::{Better, Drawing, Metric, PlotError, StackedBar, StackedBars, Style};
+use crate::{Better, Drawing, PlotError, Quantity, StackedBar, StackedBars, Style};
 
 /// Horizontal bars of the routing collapse index, RCI = wasteful + wrong; lowest on top.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,7 @@ impl RciChart {
             })
             .collect();
         let chart = StackedBars {
-            metric: Metric {
+            metric: Quantity {
                 name: "Routing collapse index".into(),
                 percent: true,
                 better: Better::Lower,

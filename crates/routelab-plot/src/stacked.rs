@@ -12,13 +12,13 @@ use crate::sheet::{self, Notes};
 use crate::style::{INK, pt, size};
 use crate::table::{Table, number};
 use crate::text::Weight;
-use crate::{Drawing, Metric, PlotError, Style};
+use crate::{Drawing, PlotError, Quantity, Style};
 
 /// One horizontal bar per router, split into parts; for example the routing collapse index by cause.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StackedBars {
     /// What the bars measure.
-    pub metric: Metric,
+    pub metric: Quantity,
     /// The `P` parts, from the left, at most 8.
     pub parts: Vec<String>,
     /// The bars from above.

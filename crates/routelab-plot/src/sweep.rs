@@ -12,7 +12,7 @@ use crate::sheet::{self, Notes};
 use crate::style::{ColumnWidth, Look, QUIET, pt, size};
 use crate::sweep_ticks::Ticks;
 use crate::table::{Table, number};
-use crate::{Drawing, Estimate, Metric, PlotError, Role, Style};
+use crate::{Drawing, Estimate, PlotError, Quantity, Role, Style};
 
 /// One or several metrics against a parameter, a line per router: noise, a weight of a loss, the size of the pool, a
 /// scale of prices, a share of the training data, a dimension.
@@ -54,7 +54,7 @@ pub struct SweepSeries {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepPanel {
     /// The metric, the title of the panel.
-    pub metric: Metric,
+    pub metric: Quantity,
     /// Whether the vertical axis is logarithmic, for values that span decades; they are at least 0 then.
     pub log: bool,
     /// `values[series][position]`: `S` rows of `K` values; `None` where there is none, for example because a run failed.

@@ -10,7 +10,7 @@ use crate::panels::Panels;
 use crate::sheet::{self, Notes};
 use crate::style::{BLACK, ColumnWidth, Look, Marker, SKY, VERMILION, pt, size};
 use crate::table::{Table, number};
-use crate::{Better, Drawing, Metric, PlotError, Style};
+use crate::{Better, Drawing, PlotError, Quantity, Style};
 
 /// Trials of a hyper-parameter search, one panel per router: the value of each trial as a point, and the best so far as
 /// a line. All panels share both axes.
@@ -19,7 +19,7 @@ use crate::{Better, Drawing, Metric, PlotError, Style};
 #[derive(Debug, Clone, PartialEq)]
 pub struct TuningChart {
     /// The metric that the search optimises, on the validation rows.
-    pub metric: Metric,
+    pub metric: Quantity,
     /// One panel per router.
     pub searches: Vec<TuningSearch>,
     /// A remark set small under the plot.

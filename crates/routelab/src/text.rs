@@ -24,6 +24,13 @@ impl Csv {
         Self(csv::Writer::from_writer(Vec::new()))
     }
 
+    /// A file with a header: names divided by commas, and more of them.
+    pub fn headed(names: &str, more: impl IntoIterator<Item = String>) -> Outcome<Self> {
+        let mut csv = Self::new();
+        csv.row(names.split(',').map(str::to_owned).chain(more))?;
+        Ok(csv)
+    }
+
     /// Adds a row.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) -> Outcome {
         self.0.write_record(cells).map_err(Failure::failed)
@@ -35,6 +42,45 @@ impl Csv {
             .into_inner()
             .map_err(|error| Failure::failed(error.into_error()))
     }
+}
+
+/// A Markdown table of routers and their cells.
+pub fn in_markdown<'a>(
+    headings: impl IntoIterator<Item = String>,
+    rows: impl IntoIterator<Item = (&'a str, Vec<String>)>,
+) -> String {
+    let headings: Vec<String> = headings.into_iter().collect();
+    let rule = "---:|".repeat(headings.len());
+    let mut text = format!("| router | {} |\n|---|{rule}\n", headings.join(" | "));
+    for (label, cells) in rows {
+        text += &format!(
+            "| {} | {} |\n",
+            label.replace('|', r"\|"),
+            cells.join(" | ")
+        );
+    }
+    text
+}
+
+/// What tables in LaTeX need.
+pub const PACKAGES: &str = "% Needs \\usepackage{booktabs} and \\usepackage{amsmath}.\n";
+
+/// A LaTeX table of routers and their cells; headings are LaTeX already.
+pub fn in_latex<'a>(
+    first: &str,
+    headings: impl IntoIterator<Item = String>,
+    rows: impl IntoIterator<Item = (&'a str, Vec<String>)>,
+) -> String {
+    let headings: Vec<String> = headings.into_iter().collect();
+    let mut text = format!(
+        "\\begin{{tabular}}{{l{}}}\n\\toprule\n{first} & {} \\\\\n\\midrule\n",
+        "r".repeat(headings.len()),
+        headings.join(" & ")
+    );
+    for (label, cells) in rows {
+        text += &format!("{} & {} \\\\\n", escape_latex(label), cells.join(" & "));
+    }
+    text + "\\bottomrule\n\\end{tabular}\n"
 }
 
 /// Escapes what LaTeX would read as a command.

@@ -13,9 +13,7 @@ use crate::collapse::{self, Rci, Verdict};
 use crate::curve::{self, SharedInterval};
 use crate::exact::{ExactTruth, first_largest};
 use crate::metric::Means;
-use crate::{
-    CurvePoint, EvalError, EvaluationOptions, METRICS, Metric, Scores, Sweep, Truth, Value,
-};
+use crate::{CurvePoint, EvalError, METRICS, Metric, Sweep, Value};
 
 use super::{Interval, Paired, check_request, interval_from, paired_from, replicate_rng};
 
@@ -42,42 +40,6 @@ pub struct Replicates {
 }
 
 impl Replicates {
-    /// `replicates` resamples of the queries, the same for every router under the same `seed` and number of queries.
-    ///
-    /// # Errors
-    /// [`EvalError`] as for [`crate::evaluate()`], or without replicates.
-    pub fn new(
-        truth: &Truth,
-        scores: &Scores,
-        options: &EvaluationOptions,
-        replicates: usize,
-        seed: u64,
-    ) -> Result<Self, EvalError> {
-        let rows: Vec<usize> = (0..truth.queries()).collect();
-        let population = Population {
-            rows: &rows,
-            size: rows.len(),
-        };
-        Self::of_part(truth, scores, options, replicates, seed, population)
-    }
-
-    /// Like [`Replicates::new`], for queries that are part of a larger table: the table is resampled, and a query counts as
-    /// often as it was drawn there. Test sets of several splits overlap; under one `seed` the same queries then come
-    /// and go in all of them, so that [`Replicates::mean_of`] is as uncertain as it should be.
-    ///
-    /// # Errors
-    /// As for [`Replicates::new`]; and [`EvalError::Option`] unless `population` names one row below its size per query.
-    pub fn of_part(
-        truth: &Truth,
-        scores: &Scores,
-        options: &EvaluationOptions,
-        replicates: usize,
-        seed: u64,
-        population: Population,
-    ) -> Result<Self, EvalError> {
-        Sweep::new(truth, scores, options)?.replicates(replicates, seed, population)
-    }
-
     /// The mean over several results, replicate by replicate: one router on several splits of a table.
     ///
     /// # Errors
@@ -160,7 +122,10 @@ impl Replicates {
 }
 
 impl Sweep<'_> {
-    /// The metrics on `replicates` resamples of the table that the queries are from; see [`Replicates::of_part`].
+    /// The metrics on `replicates` resamples of a table that the queries are part of, of the queries alone if none is given. They are
+    /// the same for every router under the same `seed` and table. A query counts as often as it was drawn: test sets of several
+    /// splits of a table overlap, and the same queries then come and go in all of them, so that [`Replicates::mean_of`] is as
+    /// uncertain as it should be.
     ///
     /// # Errors
     /// [`EvalError::Option`] without replicates, or unless `population` names one row below its size per query.
@@ -168,10 +133,15 @@ impl Sweep<'_> {
         &self,
         replicates: usize,
         seed: u64,
-        population: Population,
+        population: Option<Population>,
     ) -> Result<Replicates, EvalError> {
         let queries = self.truth.queries();
         check_request(queries, replicates)?;
+        let rows: Vec<usize> = (0..queries).collect();
+        let population = population.unwrap_or(Population {
+            rows: &rows,
+            size: queries,
+        });
         population.check(queries)?;
         let weighted = WeightedSweep::new(self);
         let draws = (0..replicates as u64)

@@ -1,8 +1,8 @@
 //! Figures of wider experiments, with invented numbers.
 
 use routelab_plot::{
-    Better, Estimate, ForestChart, ForestRow, HeatCell, HeatChart, HeatRow, Metric, PoolChart,
-    PoolModel, Positions, Role, StackedBar, StackedBars, SweepChart, SweepPanel, SweepSeries,
+    Better, Estimate, ForestChart, ForestRow, HeatCell, HeatChart, HeatRow, PoolChart, PoolModel,
+    Positions, Quantity, Role, StackedBar, StackedBars, SweepChart, SweepPanel, SweepSeries,
     TuningChart, TuningSearch,
 };
 
@@ -10,8 +10,8 @@ use crate::{MODELS, Numbers};
 
 type Routers = [(String, Role)];
 
-fn metric(name: &str, percent: bool, better: Better) -> Metric {
-    Metric {
+fn metric(name: &str, percent: bool, better: Better) -> Quantity {
+    Quantity {
         name: name.into(),
         percent,
         better,
@@ -65,11 +65,11 @@ fn line(
 
 fn panels(
     routers: &Routers,
-    metrics: &[Metric],
+    metrics: &[Quantity],
     length: usize,
     numbers: &mut Numbers,
 ) -> Vec<SweepPanel> {
-    let panel = |metric: &Metric| {
+    let panel = |metric: &Quantity| {
         let values = routers.iter().map(|&(_, role)| {
             let start = match role {
                 Role::Oracle => 0.95,

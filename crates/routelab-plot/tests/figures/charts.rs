@@ -99,8 +99,8 @@ pub fn rci() -> RciChart {
     }
 }
 
-pub fn metric(name: &str, percent: bool, better: Better) -> Metric {
-    Metric {
+pub fn metric(name: &str, percent: bool, better: Better) -> Quantity {
+    Quantity {
         name: name.into(),
         percent,
         better,

@@ -12,19 +12,7 @@ use crate::text::{Csv, cell, optional};
 impl Comparison {
     /// `compare.csv`: every metric of every router in both runs.
     pub fn metrics_csv(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let header = [
-            "router",
-            "metric",
-            "a",
-            "b",
-            "difference",
-            "low",
-            "high",
-            "p",
-            "interval",
-        ];
-        csv.row(header.map(String::from))?;
+        let mut csv = Csv::headed("router,metric,a,b,difference,low,high,p,interval", None)?;
         for router in &self.routers {
             for one in &router.metrics {
                 csv.row([
@@ -45,21 +33,10 @@ impl Comparison {
 
     /// `flips.csv`: every test query of every seed whose choice differs.
     pub fn flips_csv(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let header = [
-            "router",
-            "point",
-            "budget",
-            "seed",
-            "id",
-            "from",
-            "to",
-            "quality_from",
-            "quality_to",
-            "cost_from",
-            "cost_to",
-        ];
-        csv.row(header.map(String::from))?;
+        let mut csv = Csv::headed(
+            "router,point,budget,seed,id,from,to,quality_from,quality_to,cost_from,cost_to",
+            None,
+        )?;
         let truth = &self.a.truth;
         for router in &self.routers {
             for flips in &router.flips {

@@ -1,7 +1,7 @@
 //! How far the metrics of a router differ between two runs.
 
 use routelab_eval::bootstrap::{Population, Replicates, seeds_difference, seeds_interval};
-use routelab_eval::{Metric, Truth};
+use routelab_eval::{Metric, Sweep, Truth};
 
 use super::side::{Predictions, Side};
 use crate::experiment::BOOTSTRAP_SEED;
@@ -149,10 +149,9 @@ fn replicates(run: &Side, predictions: &Predictions, count: usize) -> Outcome<Re
             rows,
             size: run.truth.ids.len(),
         };
-        parts.push(
-            Replicates::of_part(&truth, scores, &options, count, BOOTSTRAP_SEED, population)
-                .map_err(Failure::failed)?,
-        );
+        let sweep = Sweep::new(&truth, scores, &options).map_err(Failure::failed)?;
+        let replicates = sweep.replicates(count, BOOTSTRAP_SEED, Some(population));
+        parts.push(replicates.map_err(Failure::failed)?);
     }
     Replicates::mean_of(&parts).map_err(Failure::failed)
 }

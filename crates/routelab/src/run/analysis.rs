@@ -88,20 +88,17 @@ fn numbered(groups: &Column<String>) -> Vec<usize> {
 
 /// Share of a cause, averaged over the seeds.
 fn share(router: &RouterResult, cause: Cause) -> f64 {
-    let of_seed = |seed: &super::results::SeedResult| -> f64 {
-        let causes = seed.decomposition.causes.iter();
-        causes
-            .filter(|share| share.cause == cause)
-            .map(|share| share.share)
-            .sum()
-    };
-    router.seeds.iter().map(of_seed).sum::<f64>() / router.seeds.len() as f64
+    let shares = router
+        .seeds
+        .iter()
+        .map(|seed| seed.decomposition.share(cause));
+    shares.sum::<f64>() / router.seeds.len() as f64
 }
 
 /// RCI by what would mend it, a bar per router.
 pub fn chart(results: &Results, note: Option<String>) -> StackedBars {
     StackedBars {
-        metric: routelab_plot::Metric {
+        metric: routelab_plot::Quantity {
             name: "Routing collapse index".to_owned(),
             percent: true,
             better: Better::Lower,
@@ -128,19 +125,13 @@ pub fn chart(results: &Results, note: Option<String>) -> StackedBars {
 
 /// RCI by cause, and what a router with the help of oracles reaches, per router and seed.
 fn decomposition_csv(results: &Results) -> Outcome<Vec<u8>> {
-    let mut csv = Csv::new();
     let causes = CAUSES.map(|cause| format!("{cause:?}").to_lowercase());
-    let mut header = ["router", "seed", "budget", "band", "rci"]
-        .map(String::from)
-        .to_vec();
-    header.extend(causes);
-    for stage in Stage::ALL {
+    let stages = Stage::ALL.into_iter().flat_map(|stage| {
         let stage = format!("{stage:?}").to_lowercase();
-        header.extend(
-            ["quality", "cost", "rci", "nauc_shared"].map(|name| format!("{stage}_{name}")),
-        );
-    }
-    csv.row(header)?;
+        ["quality", "cost", "rci", "nauc_shared"].map(|name| format!("{stage}_{name}"))
+    });
+    let more = causes.into_iter().chain(stages);
+    let mut csv = Csv::headed("router,seed,budget,band,rci", more)?;
     for router in results.working() {
         for seed in &router.seeds {
             let found = &seed.decomposition;
@@ -151,10 +142,7 @@ fn decomposition_csv(results: &Results) -> Outcome<Vec<u8>> {
                 found.band.to_string(),
                 found.rci.to_string(),
             ];
-            for cause in CAUSES {
-                let shares = found.causes.iter().filter(|share| share.cause == cause);
-                row.push(shares.map(|share| share.share).sum::<f64>().to_string());
-            }
+            row.extend(CAUSES.map(|cause| found.share(cause).to_string()));
             for stage in &found.stages {
                 let numbers = [stage.quality, stage.cost, stage.rci, stage.nauc_shared];
                 row.extend(numbers.map(|number| number.to_string()));

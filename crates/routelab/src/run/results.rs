@@ -7,7 +7,7 @@ use routelab_eval::{
     Choices, Decomposition, DecompositionOptions, Evaluation, METRICS, Metric, Point, Sweep, Truth,
     among, spaced_grid,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::fitting::Units;
 use super::inputs::Inputs;
@@ -17,6 +17,9 @@ use crate::failure::{Failure, Outcome};
 use crate::folder::{Seconds, Trial, UnitOutcome};
 use crate::names::drawn_names;
 use crate::text::{Csv, cell, optional};
+
+/// The columns of a comparison in files.
+pub const COMPARISON: &str = "reference,router,metric,difference,low,high,p,p_holm";
 
 /// Results of a run.
 pub struct Results {
@@ -120,11 +123,8 @@ impl RouterResult {
         if values.is_empty() {
             return None;
         }
-        let finite: Vec<f64> = values
-            .iter()
-            .copied()
-            .filter(|value| value.is_finite())
-            .collect();
+        let finite = values.iter().copied().filter(|value| value.is_finite());
+        let finite: Vec<f64> = finite.collect();
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         Some(Summary {
             mean: mean(&values),
@@ -160,15 +160,13 @@ impl RouterResult {
         let Some(first) = self.seeds.first() else {
             return Vec::new();
         };
-        let at = |index: usize| -> Vec<&Point> {
-            self.seeds
-                .iter()
-                .map(|seed| &seed.evaluation.grid_points[index])
-                .collect()
-        };
         (0..first.evaluation.grid_points.len())
             .map(|index| {
-                let points = at(index);
+                let points = self
+                    .seeds
+                    .iter()
+                    .map(|seed| &seed.evaluation.grid_points[index]);
+                let points: Vec<&Point> = points.collect();
                 let mean = |value: fn(&Point) -> f64| {
                     points.iter().map(|point| value(point)).sum::<f64>() / points.len() as f64
                 };
@@ -278,11 +276,9 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outc
                     .evaluation
                     .options(decision, Some(grid.clone()), &inputs.strongest[at]);
             let sweep = Sweep::new(&truth, scores, &options).map_err(Failure::failed)?;
-            replicates.push(
-                sweep
-                    .replicates(experiment.evaluation.bootstrap, BOOTSTRAP_SEED, population)
-                    .map_err(Failure::failed)?,
-            );
+            let count = experiment.evaluation.bootstrap;
+            let drawn = sweep.replicates(count, BOOTSTRAP_SEED, Some(population));
+            replicates.push(drawn.map_err(Failure::failed)?);
             let decomposition = sweep.decompose(&DecompositionOptions {
                 band: Some(experiment.evaluation.margin_threshold),
                 ..DecompositionOptions::default()
@@ -437,39 +433,29 @@ impl Results {
     }
 
     fn metrics_csv(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let mut header = false;
+        let first = self.routers.iter().find_map(|router| router.seeds.first());
+        let Some(first) = first else {
+            return Ok(Vec::new());
+        };
+        let names = first.metrics().map(|(metric, _)| metric.name.to_owned());
+        let mut csv = Csv::headed("router,kind,seed", names)?;
         for router in &self.routers {
             for seed in &router.seeds {
-                if !std::mem::replace(&mut header, true) {
-                    let names = seed.metrics().map(|(metric, _)| metric.name.to_owned());
-                    csv.row(
-                        ["router", "kind", "seed"]
-                            .map(String::from)
-                            .into_iter()
-                            .chain(names),
-                    )?;
-                }
                 let start = [
                     router.label.clone(),
                     router.kind.clone(),
                     seed.seed.to_string(),
                 ];
-                csv.row(
-                    start
-                        .into_iter()
-                        .chain(seed.metrics().map(|(_, value)| optional(value))),
-                )?;
+                let values = seed.metrics().map(|(_, value)| optional(value));
+                csv.row(start.into_iter().chain(values))?;
             }
         }
         csv.finish()
     }
 
     fn points_csv(&self, points: fn(&Evaluation) -> &Vec<Point>) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
         let rates = self.models.iter().map(|model| format!("call_rate|{model}"));
-        let start = ["router", "seed", "budget", "cost", "quality"].map(String::from);
-        csv.row(start.into_iter().chain(rates))?;
+        let mut csv = Csv::headed("router,seed,budget,cost,quality", rates)?;
         for router in &self.routers {
             for seed in &router.seeds {
                 for point in points(&seed.evaluation) {
@@ -492,21 +478,18 @@ impl Results {
     }
 
     fn comparisons_csv(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let header = [
-            "reference",
-            "router",
-            "metric",
-            "difference",
-            "low",
-            "high",
-            "p",
-            "p_holm",
-        ];
-        csv.row(header.map(String::from))?;
-        for comparison in self.comparisons()? {
+        let mut csv = Csv::headed(COMPARISON, None)?;
+        for comparison in self.comparison_rows()? {
+            csv.row(comparison)?;
+        }
+        csv.finish()
+    }
+
+    /// The comparisons in columns of [`COMPARISON`].
+    pub fn comparison_rows(&self) -> Outcome<Vec<[String; 8]>> {
+        let row = |comparison: Comparison| {
             let interval = comparison.paired.difference;
-            csv.row([
+            [
                 self.reference.clone().unwrap_or_default(),
                 comparison.router.to_owned(),
                 comparison.metric.name.to_owned(),
@@ -515,9 +498,9 @@ impl Results {
                 cell(interval.high),
                 comparison.paired.p.to_string(),
                 comparison.holm.to_string(),
-            ])?;
-        }
-        csv.finish()
+            ]
+        };
+        Ok(self.comparisons()?.into_iter().map(row).collect())
     }
 
     /// Seconds of every unit. Not a CSV file: it is the one table that another run does not repeat.
@@ -535,30 +518,17 @@ impl Results {
     fn metrics_json(&self) -> Value {
         let routers = self.routers.iter().map(|router| {
             let seeds = router.seeds.iter().map(|seed| {
-                let mut values = Map::new();
-                values.insert("seed".into(), seed.seed.into());
+                let evaluation = &seed.evaluation;
+                let mut values = json!({"seed": seed.seed});
                 for (metric, value) in seed.metrics() {
-                    values.insert(metric.name.into(), number(value));
+                    values[metric.name] = value.into();
                 }
-                values.insert(
-                    "call_rates".into(),
-                    self.by_model(&seed.evaluation.call_rates),
-                );
-                values.insert(
-                    "best_single_model".into(),
-                    self.models[seed.evaluation.best_single_model]
-                        .as_str()
-                        .into(),
-                );
-                values.insert(
-                    "best_single_quality".into(),
-                    number(Some(seed.evaluation.best_single_quality)),
-                );
-                values.insert(
-                    "best_single_cost".into(),
-                    number(Some(seed.evaluation.best_single_cost)),
-                );
-                Value::Object(values)
+                values["call_rates"] = self.by_model(&evaluation.call_rates);
+                values["best_single_model"] =
+                    self.models[evaluation.best_single_model].as_str().into();
+                values["best_single_quality"] = evaluation.best_single_quality.into();
+                values["best_single_cost"] = evaluation.best_single_cost.into();
+                values
             });
             json!({
                 "router": router.label,
@@ -591,33 +561,25 @@ impl Results {
     }
 
     fn summary_of(&self, router: &RouterResult) -> Value {
-        let mut summary = Map::new();
+        let mut summary = json!({});
         for metric in router.metrics() {
-            let value = match router.summary(metric) {
-                None => Value::Null,
-                Some(Summary { mean, interval, .. }) => json!({
-                    "mean": number(Some(mean)),
+            summary[metric.name] = router.summary(metric).map_or(Value::Null, |summary| {
+                let interval = summary.interval;
+                json!({
+                    "mean": summary.mean,
                     "low": interval.map(|(low, _)| low),
                     "high": interval.map(|(_, high)| high),
-                }),
-            };
-            summary.insert(metric.name.into(), value);
+                })
+            });
         }
-        summary.insert("call_rates".into(), self.by_model(&router.call_rates()));
-        Value::Object(summary)
+        summary["call_rates"] = self.by_model(&router.call_rates());
+        summary
     }
 
     fn by_model(&self, values: &[f64]) -> Value {
         let pairs = self.models.iter().zip(values);
-        Value::Object(
-            pairs
-                .map(|(model, value)| (model.clone(), number(Some(*value))))
-                .collect(),
-        )
+        pairs
+            .map(|(model, &value)| (model.clone(), value))
+            .collect()
     }
-}
-
-/// A number in JSON; infinite and undefined ones are null.
-fn number(value: Option<f64>) -> Value {
-    value.map_or(Value::Null, Value::from)
 }

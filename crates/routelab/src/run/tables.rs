@@ -6,7 +6,7 @@ use routelab_eval::metric::Shown;
 use super::results::{Results, RouterResult, Summary};
 use super::store::Store;
 use crate::failure::Outcome;
-use crate::text::{Csv, escape_latex, optional};
+use crate::text::{Csv, PACKAGES, in_latex, in_markdown, optional};
 
 /// The columns of the main table.
 fn columns() -> impl Iterator<Item = &'static Metric> {
@@ -96,18 +96,12 @@ pub fn write(results: &Results, store: &Store) -> Outcome {
 }
 
 fn csv(results: &Results) -> Outcome<Vec<u8>> {
-    let mut csv = Csv::new();
-    let mut header = vec!["router".to_owned()];
-    for Metric { name, .. } in columns() {
-        header.extend([
-            (*name).to_owned(),
-            format!("{name}_low"),
-            format!("{name}_high"),
-            format!("{name}_finite_seeds"),
-        ]);
-    }
-    header.extend(["seeds", "costs"].map(String::from));
-    csv.row(header)?;
+    let names = columns().flat_map(|metric| {
+        let of = |end: &str| format!("{}{end}", metric.name);
+        ["", "_low", "_high", "_finite_seeds"].map(of)
+    });
+    let ends = ["seeds", "costs"].map(String::from);
+    let mut csv = Csv::headed("router", names.chain(ends))?;
     for router in &results.routers {
         let mut row = vec![router.label.clone()];
         for metric in columns() {
@@ -130,19 +124,7 @@ fn csv(results: &Results) -> Outcome<Vec<u8>> {
 }
 
 fn markdown(results: &Results) -> String {
-    let headings: Vec<String> = columns().map(Metric::titled).collect();
-    let mut text = format!(
-        "| router | {} |\n|---|{}\n",
-        headings.join(" | "),
-        "---:|".repeat(headings.len())
-    );
-    for router in &results.routers {
-        let cells: Vec<String> = columns()
-            .map(|metric| cell(router.summary(metric), metric, &MARKDOWN))
-            .collect();
-        let label = router.label.replace('|', r"\|");
-        text += &format!("| {label} | {} |\n", cells.join(" | "));
-    }
+    let mut text = in_markdown(columns().map(Metric::titled), rows(results, &MARKDOWN));
     for note in notes(results) {
         text += &format!("\n{note}\n");
     }
@@ -150,27 +132,26 @@ fn markdown(results: &Results) -> String {
 }
 
 fn latex(results: &Results) -> String {
-    let headings: Vec<String> = columns().map(Metric::latex).collect();
-    let mut text = format!(
-        "% Needs \\usepackage{{booktabs}} and \\usepackage{{amsmath}}.\n\\begin{{tabular}}{{l{}}}\n\\toprule\nrouter & {} \\\\\n\\midrule\n",
-        "r".repeat(headings.len()),
-        headings.join(" & ")
+    let table = in_latex(
+        "router",
+        columns().map(Metric::latex),
+        rows(results, &LATEX),
     );
-    for router in &results.routers {
-        let cells: Vec<String> = columns()
-            .map(|metric| cell(router.summary(metric), metric, &LATEX))
-            .collect();
-        text += &format!(
-            "{} & {} \\\\\n",
-            escape_latex(&router.label),
-            cells.join(" & ")
-        );
-    }
-    text += "\\bottomrule\n\\end{tabular}\n";
+    let mut text = format!("{PACKAGES}{table}");
     for note in notes(results) {
         text += &format!("% {}\n", note.replace('\n', " "));
     }
     text
+}
+
+fn rows<'a>(
+    results: &'a Results,
+    style: &'a Style,
+) -> impl Iterator<Item = (&'a str, Vec<String>)> {
+    results.routers.iter().map(move |router| {
+        let cells = columns().map(|metric| cell(router.summary(metric), metric, style));
+        (router.label.as_str(), cells.collect())
+    })
 }
 
 /// What is shown everywhere, in plain text.

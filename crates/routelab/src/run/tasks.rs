@@ -49,18 +49,9 @@ pub fn records(inputs: &Inputs, results: &Results, seeds: &[u64]) -> Vec<TaskRec
 
 /// `tasks.csv`: one row per router and task.
 pub fn csv(models: &[String], records: &[TaskRecord]) -> Outcome<Vec<u8>> {
-    let mut csv = Csv::new();
-    let start = [
-        "router",
-        "task",
-        "queries",
-        "quality",
-        "quality_low",
-        "quality_high",
-        "cost",
-    ];
     let rates = models.iter().map(|model| format!("call_rate|{model}"));
-    csv.row(start.map(String::from).into_iter().chain(rates))?;
+    let names = "router,task,queries,quality,quality_low,quality_high,cost";
+    let mut csv = Csv::headed(names, rates)?;
     for record in records {
         let start = [
             record.router.clone(),

@@ -186,17 +186,8 @@ pub fn write(experiment: &Experiment, results: &Results, store: &Store) -> Outco
         return Ok(());
     };
     let metric = tuning.metric();
-    let mut csv = Csv::new();
-    let header = [
-        "router",
-        "seed",
-        "trial",
-        metric.name,
-        "chosen",
-        "failure",
-        "settings",
-    ];
-    csv.row(header.map(String::from))?;
+    let header = format!("router,seed,trial,{},chosen,failure,settings", metric.name);
+    let mut csv = Csv::headed(&header, None)?;
     for router in &results.routers {
         for (seed, trials) in &router.searches {
             let chosen = best(trials, metric);

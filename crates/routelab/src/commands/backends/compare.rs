@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use routelab_data::write_atomically;
 use routelab_heads::backend::{BACKENDS, Place};
 use routelab_plot::{
-    Better, Estimate, Metric, Positions, Role, SweepChart, SweepPanel, SweepSeries,
+    Better, Estimate, Positions, Quantity, Role, SweepChart, SweepPanel, SweepSeries,
 };
 use serde_json::{Value, json};
 
@@ -262,7 +262,7 @@ fn draw(measured: &[(&str, &Measured)], experiment: &Experiment, folder: &Path) 
         |name: &str,
          better: Better,
          value: &dyn Fn(&Measured, &MeasuredRouter) -> Option<Estimate>| SweepPanel {
-            metric: Metric {
+            metric: Quantity {
                 name: name.to_owned(),
                 percent: false,
                 better,

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use routelab_heads::Backend;
 use routelab_plot::{
-    Better, Estimate, Metric, Positions, Role, SweepChart, SweepPanel, SweepSeries,
+    Better, Estimate, Positions, Quantity, Role, SweepChart, SweepPanel, SweepSeries,
 };
 use serde_json::{Value, json};
 
@@ -132,7 +132,7 @@ fn chart(
         positions: Positions::Log(values.iter().map(|&value| value as f64).collect()),
         series: series.collect(),
         panels: vec![SweepPanel {
-            metric: Metric {
+            metric: Quantity {
                 name: name.into(),
                 percent: false,
                 better: Better::Lower,

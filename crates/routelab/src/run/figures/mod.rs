@@ -113,8 +113,8 @@ pub fn write(run: &Drawn, store: &Store, output: &Output) -> Outcome<Vec<FigureR
 }
 
 /// A metric as figures name it: one that is shown everywhere or resampled, of which one value is better.
-pub fn drawn_metric(metric: &Metric) -> routelab_plot::Metric {
-    routelab_plot::Metric {
+pub fn drawn_metric(metric: &Metric) -> routelab_plot::Quantity {
+    routelab_plot::Quantity {
         name: metric.heading.to_owned(),
         percent: metric.percent,
         better: match metric.better {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::results::RouterResult;
+use super::results::{COMPARISON, RouterResult};
 use super::{Finished, Job, Reopen, run_one};
 use crate::experiment::Study;
 use crate::failure::{Failure, Outcome, bad_request};
@@ -128,20 +128,10 @@ impl Overview<'_> {
 
     /// Every metric of every router in every variant.
     fn csv(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let header = [
-            "variant",
-            "value",
-            "router",
-            "metric",
-            "mean",
-            "low",
-            "high",
-            "finite_seeds",
-            "seeds",
-            "costs",
-        ];
-        csv.row(header.map(String::from))?;
+        let mut csv = Csv::headed(
+            "variant,value,router,metric,mean,low,high,finite_seeds,seeds,costs",
+            None,
+        )?;
         for (variant, run) in self.study.variants.iter().zip(&self.runs) {
             for router in &run.results.routers {
                 for metric in router.metrics() {
@@ -168,33 +158,10 @@ impl Overview<'_> {
 
     /// The paired comparisons of every variant.
     fn comparisons(&self) -> Outcome<Vec<u8>> {
-        let mut csv = Csv::new();
-        let header = [
-            "variant",
-            "reference",
-            "router",
-            "metric",
-            "difference",
-            "low",
-            "high",
-            "p",
-            "p_holm",
-        ];
-        csv.row(header.map(String::from))?;
+        let mut csv = Csv::headed(&format!("variant,{COMPARISON}"), None)?;
         for (variant, run) in self.study.variants.iter().zip(&self.runs) {
-            for comparison in run.results.comparisons()? {
-                let paired = comparison.paired;
-                csv.row([
-                    variant.label.clone(),
-                    run.results.reference.clone().unwrap_or_default(),
-                    comparison.router.to_owned(),
-                    comparison.metric.name.to_owned(),
-                    cell(paired.difference.mean),
-                    cell(paired.difference.low),
-                    cell(paired.difference.high),
-                    paired.p.to_string(),
-                    comparison.holm.to_string(),
-                ])?;
+            for comparison in run.results.comparison_rows()? {
+                csv.row([variant.label.clone()].into_iter().chain(comparison))?;
             }
         }
         csv.finish()

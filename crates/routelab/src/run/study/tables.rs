@@ -8,9 +8,9 @@ use crate::failure::Outcome;
 use crate::folder::Seconds;
 use crate::report;
 use crate::run::figures;
-use crate::run::results::{RouterResult, Summary};
-use crate::run::tables::{LATEX, MARKDOWN, cell};
-use crate::text::escape_latex;
+use crate::run::results::RouterResult;
+use crate::run::tables::{LATEX, MARKDOWN, Style, cell};
+use crate::text::{PACKAGES, escape_latex, in_latex, in_markdown};
 
 impl Overview<'_> {
     /// All tables, as text.
@@ -29,9 +29,7 @@ impl Overview<'_> {
         };
         let mut tables: Vec<report::OverviewTable> = Metric::everywhere()
             .map(|metric| {
-                let write = |router: Option<&RouterResult>| {
-                    written(router, metric, |summary| cell(summary, metric, &MARKDOWN))
-                };
+                let write = |router: Option<&RouterResult>| written(router, metric, &MARKDOWN);
                 table(&metric.titled(), of(&write))
             })
             .collect();
@@ -117,19 +115,10 @@ impl Overview<'_> {
     pub fn markdown(&self, tables: &[report::OverviewTable]) -> String {
         let mut text = String::new();
         for table in tables {
-            text += &format!(
-                "\n**{}**\n\n| router | {} |\n|---|{}\n",
-                table.heading,
-                self.labels().join(" | "),
-                "---:|".repeat(self.runs.len())
-            );
-            for (label, cells) in &table.rows {
-                text += &format!(
-                    "| {} | {} |\n",
-                    label.replace('|', r"\|"),
-                    cells.join(" | ")
-                );
-            }
+            let headings = self.labels().into_iter().map(str::to_owned);
+            let rows = (table.rows.iter()).map(|(label, cells)| (label.as_str(), cells.clone()));
+            let written = in_markdown(headings, rows);
+            text += &format!("\n**{}**\n\n{written}", table.heading);
         }
         for note in self.notes() {
             text += &format!("\n{note}\n");
@@ -139,25 +128,14 @@ impl Overview<'_> {
 
     /// The metrics in LaTeX.
     pub fn latex(&self) -> String {
-        let labels: Vec<String> = self.labels().into_iter().map(escape_latex).collect();
-        let mut text = "% Needs \\usepackage{booktabs} and \\usepackage{amsmath}.\n".to_owned();
+        let mut text = PACKAGES.to_owned();
         for metric in Metric::everywhere() {
-            text += &format!(
-                "% {}\n\\begin{{tabular}}{{l{}}}\n\\toprule\n{} & {} \\\\\n\\midrule\n",
-                metric.name,
-                "r".repeat(self.runs.len()),
-                metric.latex(),
-                labels.join(" & ")
-            );
-            for label in self.routers() {
-                let cells: Vec<String> = self
-                    .row(label)
-                    .into_iter()
-                    .map(|router| written(router, metric, |summary| cell(summary, metric, &LATEX)))
-                    .collect();
-                text += &format!("{} & {} \\\\\n", escape_latex(label), cells.join(" & "));
-            }
-            text += "\\bottomrule\n\\end{tabular}\n";
+            let cell = |router| written(router, metric, &LATEX);
+            let rows = (self.routers().into_iter())
+                .map(|label| (label, self.row(label).into_iter().map(cell).collect()));
+            let headings = self.labels().into_iter().map(escape_latex);
+            let table = in_latex(&metric.latex(), headings, rows);
+            text += &format!("% {}\n{table}", metric.name);
         }
         for note in self.notes() {
             text += &format!("% {}\n", note.replace('\n', " "));
@@ -205,14 +183,10 @@ impl Overview<'_> {
 }
 
 /// A cell of an overview: failed routers are marked, absent ones leave it empty.
-fn written(
-    router: Option<&RouterResult>,
-    metric: &Metric,
-    write: impl Fn(Option<Summary>) -> String,
-) -> String {
+fn written(router: Option<&RouterResult>, metric: &Metric, style: &Style) -> String {
     match router {
         None => String::new(),
         Some(router) if router.seeds.is_empty() => "failed".to_owned(),
-        Some(router) => write(router.summary(metric)),
+        Some(router) => cell(router.summary(metric), metric, style),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::axis::Numbers;
 
-/// Which of two values of a metric is the better one.
+/// Which of two values of a quantity is the better one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     /// The higher one, as of quality.
@@ -21,9 +21,9 @@ impl Better {
     }
 }
 
-/// A metric as figures name and write it.
+/// What a figure measures, as it names and writes it: a metric, seconds, memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metric {
+pub struct Quantity {
     /// Its name, for example "nAUC".
     pub name: String,
     /// Whether values are shares that are written as per cent: 0.25 stands as 25.0.
@@ -32,7 +32,7 @@ pub struct Metric {
     pub better: Better,
 }
 
-impl Metric {
+impl Quantity {
     /// The name with the unit and an arrow towards better values.
     pub(crate) fn title(&self) -> String {
         let unit = if self.percent { " (%)" } else { "" };
