@@ -9,7 +9,7 @@ use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
 use routelab_encode::{Query, side_by_side};
 use routelab_heads::Backend;
 
-use super::{gaps, tuning};
+use super::rows;
 use crate::encoders;
 use crate::encoders::{FitEncoder, FittedEncoder, Source};
 use crate::experiment::{EmbeddingsPart, Experiment};
@@ -87,7 +87,7 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     if let Some(note) = repeated_prompts(&table) {
         output.note(note);
     }
-    gaps::check_routers(experiment, &table)?;
+    rows::check_routers(experiment, &table)?;
     let mut splits = experiment
         .seeds
         .iter()
@@ -96,21 +96,21 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         .map_err(Failure::request)?;
     let mut incomplete_tests = Vec::new();
     for (seed, split) in experiment.seeds.iter().zip(&mut splits) {
-        gaps::check_training(
+        rows::check_training(
             &table,
             &split.train,
             &format!("training queries of seed {seed}"),
         )?;
         let rows = format!("test queries of seed {seed}");
-        incomplete_tests.push(gaps::complete_test(&table, split, &rows)?);
+        incomplete_tests.push(rows::complete_test(&table, split, &rows)?);
     }
-    let gaps = gaps::note(&table, &splits, &incomplete_tests, &experiment.seeds);
+    let gaps = rows::note(&table, &splits, &incomplete_tests, &experiment.seeds);
     if let Some(note) = &gaps {
         output.note(format!("note: {note}"));
     }
     if let Some(tuning) = &experiment.tuning {
         for (&seed, split) in experiment.seeds.iter().zip(&splits) {
-            tuning::divide(experiment, tuning, seed, &table.select(&split.train))?;
+            rows::divide(experiment, tuning, seed, &table.select(&split.train))?;
         }
     }
 
