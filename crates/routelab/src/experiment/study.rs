@@ -7,7 +7,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{Experiment, Tuning, read_file, slug};
-use crate::failure::Outcome;
+use crate::failure::{Outcome, bad_request};
 
 /// What an experiment file asks for.
 pub enum Request {
@@ -61,6 +61,24 @@ enum Keys {
 
 /// A variant before it is checked: label, place on the axis, keys that replace those of the file.
 type Draft = (String, Option<f64>, Table);
+
+impl Experiment {
+    /// Reads an experiment file.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, a key that is unknown or wrong, and a study, which is several experiments.
+    pub fn from_toml(path: impl AsRef<Path>) -> Outcome<Self> {
+        let path = path.as_ref();
+        match Request::read(path, None)? {
+            Request::Single(experiment) => Ok(*experiment),
+            Request::Study(_) => Err(bad_request!(
+                "{} is a study: several experiments in one file\nhelp: `routelab run` runs it",
+                path.display()
+            )),
+        }
+    }
+}
 
 impl Request {
     /// Reads an experiment file. `seeds` replaces the file's own number of seeds.

@@ -58,6 +58,49 @@ pub struct Job<'a> {
     fits: &'a Fits,
 }
 
+/// How an experiment is run by another program.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Folder of the runs; the run gets a folder of its own in it, named after the experiment.
+    pub out: PathBuf,
+    /// What becomes of a run that is there.
+    pub reopen: Reopen,
+    /// Where networks run.
+    pub backend: Backend,
+    /// Whether progress is told on standard error.
+    pub progress: bool,
+}
+
+impl Default for RunOptions {
+    /// Into `runs`, on the default backend, without a word.
+    fn default() -> Self {
+        Self {
+            out: "runs".into(),
+            reopen: Reopen::default(),
+            backend: Backend::default(),
+            progress: false,
+        }
+    }
+}
+
+impl Experiment {
+    /// Fits every router on every seed, evaluates, and writes figures, tables and the report, as `routelab run` does.
+    ///
+    /// # Errors
+    ///
+    /// Data or embeddings that cannot be read, and a folder that cannot be used.
+    pub fn run(&self, options: &RunOptions) -> Outcome<RunFolder> {
+        let output = Output::new(!options.progress, false);
+        with_job(
+            &options.out,
+            options.reopen,
+            &options.backend,
+            &output,
+            |job| Ok(run_one(job, self, &options.out)?.folder),
+        )
+    }
+}
+
 /// Runs something with a job.
 pub fn with_job<T>(
     out: &Path,
