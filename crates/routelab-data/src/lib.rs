@@ -91,7 +91,7 @@ pub use atomic::{write_atomically, write_atomically_with};
 pub use column::Column;
 pub use digest::hex;
 pub use embeddings::{Embeddings, Precision};
-pub use error::{DataError, Place};
+pub use error::{CellPlace, DataError, Place};
 pub use input::{read_text, resolve_path};
 pub use matrix::{matrix_bytes, read_matrix, write_matrices};
 pub use range::QualityScale;
