@@ -62,8 +62,8 @@ pub(crate) struct TableBuilder<'a> {
     images: Vec<Option<PathBuf>>,
     groups: Option<Vec<String>>,
     incomplete: Vec<bool>,
-    quality: Grid,
-    cost: Grid,
+    /// The qualities and the costs, by [`Value`].
+    grids: [Grid; 2],
     cost_source: CostSource<'a>,
 }
 
@@ -129,8 +129,7 @@ impl<'a> TableBuilder<'a> {
             images: Vec::new(),
             groups: None,
             incomplete: Vec::new(),
-            quality: Grid::default(),
-            cost: Grid::default(),
+            grids: Default::default(),
             cost_source,
         })
     }
@@ -281,7 +280,7 @@ impl<'a> TableBuilder<'a> {
             return Ok(());
         };
         let row = self.add_or_match(place, query, prompt_column)?;
-        if let Some(earlier) = self.quality.get(row, column) {
+        if let Some(earlier) = self.grids[Value::Quality as usize].get(row, column) {
             let Repeats::Best(count) = self.repeats else {
                 return Err(DataError::DuplicatePair {
                     path: self.path.clone(),
@@ -292,8 +291,9 @@ impl<'a> TableBuilder<'a> {
             };
             self.repeats = Repeats::Best(count + 1);
             self.set(place, (row, column), Value::Quality, quality.0, quality.1)?;
-            let new = self.quality.get(row, column).unwrap_or(earlier);
-            self.quality.set(row, column, new.max(earlier));
+            let qualities = &mut self.grids[Value::Quality as usize];
+            let new = qualities.get(row, column).unwrap_or(earlier);
+            qualities.set(row, column, new.max(earlier));
             return Ok(());
         }
         self.set(place, (row, column), Value::Quality, quality.0, quality.1)?;
@@ -381,12 +381,7 @@ impl<'a> TableBuilder<'a> {
 
     /// Whether a value of this row and column is there.
     pub(crate) fn has(&self, value: Value, row: usize, column: usize) -> bool {
-        let grid = if value == Value::Quality {
-            &self.quality
-        } else {
-            &self.cost
-        };
-        grid.get(row, column).is_some()
+        self.grids[value as usize].get(row, column).is_some()
     }
 
     /// Whether everything that the file records of a model on a query is there.
@@ -430,12 +425,7 @@ impl<'a> TableBuilder<'a> {
                 });
             }
         };
-        let grid = if value == Value::Quality {
-            &mut self.quality
-        } else {
-            &mut self.cost
-        };
-        grid.set(row, column, number);
+        self.grids[value as usize].set(row, column, number);
         Ok(())
     }
 
@@ -664,8 +654,9 @@ impl<'a> TableBuilder<'a> {
         };
         let prompts = pick(self.prompts, &keep);
         let images = pick(self.images, &keep);
+        let [quality, cost] = self.grids;
         let (mut cost, mut cost_unit) = match self.cost_source {
-            CostSource::Recorded(unit) => (into_array(self.cost), unit),
+            CostSource::Recorded(unit) => (into_array(cost), unit),
             CostSource::Assumed(assumption) => {
                 let has_image = |row: usize| images.get(row).is_some_and(Option::is_some);
                 let has_image = (0..keep.len()).map(has_image).collect();
@@ -713,7 +704,7 @@ impl<'a> TableBuilder<'a> {
             tasks: pick(self.tasks, &keep),
             images,
             groups,
-            quality: into_array(self.quality),
+            quality: into_array(quality),
             cost,
             cost_unit,
         };
