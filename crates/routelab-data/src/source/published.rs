@@ -67,7 +67,7 @@ impl PublishedTable {
                 }
                 if self.image_required && found.query.image.is_none() {
                     return Err(DataError::Blank {
-                        at: place.cell(&file, schema.image.clone().unwrap_or_default()),
+                        at: place.cell(file, schema.image.clone().unwrap_or_default()),
                         expected: "the path of an image",
                     });
                 }
