@@ -97,9 +97,10 @@ pub fn summary(table: &RoutingTable) -> TableSummary {
         .map(|(model, name)| {
             let rows = measured(model);
             // Without a mask the sum is that of the whole column, to the last bit.
-            let mean = |values: ArrayView1<'_, f64>| match rows.len() == queries {
-                true => values.sum() / queries as f64,
-                false => {
+            let mean = |values: ArrayView1<'_, f64>| {
+                if rows.len() == queries {
+                    values.sum() / queries as f64
+                } else {
                     rows.iter().map(|&row| values[row]).sum::<f64>() / rows.len().max(1) as f64
                 }
             };
