@@ -100,5 +100,7 @@ pub use schema::{FileKind, Layout, TabularSchema};
 pub use source::routelab::write_parquet;
 pub use source::{FormatInfo, Modality, formats, load};
 pub use spec::{DataSpec, GroupBy, Images, Missing, OutOfRange, toml_detail};
-pub use summary::{ModelSummary, TableSummary, TaskSummary, summary};
+pub use summary::{
+    ModelSummary, RepeatedPrompts, TableSummary, TaskSummary, repeated_prompts, summary,
+};
 pub use table::{CostUnit, RoutingTable, RoutingTableParts, TableError};
