@@ -2,12 +2,13 @@
 
 use clap::Args;
 use routelab_data::{DataSpec, Precision};
+use routelab_encode::Encoder;
+use routelab_heads::Backend;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::backends;
-use crate::encoders;
-use crate::experiment::EncoderSpec;
+use crate::encoders::{self, Source, Weights};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 
@@ -56,7 +57,7 @@ pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {
         spec.sample = args.sample;
     }
     let loaded = routelab_data::load(&spec).map_err(Failure::request)?;
-    let encoder = encoders::build(&spec_of(args)?, &backend)?;
+    let encoder = encoder(args, &backend)?;
     let embeddings = encoders::embed(encoder, &loaded.table, output)?;
     let folder = match args.dataset.is_dir() {
         true => args.dataset.clone(),
@@ -93,18 +94,21 @@ pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {
     Ok(())
 }
 
-/// The encoder that the arguments ask for, the same as an experiment file would.
-fn spec_of(args: &EmbedArgs) -> Outcome<EncoderSpec> {
+/// The encoder that the arguments ask for, as an experiment file would.
+fn encoder(args: &EmbedArgs, backend: &Backend) -> Outcome<Box<dyn Encoder>> {
+    let wrong = |reason: String| {
+        bad_request!(
+            "`--encoder {}`: {reason}\nhelp: docs/encoders.md describes the encoders and their settings",
+            args.encoder
+        )
+    };
+    let info = encoders::find(&args.encoder).map_err(wrong)?;
     let mut table = toml::Table::new();
     table.insert("encoder".into(), args.encoder.clone().into());
-    let default_weights = match args.encoder.as_str() {
-        "minilm" => Some("models/all-MiniLM-L6-v2"),
-        "clip-text" | "clip-image" => Some("models/clip-vit-base-patch16"),
-        _ => None,
-    };
-    let given = args.weights.as_ref().map(|path| path.to_string_lossy());
-    if let Some(weights) = given.as_deref().or(default_weights) {
-        table.insert("weights".into(), weights.into());
+    let usual = Weights::default();
+    let usual = info.weights.map(|weights| weights(&usual));
+    if let Some(weights) = args.weights.as_deref().or(usual) {
+        table.insert("weights".into(), weights.to_string_lossy().as_ref().into());
     }
     if args.keep_end {
         table.insert("keep_end".into(), true.into());
@@ -112,11 +116,13 @@ fn spec_of(args: &EmbedArgs) -> Outcome<EncoderSpec> {
     if args.missing_image_zeros {
         table.insert("missing_image".into(), "zeros".into());
     }
-    table.try_into().map_err(|error: toml::de::Error| {
-        bad_request!(
-            "`--encoder {}`: {}\nhelp: docs/encoders.md describes the encoders and their settings",
-            args.encoder,
-            error.message()
-        )
-    })
+    let (_, spec) = encoders::read(table, Path::new("")).map_err(wrong)?;
+    match spec.build(backend)? {
+        Source::Ready(encoder) => Ok(encoder),
+        Source::Fitted(_) => Err(bad_request!(
+            "`{}` is fitted on the training prompts of every split\nhelp: name it in an experiment file; it is computed while the \
+             experiment runs",
+            args.encoder
+        )),
+    }
 }

@@ -1,64 +1,32 @@
 //! `[embeddings]`: what routers see of a query.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use routelab_data::resolve_path;
-use routelab_encode::{HashedConfig, MissingImage};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-/// An encoder, by its name in experiment files and on the command line.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "encoder", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum EncoderSpec {
-    /// all-MiniLM-L6-v2.
-    Minilm {
-        /// Folder of the weights.
-        weights: PathBuf,
-        /// Whether long prompts are cut at their beginning.
-        #[serde(default)]
-        keep_end: bool,
-    },
-    /// Hashed n-grams, fitted on the training prompts of every split.
-    HashedNgrams {
-        /// Its settings.
-        #[serde(default)]
-        settings: HashedConfig,
-    },
-    /// The text tower of a CLIP.
-    ClipText {
-        /// Folder of the weights.
-        weights: PathBuf,
-    },
-    /// The image tower of a CLIP.
-    ClipImage {
-        /// Folder of the weights.
-        weights: PathBuf,
-        /// What a query without an image gets.
-        #[serde(default)]
-        missing_image: MissingImage,
-    },
-    /// Colour and gradient statistics.
-    ImageStatistics {
-        /// What a query without an image gets.
-        #[serde(default)]
-        missing_image: MissingImage,
-    },
-}
+use crate::encoders::{self, EncoderSpec};
 
 /// A part of the embedding.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Part {
+#[derive(Clone, Debug)]
+pub enum EmbeddingsPart {
     /// A file with the embedding of every query.
     File(PathBuf),
     /// Computed now.
-    Encoder(EncoderSpec),
+    Encoder {
+        /// By this encoder.
+        spec: Arc<dyn EncoderSpec>,
+        /// Whether it reads the queries' images, and not their prompts.
+        images: bool,
+    },
 }
 
 /// Parts that stand side by side in the embedding, at least one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct EmbeddingsSpec {
     /// In their order, with paths that can be opened.
-    pub parts: Vec<Part>,
+    pub parts: Vec<EmbeddingsPart>,
 }
 
 /// Which parts are used.
@@ -78,20 +46,20 @@ impl EmbeddingsSpec {
                 return Err("`use` chooses between the parts `text` and `image`".into());
             }
             return Ok(Self {
-                parts: vec![Part::parse(table.into(), folder)?],
+                parts: vec![EmbeddingsPart::parse(table.into(), folder)?],
             });
         }
         let mut part = |key: &str| {
             let part = table
                 .remove(key)
-                .map(|value| Part::parse(value, folder))
+                .map(|value| EmbeddingsPart::parse(value, folder))
                 .transpose();
             part.map_err(|reason| format!("`{key}`: {reason}"))
         };
         let (text, image) = (part("text")?, part("image")?);
-        for (key, part, images) in [("text", &text, false), ("image", &image, true)] {
-            if let Some(Part::Encoder(encoder)) = part
-                && encoder.uses_images() != images
+        for (key, part, wanted) in [("text", &text, false), ("image", &image, true)] {
+            if let Some(EmbeddingsPart::Encoder { images, .. }) = part
+                && *images != wanted
             {
                 return Err(format!(
                     "`{key}` has an encoder that does not read the {key}"
@@ -121,7 +89,7 @@ impl EmbeddingsSpec {
     }
 }
 
-impl Part {
+impl EmbeddingsPart {
     fn parse(value: toml::Value, folder: &Path) -> Result<Self, String> {
         let toml::Value::Table(mut table) = value else {
             return Err("must be a table with `file` or `encoder`".into());
@@ -133,39 +101,14 @@ impl Part {
             },
             (Some(_), false) => Err("`file` must be a path".into()),
             (None, true) => {
-                let mut encoder: EncoderSpec =
-                    toml::Value::from(table)
-                        .try_into()
-                        .map_err(|error: toml::de::Error| {
-                            format!("{}; see docs/encoders.md", error.message())
-                        })?;
-                encoder.resolve(folder)?;
-                Ok(Self::Encoder(encoder))
+                let (info, spec) = encoders::read(table, folder)
+                    .map_err(|reason| format!("{reason}; see docs/encoders.md"))?;
+                Ok(Self::Encoder {
+                    spec: spec.into(),
+                    images: info.images,
+                })
             }
             _ => Err("needs exactly one of `file` and `encoder`".into()),
         }
-    }
-}
-
-impl EncoderSpec {
-    /// Whether it reads the queries' images, and not their prompts.
-    pub fn uses_images(&self) -> bool {
-        match self {
-            Self::Minilm { .. } | Self::HashedNgrams { .. } | Self::ClipText { .. } => false,
-            Self::ClipImage { .. } | Self::ImageStatistics { .. } => true,
-        }
-    }
-
-    fn resolve(&mut self, folder: &Path) -> Result<(), String> {
-        match self {
-            Self::Minilm { weights, .. }
-            | Self::ClipText { weights }
-            | Self::ClipImage { weights, .. } => *weights = resolve_path(folder, weights),
-            Self::HashedNgrams { settings } => {
-                settings.validate().map_err(|error| error.to_string())?;
-            }
-            Self::ImageStatistics { .. } => {}
-        }
-        Ok(())
     }
 }

@@ -16,7 +16,7 @@ use routelab_routers::registry::{self, ParsedRouter};
 use routelab_routers::{CostConfig, SearchSpace};
 use serde::{Deserialize, Serialize};
 
-pub use embeddings::{EmbeddingsSpec, EncoderSpec, Part};
+pub use embeddings::{EmbeddingsPart, EmbeddingsSpec};
 pub use strongest::StrongestSpec;
 pub use study::{Request, Study};
 pub use tuning::Tuning;

@@ -25,20 +25,17 @@ use crate::output::Output;
 /// Steps of the progress bar per unit.
 const STEPS: u64 = 1000;
 
-/// All units: per seed, per router, in the order of the experiment.
-pub type Units = Vec<Vec<Unit>>;
-
-/// Fits what an earlier run has not fitted yet.
+/// Fits what an earlier run has not fitted yet: per seed, per router, in the order of the experiment.
 pub fn fit_all(
     experiment: &Experiment,
     inputs: &Inputs,
     backend: &Backend,
     store: &Store,
     output: &Output,
-) -> Outcome<Units> {
+) -> Outcome<Vec<Vec<Unit>>> {
     let units = fit(experiment, inputs, backend, store, output, &|_, _| true)?;
     let whole = |row: Vec<Option<Unit>>| row.into_iter().collect::<Option<Vec<Unit>>>();
-    let units: Option<Units> = units.into_iter().map(whole).collect();
+    let units: Option<Vec<Vec<Unit>>> = units.into_iter().map(whole).collect();
     Ok(units.expect("every open unit was fitted"))
 }
 

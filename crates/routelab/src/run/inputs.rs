@@ -6,12 +6,13 @@ use std::path::Path;
 use ndarray::{Array2, ArrayView1};
 use routelab_data::split::{self, Split};
 use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
-use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query, side_by_side};
+use routelab_encode::{Query, side_by_side};
 use routelab_heads::Backend;
 
-use super::{gaps, tuning};
+use super::rows;
 use crate::encoders;
-use crate::experiment::{EncoderSpec, Experiment, Part};
+use crate::encoders::{FitEncoder, FittedEncoder, Source};
+use crate::experiment::{EmbeddingsPart, Experiment};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::folder::StoredTruth;
 use crate::names::drawn_names;
@@ -42,8 +43,8 @@ pub struct Inputs {
 enum PartEmbeddings {
     /// The same for every split.
     Whole(Embeddings),
-    /// Hashed n-grams, fitted on the training prompts of every split.
-    Fitted(HashedConfig),
+    /// Of an encoder that is fitted on the training prompts of every split.
+    Fitted(Box<dyn FitEncoder>),
 }
 
 /// The embeddings of one split.
@@ -53,7 +54,7 @@ pub struct SplitEmbeddings {
     /// Of the test rows.
     pub test: Embeddings,
     /// The encoder, where it was fitted on the training prompts.
-    pub encoder: Option<HashedNgrams>,
+    pub encoder: Option<Box<dyn FittedEncoder>>,
 }
 
 /// Reads data and embeddings, and splits the rows once per seed.
@@ -86,7 +87,7 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     if let Some(note) = repeated_prompts(&table) {
         output.note(note);
     }
-    gaps::check_routers(experiment, &table)?;
+    rows::check_routers(experiment, &table)?;
     let mut splits = experiment
         .seeds
         .iter()
@@ -95,21 +96,21 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         .map_err(Failure::request)?;
     let mut incomplete_tests = Vec::new();
     for (seed, split) in experiment.seeds.iter().zip(&mut splits) {
-        gaps::check_training(
+        rows::check_training(
             &table,
             &split.train,
             &format!("training queries of seed {seed}"),
         )?;
         let rows = format!("test queries of seed {seed}");
-        incomplete_tests.push(gaps::complete_test(&table, split, &rows)?);
+        incomplete_tests.push(rows::complete_test(&table, split, &rows)?);
     }
-    let gaps = gaps::note(&table, &splits, &incomplete_tests, &experiment.seeds);
+    let gaps = rows::note(&table, &splits, &incomplete_tests, &experiment.seeds);
     if let Some(note) = &gaps {
         output.note(format!("note: {note}"));
     }
     if let Some(tuning) = &experiment.tuning {
         for (&seed, split) in experiment.seeds.iter().zip(&splits) {
-            tuning::divide(experiment, tuning, seed, &table.select(&split.train))?;
+            rows::divide(experiment, tuning, seed, &table.select(&split.train))?;
         }
     }
 
@@ -126,19 +127,17 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     let mut parts = Vec::new();
     for part in &experiment.embeddings.parts {
         parts.push(match part {
-            Part::File(path) => {
+            EmbeddingsPart::File(path) => {
                 embeddings_files.push(InputFile::of(path).map_err(Failure::request)?);
                 let embeddings = Embeddings::read(path, table.ids()).map_err(Failure::request)?;
                 PartEmbeddings::Whole(embeddings)
             }
-            Part::Encoder(EncoderSpec::HashedNgrams { settings }) => {
-                PartEmbeddings::Fitted(settings.clone())
-            }
-            Part::Encoder(spec) => PartEmbeddings::Whole(encoders::embed(
-                encoders::build(spec, backend)?,
-                &table,
-                output,
-            )?),
+            EmbeddingsPart::Encoder { spec, .. } => match spec.build(backend)? {
+                Source::Ready(encoder) => {
+                    PartEmbeddings::Whole(encoders::embed(encoder, &table, output)?)
+                }
+                Source::Fitted(encoder) => PartEmbeddings::Fitted(encoder),
+            },
         });
     }
     let whole = parts.iter().map(|part| match part {
@@ -257,11 +256,11 @@ impl Inputs {
                     train.push(embeddings.select(&split.train));
                     test.push(embeddings.select(&split.test));
                 }
-                PartEmbeddings::Fitted(config) => {
+                PartEmbeddings::Fitted(encoder) => {
                     let prompts = self.prompts(&split.train);
-                    let encoder = HashedNgrams::fit(&prompts, config).map_err(Failure::failed)?;
-                    train.push(encode(&encoder, &prompts)?);
-                    test.push(encode(&encoder, &self.prompts(&split.test))?);
+                    let encoder = encoder.fit(&prompts).map_err(Failure::failed)?;
+                    train.push(encode(&*encoder, &prompts)?);
+                    test.push(encode(&*encoder, &self.prompts(&split.test))?);
                     fitted = Some(encoder);
                 }
             }
@@ -331,7 +330,7 @@ impl Inputs {
     }
 }
 
-fn encode(encoder: &HashedNgrams, prompts: &[&str]) -> Outcome<Embeddings> {
+fn encode(encoder: &dyn FittedEncoder, prompts: &[&str]) -> Outcome<Embeddings> {
     let queries: Vec<Query> = prompts.iter().map(|text| Query::text(text)).collect();
     let values = encoder.encode(&queries).map_err(Failure::failed)?;
     Embeddings::new(values, encoder.id()).map_err(Failure::failed)

@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
-use routelab_encode::HashedNgrams;
 use routelab_heads::Backend;
 use routelab_routers::registry;
 use serde_json::{Value, json};
@@ -13,7 +12,8 @@ use serde_json::{Value, json};
 use super::shard::deal;
 use super::store::Store;
 use super::{Fits, Job, Reopen, Runs, run};
-use crate::experiment::{EncoderSpec, Entry, Experiment, Part, Plan};
+use crate::encoders::Source;
+use crate::experiment::{EmbeddingsPart, Entry, Experiment, Plan};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::folder::{ENCODER, MANIFEST, RunFolder, Shard, ShardMark, UnitOutcome, differences};
 use crate::output::Output;
@@ -249,9 +249,13 @@ fn check_models(
     routers: &[usize],
     backend: &Backend,
 ) -> anyhow::Result<()> {
-    let fitted = |part: &Part| matches!(part, Part::Encoder(EncoderSpec::HashedNgrams { .. }));
-    if !routers.is_empty() && experiment.embeddings.parts.iter().any(fitted) {
-        HashedNgrams::load(&run.file(ENCODER))?;
+    let parts = experiment.embeddings.parts.iter();
+    for part in parts.filter(|_| !routers.is_empty()) {
+        if let EmbeddingsPart::Encoder { spec, .. } = part
+            && let Source::Fitted(encoder) = spec.build(backend)?
+        {
+            encoder.load(&run.file(ENCODER))?;
+        }
     }
     for &router in routers {
         let entry = &experiment.routers[router];

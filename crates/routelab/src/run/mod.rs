@@ -3,7 +3,6 @@
 mod analysis;
 pub mod figures;
 mod fitting;
-mod gaps;
 pub mod inputs;
 mod manifest;
 mod merge;
@@ -11,6 +10,7 @@ mod queries;
 mod record;
 pub mod results;
 mod reuse;
+mod rows;
 mod shard;
 mod store;
 mod study;

@@ -9,12 +9,11 @@ use routelab_eval::{
 };
 use serde_json::{Value, json};
 
-use super::fitting::Units;
 use super::inputs::Inputs;
 use super::store::Store;
 use crate::experiment::{BOOTSTRAP_SEED, EvaluationSpec, Experiment, Grid, Plan};
 use crate::failure::{Failure, Outcome};
-use crate::folder::{Seconds, Trial, UnitOutcome};
+use crate::folder::{Seconds, Trial, Unit, UnitOutcome};
 use crate::names::drawn_names;
 use crate::text::{Csv, cell, optional};
 
@@ -226,7 +225,7 @@ pub fn grid(evaluation: &EvaluationSpec, train: &RoutingTable) -> Vec<f64> {
 }
 
 /// Evaluates every unit.
-pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &Units) -> Outcome<Results> {
+pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &[Vec<Unit>]) -> Outcome<Results> {
     let table = &inputs.table;
     // Of training rows only, like everything that is fitted.
     let grid = grid(

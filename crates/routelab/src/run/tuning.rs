@@ -2,7 +2,6 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use routelab_data::split::{Split, SplitSpec, split};
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Better, Metric, Truth, evaluate};
 use routelab_heads::Backend;
@@ -10,8 +9,8 @@ use routelab_routers::{Context, ParsedRouter, SharedCost, TrainingSet, registry}
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use super::gaps;
 use super::results::{Results, RouterResult};
+use super::rows;
 use super::store::Store;
 use crate::experiment::{Entry, EvaluationSpec, Experiment, Tuning};
 use crate::failure::{Failure, Outcome};
@@ -33,31 +32,6 @@ pub struct Search<'a> {
     strongest: Vec<usize>,
 }
 
-/// Divides the training rows of a seed for a search; the validation rows are complete.
-pub fn divide(
-    experiment: &Experiment,
-    tuning: &Tuning,
-    seed: u64,
-    train: &RoutingTable,
-) -> Outcome<Split> {
-    let share = 1.0 - tuning.validation;
-    let spec = match experiment.split {
-        SplitSpec::OutOfDomain { .. } => SplitSpec::OutOfDomain { train: share },
-        SplitSpec::InDomain { .. } | SplitSpec::TrainIsTest { .. } => {
-            SplitSpec::InDomain { train: share }
-        }
-    };
-    let mut split = split(train, &spec, seed).map_err(|error| {
-        Failure::request(anyhow::anyhow!(
-            "the training rows of seed {seed} cannot be divided for the search: {error}"
-        ))
-    })?;
-    let rows = |what: &str| format!("{what} queries of the search of seed {seed}");
-    gaps::check_training(train, &split.train, &rows("training"))?;
-    gaps::complete_test(train, &mut split, &rows("validation"))?;
-    Ok(split)
-}
-
 impl<'a> Search<'a> {
     /// Divides the training rows of a seed, in the same way as the table was divided into training and test rows.
     pub fn new(
@@ -67,7 +41,7 @@ impl<'a> Search<'a> {
         table: &RoutingTable,
         embeddings: &Embeddings,
     ) -> Outcome<Self> {
-        let inner = divide(experiment, tuning, seed, table)?;
+        let inner = rows::divide(experiment, tuning, seed, table)?;
         let part = |rows: &[usize]| (table.select(rows), embeddings.select(rows));
         let train = part(&inner.train);
         let strongest = (experiment.evaluation.strongest)

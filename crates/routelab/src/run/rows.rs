@@ -1,12 +1,12 @@
-//! A table on which some models were measured on some queries only (`missing = "mask"`): training takes what there is,
-//! evaluation complete queries.
+//! Which queries train, validate and test; of a table on which some models were measured on some queries only (`missing = "mask"`)
+//! training takes what there is, evaluation complete queries.
 
 use routelab_data::RoutingTable;
-use routelab_data::split::Split;
+use routelab_data::split::{Split, SplitSpec, split};
 use routelab_routers::registry;
 
-use crate::experiment::{Experiment, Plan};
-use crate::failure::{Outcome, bad_request};
+use crate::experiment::{Experiment, Plan, Tuning};
+use crate::failure::{Failure, Outcome, bad_request};
 
 /// Seeds whose counts are written out.
 const NAMED_SEEDS: usize = 3;
@@ -85,4 +85,29 @@ pub fn note(
         note += "; `splits` of manifest.json has all seeds";
     }
     Some(note)
+}
+
+/// Divides the training rows of a seed for a search; the validation rows are complete.
+pub fn divide(
+    experiment: &Experiment,
+    tuning: &Tuning,
+    seed: u64,
+    train: &RoutingTable,
+) -> Outcome<Split> {
+    let share = 1.0 - tuning.validation;
+    let spec = match experiment.split {
+        SplitSpec::OutOfDomain { .. } => SplitSpec::OutOfDomain { train: share },
+        SplitSpec::InDomain { .. } | SplitSpec::TrainIsTest { .. } => {
+            SplitSpec::InDomain { train: share }
+        }
+    };
+    let mut split = split(train, &spec, seed).map_err(|error| {
+        Failure::request(anyhow::anyhow!(
+            "the training rows of seed {seed} cannot be divided for the search: {error}"
+        ))
+    })?;
+    let rows = |what: &str| format!("{what} queries of the search of seed {seed}");
+    check_training(train, &split.train, &rows("training"))?;
+    complete_test(train, &mut split, &rows("validation"))?;
+    Ok(split)
 }
