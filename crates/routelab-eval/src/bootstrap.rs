@@ -132,9 +132,10 @@ pub fn seeds_difference(a: &[f64], b: &[f64]) -> Option<Interval> {
     let error = error_a + error_b;
     let parts = error_a.powi(2) / (a.len() - 1) as f64 + error_b.powi(2) / (b.len() - 1) as f64;
     // Without any spread there are no degrees of freedom, and nothing to multiply.
-    let half = match error > 0.0 {
-        true => student_t_975(((error.powi(2) / parts) as usize).max(1)) * error.sqrt(),
-        false => 0.0,
+    let half = if error > 0.0 {
+        student_t_975(((error.powi(2) / parts) as usize).max(1)) * error.sqrt()
+    } else {
+        0.0
     };
     let mean = mean_a - mean_b;
     Some(Interval {

@@ -94,43 +94,6 @@ impl Path<'_> {
     }
 }
 
-/// A [`Path`] that grows.
-pub(crate) struct GrowingPath {
-    first: usize,
-    changes: Vec<Change>,
-}
-
-impl GrowingPath {
-    pub fn starting_with(first: usize) -> Self {
-        Self {
-            first,
-            changes: Vec::new(),
-        }
-    }
-
-    /// Adds a choice that holds from the budget at position `at` on, which is not before that of the last one.
-    pub fn push(&mut self, at: usize, model: usize) {
-        if at == 0 {
-            self.first = model;
-            return;
-        }
-        // Of several changes before the same budget only the last is ever seen.
-        if self.changes.last().is_some_and(|&(when, _)| when == at) {
-            self.changes.pop();
-        }
-        if self.as_path().last() != model {
-            self.changes.push((at, model));
-        }
-    }
-
-    pub fn as_path(&self) -> Path<'_> {
-        Path {
-            first: self.first,
-            changes: &self.changes,
-        }
-    }
-}
-
 /// Every query's choices, as changes; one list for all queries, since most change only a few times.
 pub(crate) struct Paths {
     first: Vec<usize>,
@@ -157,13 +120,6 @@ impl Paths {
             changes: Vec::new(),
             prices,
         }
-    }
-
-    /// Adds the next query.
-    pub fn push(&mut self, path: &GrowingPath) {
-        self.first.push(path.first);
-        self.changes.extend_from_slice(&path.changes);
-        self.ends.push(self.changes.len());
     }
 
     pub fn row(&self, row: usize) -> Path<'_> {
@@ -195,7 +151,7 @@ impl Paths {
     /// Adds the next query: its choice below all steps, and steps `(position of a budget, choice from there on)` from the
     /// last of `budgets` positions down.
     #[inline(always)]
-    fn push_falling(
+    pub fn push(
         &mut self,
         unaffordable: usize,
         steps: impl Iterator<Item = (usize, usize)>,
@@ -256,7 +212,7 @@ pub(crate) fn blocks_within<'a>(
                     for lane in 0..LANES.min(quality.nrows() - row) {
                         let steps = descent.steps(lane);
                         let steps = steps.map(|(from, model)| (ladder.first_at_least(from), model));
-                        paths.push_falling(descent.unaffordable[lane], steps, budgets.len());
+                        paths.push(descent.unaffordable[lane], steps, budgets.len());
                     }
                 }
             },

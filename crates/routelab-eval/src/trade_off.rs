@@ -3,14 +3,14 @@
 //! As the price falls from infinity to 0, a query walks along the upper convex hull of its points `(ĉ, q̂)`, from its
 //! cheapest model to its best one: it crosses an edge once `λ` falls below the edge's slope `Δq̂ / Δĉ`. So the edges of all
 //! queries in descending order of slope are the whole family of decisions, and a budget is a place in that list
-//! ([`PriceCurve`]). Given the price, a query is decided by itself ([`Row::path`]).
+//! ([`PriceCurve`]). Given the price, a query is decided by itself ([`Row::steps`]).
 
 use ndarray::{Array2, ArrayView2};
 use rayon::prelude::*;
 
 use crate::exact::FixedPoint;
 use crate::matrices::largest_magnitude;
-use crate::path::{GrowingPath, Paths};
+use crate::path::Paths;
 use crate::rule::{ascending, order_key};
 use crate::{EvalError, Infeasible, Rule, Scores};
 
@@ -23,23 +23,19 @@ struct Row {
 }
 
 impl Row {
-    /// The choices over descending prices; `None`, where nothing is affordable, comes before all of them.
-    fn path(&self, prices: &[Option<f64>]) -> GrowingPath {
-        let mut path = GrowingPath::starting_with(self.unaffordable);
+    /// Where in descending prices other models are chosen, and which; what is unaffordable comes before all of them. `None`, where
+    /// nothing is affordable, comes before all prices.
+    fn steps(&self, prices: &[Option<f64>]) -> Vec<(usize, usize)> {
         let affordable = prices.partition_point(|price| price.is_none());
-        if affordable < prices.len() {
-            path.push(affordable, self.hull[0].model);
-        }
+        let mut steps = vec![(affordable, self.hull[0].model)];
         for edge in self.hull.windows(2) {
             // At a price equal to the slope both ends are worth the same, and the cheaper one is kept.
             let slope = slope(edge[0], edge[1]);
             let crossed = prices.partition_point(|price| price.is_none_or(|price| price >= slope));
-            if crossed == prices.len() {
-                break;
-            }
-            path.push(crossed, edge[1].model);
+            steps.push((crossed, edge[1].model));
         }
-        path
+        steps.retain(|&(at, _)| at < prices.len());
+        steps
     }
 }
 
@@ -135,16 +131,22 @@ pub(crate) fn paths(scores: &Scores, budgets: &[f64], rule: &Rule) -> Paths {
     let rows = rows(scores, rule);
     let curve = PriceCurve::of_rows(&rows, scores);
     let prices: Vec<_> = budgets.iter().map(|&budget| curve.price(budget)).collect();
-    let grown: Vec<_> = rows.par_iter().map(|row| row.path(&prices)).collect();
+    let steps: Vec<_> = rows.par_iter().map(|row| row.steps(&prices)).collect();
     let mut paths = Paths::with(prices);
-    grown.iter().for_each(|path| paths.push(path));
+    for (row, steps) in rows.iter().zip(steps) {
+        paths.push(row.unaffordable, steps.into_iter().rev(), budgets.len());
+    }
     paths
 }
 
 /// The model chosen for every query, each by itself, at one price of [`Decision::TradeOff`](crate::Decision::TradeOff) (whatever
 /// the rule's decision): `argmax q̂ - λ ĉ`, and the rule's [`Infeasible`] where there is no price.
 pub fn choose_at(scores: &Scores, price: Option<f64>, rule: &Rule) -> Vec<usize> {
-    let choice = |row: &Row| row.path(&[price]).as_path().last();
+    let choice = |row: &Row| {
+        row.steps(&[price])
+            .last()
+            .map_or(row.unaffordable, |step| step.1)
+    };
     rows(scores, rule).par_iter().map(choice).collect()
 }
 

@@ -62,9 +62,7 @@ impl TwoModel {
             return None;
         }
         let gain = |row: usize| scores.quality[[row, strong]] - scores.quality[[row, weak]];
-        let mut rows: Vec<usize> = (0..truth.queries()).collect();
-        rows.sort_by(|&a, &b| ascending(gain(b), gain(a)));
-
+        let rows = descending(scores.queries(), gain);
         let mut curve = vec![(0.0, 0.0)];
         let (mut calls, mut recovered) = (0, 0.0);
         for tied in rows.chunk_by(|&a, &b| gain(a) == gain(b)) {
@@ -98,8 +96,7 @@ impl TwoModel {
     pub fn thresholds(&self, truth: &Truth, scores: &Scores, shares: &[f64]) -> Vec<CallShare> {
         let gain =
             |row: usize| scores.quality[[row, self.strong]] - scores.quality[[row, self.weak]];
-        let mut rows: Vec<usize> = (0..truth.queries()).collect();
-        rows.sort_by(|&a, &b| ascending(gain(b), gain(a)));
+        let rows = descending(scores.queries(), gain);
         let queries = rows.len() as f64;
         let mut ends: Vec<usize> = Vec::new();
         for tied in rows.chunk_by(|&a, &b| gain(a) == gain(b)) {
@@ -132,6 +129,13 @@ impl TwoModel {
     pub fn cpt(&self, p: f64) -> f64 {
         cpt(&self.curve, p)
     }
+}
+
+/// Queries in descending order of gain.
+fn descending(queries: usize, gain: impl Fn(usize) -> f64) -> Vec<usize> {
+    let mut rows: Vec<usize> = (0..queries).collect();
+    rows.sort_by(|&a, &b| ascending(gain(b), gain(a)));
+    rows
 }
 
 fn cpt(curve: &[(f64, f64)], p: f64) -> f64 {

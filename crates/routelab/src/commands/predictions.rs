@@ -10,7 +10,7 @@ use routelab_eval::Scores;
 use crate::failure::{Failure, Outcome, bad_request};
 
 /// Predictions in the order of a table's queries.
-pub struct Predictions {
+pub struct GivenScores {
     /// Predicted quality and cost.
     pub scores: Scores,
     /// Rows about queries that the table does not have.
@@ -18,7 +18,7 @@ pub struct Predictions {
 }
 
 /// Reads the predictions of every query of `table`; rows may be in any order.
-pub fn read(path: &Path, table: &RoutingTable) -> Outcome<Predictions> {
+pub fn read(path: &Path, table: &RoutingTable) -> Outcome<GivenScores> {
     let name = path.display();
     // The file is small beside the table, and may have a byte order mark or be compressed.
     let text = routelab_data::read_text(path).map_err(|error| {
@@ -122,7 +122,7 @@ pub fn read(path: &Path, table: &RoutingTable) -> Outcome<Predictions> {
     }
     let [quality, cost] = predicted;
     let scores = Scores::new(quality, cost).map_err(Failure::request)?;
-    Ok(Predictions { scores, ignored })
+    Ok(GivenScores { scores, ignored })
 }
 
 /// Names for an error message: the first ones, and how many more.

@@ -403,7 +403,6 @@ impl Experiment {
     /// Every setting, defaults included; `data` and `embeddings` as they are in the file, so that the result does not
     /// depend on where the file lies.
     fn resolve(&self, data: toml::Table, embeddings: toml::Table) -> toml::Table {
-        let value = |part: &dyn erased::Part| part.to_toml();
         let routers = self.routers.iter().map(|entry| {
             let mut table = toml::Table::new();
             table.insert("kind".into(), entry.plan.kind().into());
@@ -446,17 +445,9 @@ impl Experiment {
     }
 }
 
-/// Settings as TOML, whatever their type.
-mod erased {
-    pub trait Part {
-        fn to_toml(&self) -> toml::Value;
-    }
-
-    impl<T: serde::Serialize> Part for T {
-        fn to_toml(&self) -> toml::Value {
-            toml::Value::try_from(self).expect("settings are plain data")
-        }
-    }
+/// Settings as TOML.
+fn value(settings: &impl Serialize) -> toml::Value {
+    toml::Value::try_from(settings).expect("settings are plain data")
 }
 
 /// `[data]`: either a whole data spec, or `dataset = FOLDER` with keys that replace those of the folder's own.

@@ -249,9 +249,10 @@ fn thumbnail(path: &Path) -> Result<String, String> {
     let image = reader
         .decode()
         .map_err(|error| format!("{name}: {error}"))?;
-    let small = match image.width().max(image.height()) > IMAGE_SIDE {
-        true => image.thumbnail(IMAGE_SIDE, IMAGE_SIDE),
-        false => image,
+    let small = if image.width().max(image.height()) > IMAGE_SIDE {
+        image.thumbnail(IMAGE_SIDE, IMAGE_SIDE)
+    } else {
+        image
     };
     // JPEG has no transparency: what is transparent is meant to be seen on white.
     let mut rgba = small.into_rgba8();

@@ -153,17 +153,14 @@ impl Overview<'_> {
             });
         let assumed: Vec<(&str, &str)> = assumed.collect();
         let (_, first) = *assumed.first()?;
-        Some(
-            match assumed.len() == self.runs.len()
-                && assumed.iter().all(|(_, other)| *other == first)
-            {
-                true => format!("Costs are an assumption: {first}"),
-                false => {
-                    let labels: Vec<&str> = assumed.iter().map(|(label, _)| *label).collect();
-                    format!("Costs are an assumption on {}", labels.join(", "))
-                }
-            },
-        )
+        let everywhere =
+            assumed.len() == self.runs.len() && assumed.iter().all(|(_, other)| *other == first);
+        Some(if everywhere {
+            format!("Costs are an assumption: {first}")
+        } else {
+            let labels: Vec<&str> = assumed.iter().map(|(label, _)| *label).collect();
+            format!("Costs are an assumption on {}", labels.join(", "))
+        })
     }
 
     /// Which model counts as strongest, where it is not the same everywhere in which variant.

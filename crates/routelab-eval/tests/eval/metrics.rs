@@ -127,9 +127,15 @@ fn a_metric_is_an_entry_and_its_arithmetic() {
     let sweep = Sweep::new(&truth, &scores, &options).unwrap();
     assert_eq!(OVERPAID.of(&sweep.whole()), Some(0.5));
     assert_eq!(OVERPAID.titled(), "overpaid ↓");
-    // One of the table is computed in the same way.
+    // Those of the table are computed in the same way; the two models are equally good, so that one cannot be the strong one.
     let evaluation = sweep.evaluate();
     for metric in METRICS {
+        assert_eq!(
+            evaluation.get(metric).is_some(),
+            metric.is_of_router(),
+            "{}",
+            metric.name
+        );
         assert_eq!(
             evaluation.get(metric),
             metric.of(&sweep.whole()),

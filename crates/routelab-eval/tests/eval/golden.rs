@@ -16,11 +16,13 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use routelab_eval::{
-    CurvePoint, Evaluation, EvaluationOptions, Metric, Rule, Scores, Truth, choose, collapse,
-    curve, evaluate,
+    CurvePoint, Evaluation, EvaluationOptions, Rule, Scores, Truth, choose, collapse, curve,
+    evaluate,
 };
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::common::value;
 
 #[derive(Deserialize)]
 struct Case {
@@ -241,11 +243,6 @@ fn check_shared(truth: &Truth, scores: &Scores, golden: &Shared, context: &str) 
         ours.choices, golden.choice_at_largest_budget,
         "{context}, choices"
     );
-}
-
-/// A metric that is always defined.
-fn value(evaluation: &Evaluation, metric: &str) -> f64 {
-    evaluation.get(Metric::known(metric)).unwrap()
 }
 
 fn run(truth: &Truth, scores: &Scores, rule: Rule) -> Evaluation {

@@ -6,45 +6,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_eval::bootstrap;
 use routelab_eval::{
-    Budgets, Decision, Evaluation, EvaluationOptions, Infeasible, Metric, Point, PriceCurve, Rule,
-    Scores, Strongest, Sweep, Ties, Truth, choose, choose_at, evaluate, oracle, prices, sweep,
+    Budgets, Decision, EvaluationOptions, Infeasible, Metric, Point, PriceCurve, Rule, Scores,
+    Strongest, Sweep, Ties, Truth, choose, choose_at, evaluate, oracle, prices, sweep,
 };
 
-/// Real and predicted quality and cost of the same queries and models.
-#[derive(Debug, Clone)]
-struct Case {
-    quality: Array2<f64>,
-    cost: Array2<f64>,
-    scores: Scores,
-}
-
-impl Case {
-    fn truth(&self) -> Truth<'_> {
-        Truth::new(self.quality.view(), self.cost.view()).unwrap()
-    }
-
-    fn select(&self, axis: Axis, indices: &[usize]) -> Case {
-        Case {
-            quality: self.quality.select(axis, indices),
-            cost: self.cost.select(axis, indices),
-            scores: Scores {
-                quality: self.scores.quality.select(axis, indices),
-                cost: self.scores.cost.select(axis, indices),
-            },
-        }
-    }
-}
-
-/// Values on a coarse grid, so that ties of every kind are common.
-fn coarse(rows: usize, columns: usize, steps: i32) -> impl Strategy<Value = Array2<f64>> {
-    prop::collection::vec(0..=steps, rows * columns).prop_map(move |values| {
-        let values = values
-            .iter()
-            .map(|&v| f64::from(v) / f64::from(steps))
-            .collect();
-        Array2::from_shape_vec((rows, columns), values).unwrap()
-    })
-}
+use crate::common::{Case, coarse, tied_case, value};
 
 /// All values different.
 fn distinct(rows: usize, columns: usize) -> impl Strategy<Value = Array2<f64>> {
@@ -55,22 +21,6 @@ fn distinct(rows: usize, columns: usize) -> impl Strategy<Value = Array2<f64>> {
             .map(|&v| (v as f64 + 0.5) / order.len() as f64)
             .collect();
         Array2::from_shape_vec((rows, columns), values).unwrap()
-    })
-}
-
-fn tied_case() -> impl Strategy<Value = Case> {
-    (1_usize..20, 1_usize..6).prop_flat_map(|(n, m)| {
-        (
-            coarse(n, m, 3),
-            coarse(n, m, 7),
-            coarse(n, m, 5),
-            coarse(n, m, 7),
-        )
-            .prop_map(|(quality, cost, predicted, predicted_cost)| Case {
-                quality,
-                cost,
-                scores: Scores::new(predicted, predicted_cost).unwrap(),
-            })
     })
 }
 
@@ -232,11 +182,6 @@ fn naive_sweep(case: &Case, budgets: &[f64], rule: &Rule) -> Vec<Point> {
             point
         })
         .collect()
-}
-
-/// A metric that is always defined.
-fn value(evaluation: &Evaluation, metric: &str) -> f64 {
-    evaluation.get(Metric::known(metric)).unwrap()
 }
 
 fn close(a: f64, b: f64) -> bool {

@@ -2,10 +2,12 @@
 
 use ndarray::{Array2, array};
 use routelab_eval::{
-    Budgets, CurvePoint, Decision, EvalError, Evaluation, EvaluationOptions, Infeasible, METRICS,
-    Metric, Rule, Scores, SharedInterval, Strongest, Sweep, Ties, Truth, bootstrap, choose,
-    collapse, curve, evaluate, margin, oracle, prices, ranking, spaced_grid, sweep, two_model,
+    Budgets, CurvePoint, Decision, EvalError, EvaluationOptions, Infeasible, METRICS, Metric, Rule,
+    Scores, SharedInterval, Strongest, Sweep, Ties, Truth, bootstrap, choose, collapse, curve,
+    evaluate, margin, oracle, prices, ranking, spaced_grid, sweep, two_model,
 };
+
+use crate::common::{near, value};
 
 fn points(pairs: &[(f64, f64)]) -> Vec<CurvePoint> {
     pairs
@@ -23,19 +25,6 @@ fn interval(low: f64, high: f64, anchor_quality: f64) -> SharedInterval {
             quality: anchor_quality,
         },
     }
-}
-
-#[track_caller]
-fn near(found: f64, expected: f64) {
-    assert!(
-        (found - expected).abs() < 1e-9,
-        "{found}, expected {expected}"
-    );
-}
-
-/// A metric that is always defined.
-fn value(evaluation: &Evaluation, metric: &str) -> f64 {
-    evaluation.get(Metric::known(metric)).unwrap()
 }
 
 #[test]

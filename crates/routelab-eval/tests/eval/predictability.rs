@@ -9,13 +9,7 @@ use routelab_eval::{
     EvalError, Neighbours, Predictability, PredictabilityOptions, Truth, predictability,
 };
 
-#[track_caller]
-fn near(found: f64, expected: f64) {
-    assert!(
-        (found - expected).abs() < 1e-9,
-        "{found}, expected {expected}"
-    );
-}
+use crate::common::near;
 
 fn options(counts: &[usize], bins: usize) -> PredictabilityOptions {
     PredictabilityOptions {

@@ -4,18 +4,12 @@ use ndarray::{Array2, Axis, array};
 use proptest::prelude::*;
 use routelab_eval::decompose::{Cause, Stage};
 use routelab_eval::{
-    Budgets, Decision, Decomposition, DecompositionOptions, EvalError, Evaluation,
-    EvaluationOptions, Infeasible, Metric, Rule, Scores, Strongest, Ties, Truth, choose, collapse,
-    decompose, evaluate, oracle,
+    Budgets, Decision, Decomposition, DecompositionOptions, EvalError, EvaluationOptions,
+    Infeasible, Rule, Scores, Strongest, Ties, Truth, choose, collapse, decompose, evaluate,
+    oracle,
 };
 
-#[track_caller]
-fn near(found: f64, expected: f64) {
-    assert!(
-        (found - expected).abs() < 1e-9,
-        "{found}, expected {expected}"
-    );
-}
+use crate::common::{coarse, near, tied_case, value};
 
 fn counts(found: &Decomposition) -> [usize; 5] {
     Cause::ALL.map(|cause| {
@@ -79,11 +73,6 @@ fn rule(decision: Decision) -> Rule {
         decision,
         ..Rule::default()
     }
-}
-
-/// A metric that is always defined.
-fn value(evaluation: &Evaluation, metric: &str) -> f64 {
-    evaluation.get(Metric::known(metric)).unwrap()
 }
 
 #[test]
@@ -265,14 +254,6 @@ fn results_survive_json() {
     assert_eq!(serde_json::from_str::<Decomposition>(&json).unwrap(), found);
 }
 
-/// Values on a coarse grid, so that ties of every kind are common.
-fn coarse(rows: usize, columns: usize, steps: i32) -> impl Strategy<Value = Array2<f64>> {
-    prop::collection::vec(0..=steps, rows * columns).prop_map(move |values| {
-        let value = |&v: &i32| f64::from(v) / f64::from(steps);
-        Array2::from_shape_vec((rows, columns), values.iter().map(value).collect()).unwrap()
-    })
-}
-
 fn any_rule() -> impl Strategy<Value = Rule> {
     let decision = prop_oneof![
         (0.0..0.6).prop_map(|margin| Decision::WithinBudget { margin }),
@@ -288,36 +269,22 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     })
 }
 
-type Case = (Array2<f64>, Array2<f64>, Array2<f64>, Array2<f64>);
-
-fn case() -> impl Strategy<Value = Case> {
-    (1_usize..20, 1_usize..6).prop_flat_map(|(n, m)| {
-        (
-            coarse(n, m, 3),
-            coarse(n, m, 7),
-            coarse(n, m, 5),
-            coarse(n, m, 7),
-        )
-    })
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn causes_add_up_and_stages_mend_them(
-        (quality, cost, predicted, predicted_cost) in case(),
+        case in tied_case(),
         rule in any_rule(),
         band in 0.0..0.8,
         budget in prop_oneof![Just(None), (0.0..1.1).prop_map(Some)],
     ) {
-        let truth = Truth::new(quality.view(), cost.view()).unwrap();
-        let scores = Scores::new(predicted, predicted_cost).unwrap();
+        let (truth, scores, quality) = (case.truth(), &case.scores, &case.quality);
         let options = EvaluationOptions { rule, budgets: Budgets::Quantiles(6), ..Default::default() };
-        let found = decompose(&truth, &scores, &options, &at(budget, band)).unwrap();
+        let found = decompose(&truth, scores, &options, &at(budget, band)).unwrap();
 
         // Against the index itself, at this budget.
-        let choices = choose(&scores, found.budget, &rule);
+        let choices = choose(scores, found.budget, &rule);
         let verdicts = collapse::verdicts(&truth, &choices, &Strongest::Dearest.models(&truth));
         let [right, ties, ordering, prediction, over_budget] = counts(&found);
         let n = quality.nrows();
@@ -336,7 +303,7 @@ proptest! {
         // Among right models of one query, no oracle pays more than the last.
         prop_assert!(found.stages[3].cost <= found.stages[2].cost || prediction > 0);
 
-        let whole = evaluate(&truth, &scores, &options).unwrap();
+        let whole = evaluate(&truth, scores, &options).unwrap();
         prop_assert_eq!(found.stages[0].nauc_shared, value(&whole, "nauc_shared"));
         if budget.is_none() {
             prop_assert_eq!(over_budget, 0);
@@ -359,19 +326,19 @@ proptest! {
 
     #[test]
     fn the_order_of_models_does_not_matter(
-        (quality, cost, predicted, predicted_cost) in case(),
+        case in tied_case(),
         band in 0.0..0.8,
         turn in 0_usize..6,
     ) {
         // Costs and predictions are made distinct within a query, so that no decision falls to an index.
-        let (n, m) = quality.dim();
+        let (n, m) = case.quality.dim();
         let nudge = Array2::from_shape_fn((n, m), |(_, model)| model as f64 * 1e-6);
         let order: Vec<usize> = (0..m).map(|model| (model + turn) % m).collect();
         let parts = |order: &[usize]| {
             let pick = |matrix: &Array2<f64>| matrix.select(Axis(1), order);
-            let (quality, cost) = (pick(&quality), pick(&(&cost + &nudge)));
+            let (quality, cost) = (pick(&case.quality), pick(&(&case.cost + &nudge)));
             let truth = Truth::new(quality.view(), cost.view()).unwrap();
-            let scores = Scores::new(pick(&(&predicted + &nudge)), pick(&(&predicted_cost + &nudge))).unwrap();
+            let scores = Scores::new(pick(&(&case.scores.quality + &nudge)), pick(&(&case.scores.cost + &nudge))).unwrap();
             let found = decompose(&truth, &scores, &EvaluationOptions::default(), &at(None, band)).unwrap();
             let stages: Vec<_> = found.stages.iter().map(|s| (s.quality, s.cost, s.rci, s.nauc_shared)).collect();
             (found.queries, found.gaps, stages)
