@@ -12,6 +12,7 @@ mod experiment;
 mod failure;
 mod output;
 mod predictions;
+mod registry;
 mod report;
 mod route;
 mod run;

@@ -6,13 +6,14 @@ use std::time::Instant;
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Metric, Scores, Truth, choose, evaluate};
 use routelab_heads::Backend;
-use routelab_routers::{Context, Router, SharedCost, TrainingSet, registry};
+use routelab_routers::{Context, Router, SharedCost, TrainingSet};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::CompareBackendsArgs;
 use crate::experiment::{Experiment, Plan};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+use crate::registry::registry;
 use crate::run::{inputs, results, tuning};
 
 /// The metrics that are put side by side.
@@ -119,7 +120,7 @@ pub fn routers(experiment: &Experiment, args: &CompareBackendsArgs) -> Outcome<V
         let with = |epochs: Option<u32>| {
             let mut settings = toml::Table::new();
             settings.extend(epochs.map(|epochs| ("epochs".to_owned(), i64::from(epochs).into())));
-            let parsed = registry::parse(kind, tuning::merged(parsed, &settings));
+            let parsed = registry().parse(kind, tuning::merged(parsed, &settings));
             parsed.map(|parsed| parsed.router).map_err(Failure::request)
         };
         routers.push((entry.label.clone(), [with(args.epochs)?, with(Some(1))?]));

@@ -12,7 +12,7 @@ use routelab_data::DataSpec;
 use routelab_data::split::SplitSpec;
 use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Strongest, Ties};
 use routelab_plot::{PlotError, Style};
-use routelab_routers::registry::{self, ParsedRouter};
+use routelab_routers::ParsedRouter;
 use routelab_routers::{CostConfig, SearchSpace};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,7 @@ pub use study::{Request, Study};
 pub use tuning::Tuning;
 
 use crate::failure::{Outcome, bad_request};
+use crate::registry::registry;
 
 /// Budgets of a grid: each is a row of tables and a place of figures for every router and seed.
 const MOST_BUDGETS: usize = 10_000;
@@ -544,7 +545,9 @@ fn read_router(mut table: toml::Table) -> Result<Entry, String> {
         }
         Plan::Oracle { noise }
     } else {
-        let parsed = registry::parse(&kind, table).map_err(|error| error.to_string())?;
+        let parsed = registry()
+            .parse(&kind, table)
+            .map_err(|error| error.to_string())?;
         Plan::Fitted {
             kind: kind.clone(),
             parsed,

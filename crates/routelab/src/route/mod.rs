@@ -8,7 +8,7 @@ use ndarray::{Axis, concatenate};
 use routelab_data::Embeddings;
 use routelab_encode::{EncodeError, Encoder, Query};
 use routelab_eval::{Decision, Infeasible, Rule, Scores, Ties};
-use routelab_routers::{Archive, FittedRouter, registry};
+use routelab_routers::{Archive, FittedRouter};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,7 @@ use crate::cli::{RouteArgs, RouteFormat};
 use crate::encoders::{self, Weights};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+use crate::registry::registry;
 use crate::run::results::{Csv, cell};
 use prompts::Prompt;
 
@@ -128,7 +129,9 @@ impl Routing {
         let archive = Archive::read(&args.model).map_err(|error| {
             bad_request!("{error}\nhelp: `--model` takes a folder `models/ROUTER` of a run")
         })?;
-        let router = registry::load(&archive, &backend).map_err(Failure::request)?;
+        let router = registry()
+            .load(&archive, &backend)
+            .map_err(Failure::request)?;
         let run =
             args.model.parent().and_then(Path::parent).ok_or_else(|| {
                 bad_request!("{} is not inside a run's folder", args.model.display())

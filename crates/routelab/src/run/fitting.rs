@@ -12,7 +12,7 @@ use rand_distr::{Distribution, Normal};
 use routelab_data::RoutingTable;
 use routelab_eval::{Decision, Truth, oracle};
 use routelab_heads::Backend;
-use routelab_routers::{Context, FittedRouter, RouterError, SharedCost, TrainingSet, registry};
+use routelab_routers::{Context, FittedRouter, RouterError, SharedCost, TrainingSet};
 
 use super::inputs::{ENCODER, Inputs, SplitEmbeddings};
 use super::store::{Seconds, Store, Unit, UnitOutcome};
@@ -20,6 +20,7 @@ use super::tuning::{self, Search};
 use crate::experiment::{Entry, Experiment, Plan};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
+use crate::registry::registry;
 
 /// Steps of the progress bar per unit.
 const STEPS: u64 = 1000;
@@ -252,7 +253,7 @@ impl<'a> SeedFit<'a> {
             // Where every trial failed, the settings of the file fail again and say why.
             if let Some(best) = tuning::best(&trials, search.metric()) {
                 let settings = tuning::merged(parsed, &trials[best].settings);
-                tuned = Some(registry::parse(kind, settings).map_err(Failure::failed)?);
+                tuned = Some(registry().parse(kind, settings).map_err(Failure::failed)?);
             }
         }
         let start = Instant::now();
@@ -310,7 +311,9 @@ impl<'a> SeedFit<'a> {
             }
         };
         if let (true, Some(fitted)) = (self.first, &fitted) {
-            let archive = registry::save(entry.plan.kind(), &**fitted).map_err(Failure::failed)?;
+            let archive = registry()
+                .save(entry.plan.kind(), &**fitted)
+                .map_err(Failure::failed)?;
             self.store.save_model(entry, &archive)?;
         }
         let history = fitted.as_ref().and_then(|fitted| fitted.history());

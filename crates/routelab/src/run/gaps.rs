@@ -3,10 +3,10 @@
 
 use routelab_data::RoutingTable;
 use routelab_data::split::Split;
-use routelab_routers::registry;
 
 use crate::experiment::{Experiment, Plan};
 use crate::failure::{Outcome, bad_request};
+use crate::registry::registry;
 
 /// Seeds whose counts are written out.
 const NAMED_SEEDS: usize = 3;
@@ -18,7 +18,7 @@ pub fn check_routers(experiment: &Experiment, table: &RoutingTable) -> Outcome {
             continue;
         };
         // Of the whole table every model was measured somewhere.
-        if let Err(error) = registry::check_mask(&*parsed.router, table) {
+        if let Err(error) = registry().check_mask(&*parsed.router, table) {
             return Err(bad_request!(
                 "router {:?}: {error}\nhelp: `missing = \"drop-query\"` in [data] trains and evaluates all routers on complete \
                  queries; docs/add-a-model.md says which routers do what",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ndarray::Array2;
 use routelab_encode::HashedNgrams;
 use routelab_heads::Backend;
-use routelab_routers::{Archive, registry};
+use routelab_routers::Archive;
 use serde_json::{Value, json};
 
 use super::inputs::ENCODER;
@@ -18,6 +18,7 @@ use crate::cli::{MergeArgs, RunArgs};
 use crate::experiment::{EncoderSpec, Experiment, Part, Plan};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
+use crate::registry::registry;
 
 /// Checks that all shards are there, complete and of the same experiment; then takes their units for an ordinary run, which
 /// finds nothing left to fit.
@@ -263,7 +264,7 @@ fn check_models(
         let failed = unit.is_some_and(|unit| matches!(unit.outcome, UnitOutcome::Failed(_)));
         if let (Plan::Fitted { .. }, false) = (&entry.plan, failed) {
             let archive = Archive::read(&run.join("models").join(&entry.slug))?;
-            registry::load(&archive, backend)?;
+            registry().load(&archive, backend)?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use routelab_data::split::{Split, SplitSpec, split};
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Metric, Truth, evaluate};
 use routelab_heads::Backend;
-use routelab_routers::{Context, ParsedRouter, SharedCost, TrainingSet, registry};
+use routelab_routers::{Context, ParsedRouter, SharedCost, TrainingSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
@@ -16,6 +16,7 @@ use super::results::{Csv, Results, RouterResult, optional};
 use super::store::Store;
 use crate::experiment::{Entry, Evaluation, Experiment, Tuning};
 use crate::failure::{Failure, Outcome};
+use crate::registry::registry;
 
 /// Draws until a setting counts as exhausted.
 const DRAWS: usize = 100;
@@ -162,7 +163,7 @@ impl<'a> Search<'a> {
         backend: &Backend,
         progress: &(dyn Fn(f64) + Sync),
     ) -> anyhow::Result<f64> {
-        let parsed = registry::parse(kind, settings.clone())?;
+        let parsed = registry().parse(kind, settings.clone())?;
         let train = TrainingSet::new(&self.train.1, &self.train.0)?;
         let context = Context {
             seed: self.seed,
