@@ -67,6 +67,7 @@ pub use folder::{
     ComparisonRecord, FigureRecord, Number, RouterRecord, RunFolder, RunResults, SeedRecord,
     StoredTruth, SummaryRecord, TaskRecord, Unit, UnitOutcome,
 };
+pub use routelab_routers::Registry;
 pub use run::{Reopen, RunOptions};
 
 /// What most programs need.
@@ -74,5 +75,7 @@ pub mod prelude {
     pub use crate::{Deployed, Experiment, RunFolder, RunOptions, main_with};
     pub use routelab_data::{Embeddings, RoutingTable};
     pub use routelab_eval::{Scores, Truth};
-    pub use routelab_routers::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet};
+    pub use routelab_routers::{
+        Archive, Context, FittedRouter, Loader, Registry, Router, RouterError, TrainingSet,
+    };
 }

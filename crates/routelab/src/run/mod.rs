@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use routelab_data::write_atomically;
 use routelab_heads::Backend;
+use routelab_routers::Registry;
 use serde_json::{Value, json};
 
 use crate::experiment::{Experiment, Request, Tuning};
@@ -132,11 +133,16 @@ pub struct Runs {
 
 impl Runs {
     /// Reads all files. `seeds` replaces the number of seeds in them.
-    pub fn read(path: &Path, seeds: Option<usize>, tuning: Option<&Tuning>) -> Outcome<Self> {
+    pub fn read(
+        path: &Path,
+        seeds: Option<usize>,
+        tuning: Option<&Tuning>,
+        registry: &Registry,
+    ) -> Outcome<Self> {
         // All of them are read before the first one starts: a mistake in the last one shows at once.
         let mut requests = experiment_files(path)?
             .iter()
-            .map(|file| Request::read(file, seeds))
+            .map(|file| Request::read(file, seeds, registry))
             .collect::<Outcome<Vec<Request>>>()?;
         if let Some(tuning) = tuning {
             requests.iter_mut().for_each(|request| request.tune(tuning));
