@@ -10,7 +10,7 @@ use fontdb::{Database, FaceInfo, ID, Style};
 use rustybuzz::UnicodeBuffer;
 use rustybuzz::ttf_parser::{self, GlyphId, OutlineBuilder};
 
-use crate::text::{Step, Weight};
+use crate::glyph::{Step, Weight};
 
 /// The variable that names fonts to take instead of the machine's: files and folders, divided as in `PATH`.
 const VARIABLE: &str = "ROUTELAB_FONTS";

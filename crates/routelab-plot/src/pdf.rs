@@ -5,7 +5,7 @@ use pdf_writer::{Content, Filter, Finish, Name, Pdf, Rect, Ref, Str, TextStr};
 
 use crate::PlotError;
 use crate::canvas::{Ink, Mark, Words};
-use crate::pdf_font::Face;
+use crate::pdf_font::{Face, deflated};
 use crate::text::{self, Part, Step};
 
 const CATALOG: Ref = Ref::new(1);
@@ -77,11 +77,6 @@ pub(crate) fn write(marks: &[Mark], size: (i32, i32), title: &str) -> Result<Vec
         face.write(&mut pdf, id, &mut reference)?;
     }
     Ok(pdf.finish())
-}
-
-/// Bytes compressed as a stream of a PDF.
-pub(crate) fn deflated(bytes: &[u8]) -> Vec<u8> {
-    miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9)
 }
 
 fn font_name(index: usize) -> String {

@@ -7,7 +7,6 @@ use pdf_writer::{Filter, Finish, Name, Pdf, Rect, Ref, Str};
 use subsetter::GlyphRemapper;
 
 use crate::PlotError;
-use crate::pdf::deflated;
 use crate::text::{self, Weight};
 
 /// The glyphs of one cut that the drawing needs.
@@ -126,6 +125,11 @@ impl Face {
         };
         format!("{tag}+Inter-{cut}")
     }
+}
+
+/// Bytes compressed as a stream of a PDF.
+pub(crate) fn deflated(bytes: &[u8]) -> Vec<u8> {
+    miniz_oxide::deflate::compress_to_vec_zlib(bytes, 9)
 }
 
 /// A table of an OpenType file: the header has the number of tables, then 16 bytes for each: tag, checksum, offset,

@@ -7,10 +7,10 @@ use crate::drawing::saved;
 use crate::frame::{BOTTOM_MARGIN, Frame, label_margin, titles};
 use crate::legend::Legend;
 use crate::panels::Panels;
+use crate::positions::{Positions, Ticks};
 use crate::series::{Lines, Series};
 use crate::sheet::{self, Notes};
 use crate::style::{ColumnWidth, Look, QUIET, pt, size};
-use crate::sweep_ticks::Ticks;
 use crate::table::{Table, number};
 use crate::{Drawing, Estimate, PlotError, Quantity, Role, Style};
 
@@ -28,17 +28,6 @@ pub struct SweepChart {
     pub panels: Vec<SweepPanel>,
     /// A remark set small under the plot.
     pub note: Option<String>,
-}
-
-/// The values of a parameter.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Positions {
-    /// Finite numbers, ascending, on a linear axis.
-    Linear(Vec<f64>),
-    /// Numbers ≥ 0, ascending, on a logarithmic axis; 0 stands left of the rest, behind a break.
-    Log(Vec<f64>),
-    /// Names, evenly spaced in the order given.
-    Categories(Vec<String>),
 }
 
 /// One router on a [`SweepChart`].
@@ -63,41 +52,6 @@ pub struct SweepPanel {
 }
 
 saved!(SweepChart);
-
-impl Positions {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Positions::Linear(values) | Positions::Log(values) => values.len(),
-            Positions::Categories(names) => names.len(),
-        }
-    }
-
-    /// Where a position stands on the axis.
-    pub(crate) fn at(&self, index: usize) -> f64 {
-        match self {
-            Positions::Linear(values) | Positions::Log(values) => values[index],
-            Positions::Categories(_) => index as f64,
-        }
-    }
-
-    pub(crate) fn name(&self, index: usize) -> String {
-        match self {
-            Positions::Linear(values) | Positions::Log(values) => number(values[index]),
-            Positions::Categories(names) => names[index].clone(),
-        }
-    }
-
-    fn scale(&self) -> Scale {
-        match self {
-            Positions::Linear(values) => Scale::around(values.iter().copied(), 0.04),
-            Positions::Log(values) => Scale::log(values.iter().copied(), 0.04),
-            Positions::Categories(names) => Scale::Linear {
-                low: -0.5,
-                high: names.len() as f64 - 0.5,
-            },
-        }
-    }
-}
 
 impl SweepChart {
     /// Draws the chart in a style.

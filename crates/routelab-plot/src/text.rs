@@ -6,13 +6,7 @@ use std::sync::LazyLock;
 use ab_glyph::{Font, FontRef, OutlineCurve};
 
 use crate::fallback::{self, Face};
-
-/// Which cut of the font.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Weight {
-    Regular,
-    SemiBold,
-}
+pub(crate) use crate::glyph::{Step, Weight};
 
 // The files are part of the crate and tests read them, so that `expect` cannot meet a user.
 static REGULAR: LazyLock<FontRef<'static>> = LazyLock::new(|| parsed(Weight::Regular));
@@ -199,17 +193,6 @@ pub(crate) fn reach(weight: Weight) -> (f32, f32) {
         font.ascent_unscaled() * scale,
         font.descent_unscaled() * scale,
     )
-}
-
-/// One step along an outline. The first number of each pair goes right, the second down, from the start of the text
-/// on its line, in thousandths of an em.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Step {
-    Move((f32, f32)),
-    Line((f32, f32)),
-    Quad((f32, f32), (f32, f32)),
-    Cubic((f32, f32), (f32, f32), (f32, f32)),
-    Close,
 }
 
 /// The outlines of a text, to be filled by the non-zero rule.

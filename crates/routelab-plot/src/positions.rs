@@ -1,11 +1,59 @@
-//! Ticks at the values of a parameter that is varied.
+//! The values of a parameter that is varied, and ticks at them.
 
+use crate::PlotError;
 use crate::axis::{Axis, Tick};
 use crate::canvas::Canvas;
 use crate::frame::Frame;
+use crate::scale::Scale;
 use crate::style::{pt, size};
+use crate::table::number;
 use crate::text::{self, Weight};
-use crate::{PlotError, Positions};
+
+/// The values of a parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Positions {
+    /// Finite numbers, ascending, on a linear axis.
+    Linear(Vec<f64>),
+    /// Numbers ≥ 0, ascending, on a logarithmic axis; 0 stands left of the rest, behind a break.
+    Log(Vec<f64>),
+    /// Names, evenly spaced in the order given.
+    Categories(Vec<String>),
+}
+
+impl Positions {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Positions::Linear(values) | Positions::Log(values) => values.len(),
+            Positions::Categories(names) => names.len(),
+        }
+    }
+
+    /// Where a position stands on the axis.
+    pub(crate) fn at(&self, index: usize) -> f64 {
+        match self {
+            Positions::Linear(values) | Positions::Log(values) => values[index],
+            Positions::Categories(_) => index as f64,
+        }
+    }
+
+    pub(crate) fn name(&self, index: usize) -> String {
+        match self {
+            Positions::Linear(values) | Positions::Log(values) => number(values[index]),
+            Positions::Categories(names) => names[index].clone(),
+        }
+    }
+
+    pub(crate) fn scale(&self) -> Scale {
+        match self {
+            Positions::Linear(values) => Scale::around(values.iter().copied(), 0.04),
+            Positions::Log(values) => Scale::log(values.iter().copied(), 0.04),
+            Positions::Categories(names) => Scale::Linear {
+                low: -0.5,
+                high: names.len() as f64 - 0.5,
+            },
+        }
+    }
+}
 
 /// The ticks of the horizontal axis: at the positions if their labels fit, else where the axis would have them.
 pub(crate) struct Ticks {
