@@ -77,3 +77,34 @@ impl PublishedTable {
         builder.finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_of_the_list_reads_a_data_set_without_code() {
+        let entry = "
+            files.extension = ['csv']
+            id_from_file = true
+            [schema]
+            prompt = ['question']
+            task = 'topic'
+            layout.wide = { quality = '{model}_right', cost = '{model}_cost' }";
+        let table: PublishedTable = toml::from_str(entry).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let header = "question,topic,small_right,small_cost,large_right,large_cost\n";
+        for (name, rows) in [
+            ("a.csv", "1 + 1,add,1,0.1,1,2\n2 * 3,multiply,0,0.1,1,2\n"),
+            ("b.csv", "1 + 1,add,1,0.1,1,2\n"),
+        ] {
+            std::fs::write(folder.path().join(name), format!("{header}{rows}")).unwrap();
+        }
+        let spec = DataSpec::new("mine", folder.path());
+        let loaded = table.read(&spec, &Custom::NONE).unwrap().table;
+        assert_eq!(loaded.ids(), ["a_1", "a_2", "b_1"]);
+        assert_eq!(loaded.tasks(), ["add", "multiply", "add"]);
+        assert_eq!(loaded.models(), ["small", "large"]);
+        assert!(toml::from_str::<PublishedTable>(&format!("unknown = true\n{entry}")).is_err());
+    }
+}
