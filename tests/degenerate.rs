@@ -12,7 +12,7 @@ use common::{arg, files, routelab};
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use routelab_routers::registry::routers;
+use routelab_routers::Registry;
 
 /// A table and how it is run.
 #[derive(Clone, Debug)]
@@ -111,7 +111,7 @@ impl Case {
              [evaluation]\nbootstrap = 20\ngrid = {grid}\n[cost]\nepochs = 2\nrank = 4\nhidden = [8]\n\
              [[router]]\nkind = \"oracle\"\n[[router]]\nkind = \"oracle\"\nlabel = \"noisy\"\nnoise = 0.3\n"
         );
-        for info in routers() {
+        for info in Registry::default().routers() {
             text += &format!("[[router]]\nkind = \"{}\"\n", info.kind);
         }
         text

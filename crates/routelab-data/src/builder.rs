@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::assumption::{CostAssumption, Pool};
 use crate::blank::is_blank;
 use crate::cell::Cell;
-use crate::error::{DataError, Place};
+use crate::error::{CellPlace, DataError, Place};
 use crate::grid::Grid;
 use crate::range::{QualityScale, Range};
 use crate::report::{InputFile, LoadReport, Loaded};
@@ -62,16 +62,14 @@ pub(crate) struct TableBuilder<'a> {
     images: Vec<Option<PathBuf>>,
     groups: Option<Vec<String>>,
     incomplete: Vec<bool>,
-    quality: Grid,
-    cost: Grid,
+    /// The qualities and the costs, by [`Value`].
+    grids: [Grid; 2],
     cost_source: CostSource<'a>,
 }
 
 /// Where a quality outside [0, 1] is.
 struct Outside {
-    path: PathBuf,
-    place: Place,
-    column: String,
+    at: CellPlace,
     value: f64,
 }
 
@@ -131,8 +129,7 @@ impl<'a> TableBuilder<'a> {
             images: Vec::new(),
             groups: None,
             incomplete: Vec::new(),
-            quality: Grid::default(),
-            cost: Grid::default(),
+            grids: Default::default(),
             cost_source,
         })
     }
@@ -283,7 +280,7 @@ impl<'a> TableBuilder<'a> {
             return Ok(());
         };
         let row = self.add_or_match(place, query, prompt_column)?;
-        if let Some(earlier) = self.quality.get(row, column) {
+        if let Some(earlier) = self.grids[Value::Quality as usize].get(row, column) {
             let Repeats::Best(count) = self.repeats else {
                 return Err(DataError::DuplicatePair {
                     path: self.path.clone(),
@@ -294,8 +291,9 @@ impl<'a> TableBuilder<'a> {
             };
             self.repeats = Repeats::Best(count + 1);
             self.set(place, (row, column), Value::Quality, quality.0, quality.1)?;
-            let new = self.quality.get(row, column).unwrap_or(earlier);
-            self.quality.set(row, column, new.max(earlier));
+            let qualities = &mut self.grids[Value::Quality as usize];
+            let new = qualities.get(row, column).unwrap_or(earlier);
+            qualities.set(row, column, new.max(earlier));
             return Ok(());
         }
         self.set(place, (row, column), Value::Quality, quality.0, quality.1)?;
@@ -383,12 +381,7 @@ impl<'a> TableBuilder<'a> {
 
     /// Whether a value of this row and column is there.
     pub(crate) fn has(&self, value: Value, row: usize, column: usize) -> bool {
-        let grid = if value == Value::Quality {
-            &self.quality
-        } else {
-            &self.cost
-        };
-        grid.get(row, column).is_some()
+        self.grids[value as usize].get(row, column).is_some()
     }
 
     /// Whether everything that the file records of a model on a query is there.
@@ -412,9 +405,7 @@ impl<'a> TableBuilder<'a> {
                 Value::Cost => "a cost, a finite number not below 0",
             };
             DataError::Unexpected {
-                path: self.path.clone(),
-                place,
-                column: name.to_owned(),
+                at: place.cell(&self.path, name),
                 value: text.to_owned(),
                 expected: format!("{expected}{}", self.number_hint(text)),
             }
@@ -427,21 +418,14 @@ impl<'a> TableBuilder<'a> {
             Value::Cost if number >= 0.0 && number.is_finite() => number,
             Value::Cost => {
                 return Err(DataError::OutOfRange {
-                    path: self.path.clone(),
-                    place,
-                    column: name.to_owned(),
+                    at: place.cell(&self.path, name),
                     value: number,
                     expected: "a finite cost not below 0",
                     remedy: "correct the cost or name the right column".to_owned(),
                 });
             }
         };
-        let grid = if value == Value::Quality {
-            &mut self.quality
-        } else {
-            &mut self.cost
-        };
-        grid.set(row, column, number);
+        self.grids[value as usize].set(row, column, number);
         Ok(())
     }
 
@@ -457,9 +441,7 @@ impl<'a> TableBuilder<'a> {
         let number = scale.map_or(number, |scale| number / scale.of(&self.models[column]));
         if !number.is_finite() {
             return Err(DataError::OutOfRange {
-                path: self.path.clone(),
-                place,
-                column: name.to_owned(),
+                at: place.cell(&self.path, name),
                 value: number,
                 expected: "a quality from 0 to 1",
                 remedy: "correct it, or leave it blank where it was not measured".to_owned(),
@@ -474,9 +456,7 @@ impl<'a> TableBuilder<'a> {
         let inside = number.clamp(0.0, 1.0);
         if inside != number && self.first_outside.is_none() {
             self.first_outside = Some(Outside {
-                path: self.path.clone(),
-                place,
-                column: name.to_owned(),
+                at: place.cell(&self.path, name),
                 value: number,
             });
         }
@@ -507,26 +487,13 @@ impl<'a> TableBuilder<'a> {
                     .keys()
                     .find(|model| !self.column_of.contains_key(*model))
             {
-                let mut available: Vec<String> = self.column_of.keys().cloned().collect();
-                available.sort();
-                return Err(DataError::UnknownModel {
-                    path: self.path.clone(),
-                    model: model.clone(),
-                    option: "quality_scale",
-                    available,
-                });
+                return Err(self.unknown_model(model, "quality_scale"));
             }
             self.note_needless_scale(scale);
         }
-        let Some(first) = self.first_outside.take() else {
+        let Some(Outside { at, value }) = self.first_outside.take() else {
             return Ok(());
         };
-        let Outside {
-            path,
-            place,
-            column,
-            value,
-        } = first;
         let clamp = self.spec.out_of_range == OutOfRange::Clamp;
         let spoilt = self.ranges.iter().any(Range::spoilt_by_clamping);
         let scale = self.ranges.iter().filter_map(Range::scale).max();
@@ -541,9 +508,7 @@ impl<'a> TableBuilder<'a> {
         }
         if scale.is_none() && !clamp {
             return Err(DataError::OutOfRange {
-                path,
-                place,
-                column,
+                at,
                 value,
                 expected: "a quality from 0 to 1",
                 remedy: "scale the scores to [0, 1] (`quality_scale` divides them), name the right column, or set \
@@ -573,29 +538,29 @@ impl<'a> TableBuilder<'a> {
                     .ranges
                     .iter()
                     .any(|range| range.count > 0 && range.most <= 1.0);
-                let setting = match others {
-                    true => of(&scaled, scale),
-                    false => scale.to_string(),
+                let setting = if others {
+                    of(&scaled, scale)
+                } else {
+                    scale.to_string()
                 };
                 let mixed = if others { " for some models only" } else { "" };
                 format!("{look}{mixed}: set `quality_scale = {setting}` to divide by {scale}")
             }
             None => format!("{look}: divide them with `quality_scale`, or name the right column"),
         };
-        let remedy = match clamp {
-            true => format!("{remedy}; `out_of_range = \"clamp\"` would turn them into 0 and 1"),
-            false => remedy,
+        let clamped = if clamp {
+            "; `out_of_range = \"clamp\"` would turn them into 0 and 1"
+        } else {
+            ""
         };
-        Err(DataError::OtherScale {
-            path,
-            place,
-            column,
+        Err(DataError::OutOfRange {
+            at,
             value,
-            outside: all.outside,
-            count: all.count,
-            least: all.least,
-            most: all.most,
-            remedy,
+            expected: "a quality from 0 to 1",
+            remedy: format!(
+                "{} of {} qualities are outside, between {} and {}, {remedy}{clamped}",
+                all.outside, all.count, all.least, all.most
+            ),
         })
     }
 
@@ -680,14 +645,18 @@ impl<'a> TableBuilder<'a> {
             })
         });
         let masked = measured.is_some();
-        let into_array = |grid: Grid| match masked {
-            true => grid.into_array_with_gaps(&keep, &columns),
-            false => grid.into_array(&keep, &columns),
+        let into_array = |grid: Grid| {
+            if masked {
+                grid.into_array_with_gaps(&keep, &columns)
+            } else {
+                grid.into_array(&keep, &columns)
+            }
         };
         let prompts = pick(self.prompts, &keep);
         let images = pick(self.images, &keep);
+        let [quality, cost] = self.grids;
         let (mut cost, mut cost_unit) = match self.cost_source {
-            CostSource::Recorded(unit) => (into_array(self.cost), unit),
+            CostSource::Recorded(unit) => (into_array(cost), unit),
             CostSource::Assumed(assumption) => {
                 let has_image = |row: usize| images.get(row).is_some_and(Option::is_some);
                 let has_image = (0..keep.len()).map(has_image).collect();
@@ -735,7 +704,7 @@ impl<'a> TableBuilder<'a> {
             tasks: pick(self.tasks, &keep),
             images,
             groups,
-            quality: into_array(self.quality),
+            quality: into_array(quality),
             cost,
             cost_unit,
         };
@@ -831,25 +800,27 @@ impl<'a> TableBuilder<'a> {
         Ok(count)
     }
 
+    /// The error about a model that `option` names.
+    fn unknown_model(&self, model: &str, option: &'static str) -> DataError {
+        let mut available: Vec<String> = self.column_of.keys().cloned().collect();
+        available.sort();
+        DataError::UnknownModel {
+            path: self.path.clone(),
+            model: model.to_owned(),
+            option,
+            available,
+        }
+    }
+
     /// Columns in the order of `models`, or as found; checks that every model that was asked for exists.
     fn model_order(&self) -> Result<Vec<usize>, DataError> {
-        let unknown = |model: &String, option| {
-            let mut available: Vec<String> = self.column_of.keys().cloned().collect();
-            available.sort();
-            DataError::UnknownModel {
-                path: self.path.clone(),
-                model: model.clone(),
-                option,
-                available,
-            }
-        };
         if let Some(model) = self
             .spec
             .exclude_models
             .iter()
             .find(|model| !self.column_of.contains_key(*model))
         {
-            return Err(unknown(model, "exclude_models"));
+            return Err(self.unknown_model(model, "exclude_models"));
         }
         let Some(wanted) = &self.spec.models else {
             return Ok((0..self.models.len()).collect());
@@ -864,7 +835,7 @@ impl<'a> TableBuilder<'a> {
         }
         let column = |model: &String| match self.column_of.get(model) {
             Some(column) => Ok(*column),
-            None => Err(unknown(model, "models")),
+            None => Err(self.unknown_model(model, "models")),
         };
         Ok(wanted
             .iter()

@@ -24,6 +24,39 @@ impl fmt::Display for Place {
     }
 }
 
+impl Place {
+    /// A cell of this row.
+    pub(crate) fn cell(self, path: &Path, column: impl Into<String>) -> CellPlace {
+        CellPlace {
+            path: path.to_owned(),
+            place: self,
+            column: column.into(),
+        }
+    }
+}
+
+/// A cell of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CellPlace {
+    /// The file.
+    pub path: PathBuf,
+    /// The row; row 0 is the header.
+    pub place: Place,
+    /// The column.
+    pub column: String,
+}
+
+impl fmt::Display for CellPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            place,
+            column,
+        } = self;
+        write!(f, "{}, {place}, column {column:?}", path.display())
+    }
+}
+
 /// Why data could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -124,67 +157,33 @@ pub enum DataError {
         found: u64,
     },
     /// Bytes that are not UTF-8 text.
-    #[error("{path}, {place}, column {column:?}: the text is not UTF-8; {remedy}", path = path.display())]
+    #[error("{at}: the text is not UTF-8; {remedy}")]
     NotUtf8 {
-        /// The file.
-        path: PathBuf,
-        /// The row; row 0 is the header.
-        place: Place,
-        /// The column.
-        column: String,
+        /// The cell.
+        at: CellPlace,
         /// What converts the file.
         remedy: String,
     },
     /// A value of another form than is needed, such as text where a number should be.
-    #[error("{path}, {place}, column {column:?}: found {:?}, expected {expected}", shortened(value), path = path.display())]
+    #[error("{at}: found {:?}, expected {expected}", shortened(value))]
     Unexpected {
-        /// The file.
-        path: PathBuf,
-        /// The row.
-        place: Place,
-        /// The column.
-        column: String,
+        /// The cell.
+        at: CellPlace,
         /// What was found.
         value: String,
         /// What was expected.
         expected: String,
     },
     /// A number outside its range.
-    #[error("{path}, {place}, column {column:?}: found {value}, expected {expected}; {remedy}", path = path.display())]
+    #[error("{at}: found {value}, expected {expected}; {remedy}")]
     OutOfRange {
-        /// The file.
-        path: PathBuf,
-        /// The row.
-        place: Place,
-        /// The column.
-        column: String,
+        /// The cell.
+        at: CellPlace,
         /// What was found.
         value: f64,
         /// What was expected.
         expected: &'static str,
         /// What to do.
-        remedy: String,
-    },
-    /// Many qualities outside their range, so that they must be on another scale.
-    #[error("{path}, {place}, column {column:?}: found {value}, expected a quality from 0 to 1; {outside} of {count} qualities are outside, between {least} and {most}, {remedy}", path = path.display())]
-    OtherScale {
-        /// The file of the first such quality.
-        path: PathBuf,
-        /// Its row.
-        place: Place,
-        /// Its column.
-        column: String,
-        /// What was found.
-        value: f64,
-        /// Qualities outside [0, 1].
-        outside: usize,
-        /// All qualities.
-        count: usize,
-        /// The smallest.
-        least: f64,
-        /// The largest.
-        most: f64,
-        /// What it looks like and what to do.
         remedy: String,
     },
     /// A blank cell or NaN.
@@ -212,14 +211,10 @@ pub enum DataError {
         what: &'static str,
     },
     /// Text that must not be empty.
-    #[error("{path}, {place}, column {column:?}: the cell is blank; expected {expected}", path = path.display())]
+    #[error("{at}: the cell is blank; expected {expected}")]
     Blank {
-        /// The file.
-        path: PathBuf,
-        /// The row.
-        place: Place,
-        /// The column.
-        column: String,
+        /// The cell.
+        at: CellPlace,
         /// What was expected.
         expected: &'static str,
     },
@@ -419,7 +414,6 @@ pub enum DataError {
     },
 }
 
-/// What to do about a file that cannot be opened.
 impl DataError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
@@ -439,6 +433,7 @@ impl DataError {
     }
 }
 
+/// What to do about a file that cannot be opened.
 fn path_remedy(path: &Path) -> &'static str {
     if path.to_string_lossy().contains(char::is_control) {
         "the path has a tab or another character that is not seen, which a backslash in double quotes makes: write it with `/`"

@@ -91,7 +91,7 @@ pub use atomic::{write_atomically, write_atomically_with};
 pub use column::Column;
 pub use digest::hex;
 pub use embeddings::{Embeddings, Precision};
-pub use error::{DataError, Place};
+pub use error::{CellPlace, DataError, Place};
 pub use input::{read_text, resolve_path};
 pub use matrix::{matrix_bytes, read_matrix, write_matrices};
 pub use range::QualityScale;
@@ -100,5 +100,7 @@ pub use schema::{FileKind, Layout, TabularSchema};
 pub use source::routelab::write_parquet;
 pub use source::{FormatInfo, Modality, formats, load};
 pub use spec::{DataSpec, GroupBy, Images, Missing, OutOfRange, toml_detail};
-pub use summary::{ModelSummary, TableSummary, TaskSummary, summary};
+pub use summary::{
+    ModelSummary, RepeatedPrompts, TableSummary, TaskSummary, repeated_prompts, summary,
+};
 pub use table::{CostUnit, RoutingTable, RoutingTableParts, TableError};

@@ -56,7 +56,7 @@ pub enum GroupBy {
 }
 
 /// Which data to read and how: the `[data]` table of an experiment file, or the `dataset.toml` of a data set's folder.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSpec {
     /// One of [`crate::formats`].
@@ -117,21 +117,7 @@ impl DataSpec {
         Self {
             format: format.into(),
             path: path.into(),
-            name: None,
-            missing: Missing::default(),
-            out_of_range: OutOfRange::default(),
-            quality_scale: None,
-            images: Images::default(),
-            group: None,
-            subset: None,
-            tasks: None,
-            models: None,
-            exclude_models: Vec::new(),
-            limit: None,
-            sample: None,
-            cost: None,
-            scale_cost: BTreeMap::new(),
-            schema: None,
+            ..Self::default()
         }
     }
 

@@ -97,9 +97,10 @@ pub fn summary(table: &RoutingTable) -> TableSummary {
         .map(|(model, name)| {
             let rows = measured(model);
             // Without a mask the sum is that of the whole column, to the last bit.
-            let mean = |values: ArrayView1<'_, f64>| match rows.len() == queries {
-                true => values.sum() / queries as f64,
-                false => {
+            let mean = |values: ArrayView1<'_, f64>| {
+                if rows.len() == queries {
+                    values.sum() / queries as f64
+                } else {
                     rows.iter().map(|&row| values[row]).sum::<f64>() / rows.len().max(1) as f64
                 }
             };
@@ -159,15 +160,17 @@ pub fn summary(table: &RoutingTable) -> TableSummary {
 }
 
 /// How often prompts repeat.
-pub(crate) struct RepeatedPrompts {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepeatedPrompts {
     /// Different pairs of prompt and image.
-    pub(crate) different: usize,
-    /// Queries whose pair is also in another group.
-    pub(crate) divisible: usize,
+    pub different: usize,
+    /// Queries that share their pair with a query of another group (of any other, without groups), so that a split may divide
+    /// them.
+    pub divisible: usize,
 }
 
 /// Counts equal prompts. Compares 64 bits of a hash, so that a large table costs a few bytes per query.
-pub(crate) fn repeated_prompts(table: &RoutingTable) -> RepeatedPrompts {
+pub fn repeated_prompts(table: &RoutingTable) -> RepeatedPrompts {
     let image = |row: usize| table.images().and_then(|images| images[row].as_deref());
     let hash = |row: usize| {
         let mut hasher = DefaultHasher::new();

@@ -152,11 +152,13 @@ pub enum TableError {
         /// Its id.
         id: String,
     },
-    /// A quality outside [0, 1] or not finite.
+    /// A quality outside [0, 1], or a cost that is negative; or either is not finite.
     #[error(
-        "quality of model {model:?} on query {index} (counted from 1, id {id:?}) is {value}; expected a number from 0 to 1"
+        "{what} of model {model:?} on query {index} (counted from 1, id {id:?}) is {value}; expected {expected}"
     )]
-    Quality {
+    Value {
+        /// `quality` or `cost`.
+        what: &'static str,
         /// Query, counted from 1.
         index: usize,
         /// Its id.
@@ -165,20 +167,8 @@ pub enum TableError {
         model: String,
         /// What was found.
         value: f64,
-    },
-    /// A cost that is negative or not finite.
-    #[error(
-        "cost of model {model:?} on query {index} (counted from 1, id {id:?}) is {value}; expected a finite number not below 0"
-    )]
-    Cost {
-        /// Query, counted from 1.
-        index: usize,
-        /// Its id.
-        id: String,
-        /// The model.
-        model: String,
-        /// What was found.
-        value: f64,
+        /// What was expected.
+        expected: &'static str,
     },
 }
 
@@ -537,29 +527,28 @@ fn check_names(parts: &RoutingTableParts) -> Result<(), TableError> {
 }
 
 fn check_values(parts: &RoutingTableParts) -> Result<(), TableError> {
-    for ((row, column), &value) in parts.quality.indexed_iter() {
-        if !(0.0..=1.0).contains(&value) {
-            let (id, model) = (parts.ids[row].clone(), parts.models[column].clone());
-            return Err(TableError::Quality {
+    let check = |what, matrix: &Array2<f64>, fits: fn(f64) -> bool, expected| {
+        let wrong = matrix.indexed_iter().find(|(_, value)| !fits(**value));
+        wrong.map_or(Ok(()), |((row, column), &value)| {
+            Err(TableError::Value {
+                what,
                 index: row + 1,
-                id,
-                model,
+                id: parts.ids[row].clone(),
+                model: parts.models[column].clone(),
                 value,
-            });
-        }
-    }
-    for ((row, column), &value) in parts.cost.indexed_iter() {
-        if !(value >= 0.0 && value.is_finite()) {
-            let (id, model) = (parts.ids[row].clone(), parts.models[column].clone());
-            return Err(TableError::Cost {
-                index: row + 1,
-                id,
-                model,
-                value,
-            });
-        }
-    }
-    Ok(())
+                expected,
+            })
+        })
+    };
+    let is_quality = |value| (0.0..=1.0).contains(&value);
+    let is_cost = |value: f64| value >= 0.0 && value.is_finite();
+    check(
+        "quality",
+        &parts.quality,
+        is_quality,
+        "a number from 0 to 1",
+    )?;
+    check("cost", &parts.cost, is_cost, "a finite number not below 0")
 }
 
 /// Positions of the first name that occurs a second time. Sorting positions takes less memory than a set of names.

@@ -6,7 +6,7 @@ use ndarray::{Array2, ArrayView2};
 
 use crate::backend::{self, Precision};
 use crate::batch::{self, Batch};
-use crate::init::{Room, Start};
+use crate::init::{Initializer, Room};
 use crate::train::{self, Fit, History, TrainConfig};
 use crate::{Backend, HeadError, WeightsError, matrix, weights};
 
@@ -19,13 +19,7 @@ pub trait Architecture: Clone {
     fn validate(&self) -> Result<(), String>;
 
     /// A new network from embeddings of `dimension` numbers to one number for each of `models` candidate models.
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> Self::Network;
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> Self::Network;
 }
 
 /// A network that predicts one number per query and candidate model.
@@ -41,7 +35,7 @@ pub trait Network: Module + Sync {
 }
 
 /// A fitted network.
-pub struct Fitted<A: Architecture> {
+pub struct FittedNetwork<A: Architecture> {
     architecture: A,
     network: A::Network,
     dimension: usize,
@@ -51,7 +45,7 @@ pub struct Fitted<A: Architecture> {
     history: History,
 }
 
-impl<A: Architecture> Fitted<A> {
+impl<A: Architecture> FittedNetwork<A> {
     /// Trains a new network on `rows` examples; `loss` gets a batch and returns one number.
     pub(crate) fn train(
         architecture: &A,
@@ -62,7 +56,8 @@ impl<A: Architecture> Fitted<A> {
         loss: impl Fn(&A::Network, &mut Batch) -> Tensor<1>,
     ) -> Result<Self, HeadError> {
         let device = train::training_device(fit.backend);
-        let network = architecture.init(dimension, models, fit.seed, &device);
+        let network =
+            architecture.init(dimension, models, &mut Initializer::new(fit.seed, &device));
         let (network, history) = batch::train(network, rows, training, fit, loss)?;
         let sizes = [dimension, models];
         Ok(Self::new(
@@ -161,13 +156,15 @@ impl<A: Architecture> Fitted<A> {
         models: usize,
         backend: &Backend,
     ) -> Result<Self, HeadError> {
-        let possible = match dimension > 0 && models > 0 {
-            true => architecture.validate(),
-            false => Err("the dimension and the number of models must be at least 1".into()),
+        let possible = if dimension > 0 && models > 0 {
+            architecture.validate()
+        } else {
+            Err("the dimension and the number of models must be at least 1".into())
         };
         possible.map_err(WeightsError::Load)?;
         let room = Room::of(bytes.len());
-        let network = architecture.init(dimension, models, room.start(), backend.device());
+        let mut init = Initializer::within(&room, backend.device());
+        let network = architecture.init(dimension, models, &mut init);
         if room.is_exceeded() {
             let reason = "the description asks for more numbers than the file has";
             return Err(WeightsError::Load(reason.into()).into());

@@ -22,35 +22,14 @@ pub enum Init {
     SmallNormal,
 }
 
-/// Where the weights of a network start: a seed, and for a network that is loaded how many numbers there can be.
-#[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
-    seed: u64,
-    left: Option<&'a Room>,
-}
-
-impl From<u64> for Start<'_> {
-    fn from(seed: u64) -> Self {
-        Self { seed, left: None }
-    }
-}
-
 /// How many numbers a network may still have. A description that asks for more than its file holds is damaged, and would take
 /// all memory before the file is looked at.
 #[derive(Debug)]
-pub struct Room(Cell<Option<usize>>);
+pub(crate) struct Room(Cell<Option<usize>>);
 
 impl Room {
     pub(crate) fn of(numbers: usize) -> Self {
         Self(Cell::new(Some(numbers)))
-    }
-
-    /// The start of a network that has to fit.
-    pub(crate) fn start(&self) -> Start<'_> {
-        Start {
-            seed: 0,
-            left: Some(self),
-        }
     }
 
     /// Whether the network asked for more.
@@ -66,19 +45,27 @@ impl Room {
 }
 
 /// Draws the weights of one network.
-pub(crate) struct Initializer<'a> {
+pub struct Initializer<'a> {
     rng: ChaCha8Rng,
     device: &'a Device,
     left: Option<&'a Room>,
 }
 
 impl<'a> Initializer<'a> {
-    pub(crate) fn new(start: impl Into<Start<'a>>, device: &'a Device) -> Self {
-        let Start { seed, left } = start.into();
+    /// Of a new network.
+    pub(crate) fn new(seed: u64, device: &'a Device) -> Self {
         Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
             device,
-            left,
+            left: None,
+        }
+    }
+
+    /// Of a network that is loaded, and has to fit.
+    pub(crate) fn within(room: &'a Room, device: &'a Device) -> Self {
+        Self {
+            left: Some(room),
+            ..Self::new(0, device)
         }
     }
 

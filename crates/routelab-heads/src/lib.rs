@@ -21,8 +21,8 @@ pub mod train;
 mod weights;
 
 pub use backend::{Backend, BackendError, BackendInfo, Precision};
-pub use fitted::{Architecture, Fitted};
-pub use init::Start;
+pub use fitted::{Architecture, FittedNetwork};
+pub use init::Initializer;
 pub use train::{Fit, History, TrainConfig};
 pub use weights::WeightsError;
 
@@ -106,8 +106,8 @@ fn in_chunks(
 ) -> Array2<f32> {
     let parts: Vec<Array2<f32>> = x.axis_chunks_iter(Axis(0), rows).map(predict).collect();
     let parts: Vec<ArrayView2<f32>> = parts.iter().map(|part| part.view()).collect();
-    match parts.is_empty() {
-        true => Array2::zeros((0, columns)),
-        false => concatenate(Axis(0), &parts).expect("every chunk has the same columns"),
+    if parts.is_empty() {
+        return Array2::zeros((0, columns));
     }
+    concatenate(Axis(0), &parts).expect("every chunk has the same columns")
 }

@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_step_in_one_pass_has_the_numbers_of_burns_adam() {
         let device = Device::flex().autodiff();
-        let layer = || Initializer::new(5_u64, &device).linear(301, 7, Init::FanIn);
+        let layer = || Initializer::new(5, &device).linear(301, 7, Init::FanIn);
         let plain = AdamConfig::new().with_epsilon(EPSILON).init();
         let [found, expected] = [adam(), plain].map(|mut optimizer| {
             let mut layer: Linear = layer();

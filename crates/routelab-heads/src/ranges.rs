@@ -2,36 +2,36 @@
 
 /// A whole number of at least 1.
 pub fn at_least_one(name: &str, value: usize) -> Result<(), String> {
-    match value {
-        0 => Err(format!("`{name}` must be at least 1")),
-        _ => Ok(()),
+    if value >= 1 {
+        return Ok(());
     }
+    Err(format!("`{name}` must be at least 1"))
 }
 
 /// A number above 0.
 pub fn above_zero(name: &str, value: f64) -> Result<(), String> {
-    match value > 0.0 && value.is_finite() {
-        true => Ok(()),
-        false => Err(format!("`{name}` must be a number above 0, not {value}")),
+    if value > 0.0 && value.is_finite() {
+        return Ok(());
     }
+    Err(format!("`{name}` must be a number above 0, not {value}"))
 }
 
 /// A number of at least 0.
 pub fn not_negative(name: &str, value: f64) -> Result<(), String> {
-    match value >= 0.0 && value.is_finite() {
-        true => Ok(()),
-        false => Err(format!(
-            "`{name}` must be a number of at least 0, not {value}"
-        )),
+    if value >= 0.0 && value.is_finite() {
+        return Ok(());
     }
+    Err(format!(
+        "`{name}` must be a number of at least 0, not {value}"
+    ))
 }
 
 /// A number from 0 to 1.
 pub fn share(name: &str, value: f64) -> Result<(), String> {
-    match (0.0..=1.0).contains(&value) {
-        true => Ok(()),
-        false => Err(format!(
-            "`{name}` must be a number from 0 to 1, not {value}"
-        )),
+    if (0.0..=1.0).contains(&value) {
+        return Ok(());
     }
+    Err(format!(
+        "`{name}` must be a number from 0 to 1, not {value}"
+    ))
 }

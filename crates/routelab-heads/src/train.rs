@@ -9,11 +9,11 @@ use rand_chacha::ChaCha8Rng;
 use routelab_kernels::keep_freed_memory;
 use serde::{Deserialize, Serialize};
 
+use crate::ranges::{above_zero, at_least_one};
 use crate::{Backend, HeadError, matrix, optimizer};
 
 /// How a network is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TrainConfig {
     /// Passes over the training queries, at least 1.
     pub epochs: usize,
@@ -26,19 +26,9 @@ pub struct TrainConfig {
 impl TrainConfig {
     /// Checks the ranges of the settings; the error names the setting.
     pub fn validate(&self) -> Result<(), String> {
-        if self.epochs == 0 {
-            return Err("`epochs` must be at least 1".into());
-        }
-        if self.batch_size == 0 {
-            return Err("`batch_size` must be at least 1".into());
-        }
-        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
-            return Err(format!(
-                "`learning_rate` must be a number above 0, not {}",
-                self.learning_rate
-            ));
-        }
-        Ok(())
+        at_least_one("epochs", self.epochs)?;
+        at_least_one("batch_size", self.batch_size)?;
+        above_zero("learning_rate", self.learning_rate)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::RouterError;
+use crate::{FittedRouter, RouterError};
 
 const DESCRIPTION: &str = "router.json";
 
@@ -28,12 +28,18 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// An archive without content of a router of this kind.
-    pub(crate) fn new(kind: &str) -> Self {
-        Self {
+    /// An archive of a fitted router.
+    ///
+    /// # Errors
+    ///
+    /// Weights that cannot be encoded.
+    pub(crate) fn of(kind: &str, fitted: &dyn FittedRouter) -> Result<Self, RouterError> {
+        let mut archive = Self {
             kind: kind.to_owned(),
             ..Self::default()
-        }
+        };
+        fitted.save(&mut archive)?;
+        Ok(archive)
     }
 
     /// Stores a setting or a size.
@@ -224,7 +230,8 @@ impl Archive {
         Ok(archive)
     }
 
-    pub(crate) fn broken(&self, name: &str, reason: &str) -> RouterError {
+    /// The error about something in the archive that cannot be.
+    pub fn broken(&self, name: &str, reason: &str) -> RouterError {
         RouterError::Archive {
             path: format!("{}/{name}", self.kind).into(),
             reason: reason.to_owned(),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use routelab_heads::ranges::at_least_one;
 use serde::{Deserialize, Serialize};
 
@@ -14,14 +13,13 @@ use crate::kmeans::Clustering;
 use crate::nearest::{Points, nearest};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
     check_dimension, stack, to_f32, to_f64,
 };
 
 /// Predicts, for every model, the mean quality and the mean cost of the training queries of a cluster, averaged over the
 /// clusters nearest to the query. A model that was measured on no query of a cluster has its mean over all there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct AvengersPro {
     /// Clusters, at least 1; one per distinct training query if there are fewer.
     pub clusters: usize,
@@ -41,7 +39,6 @@ impl Default for AvengersPro {
 /// Predicts, for every model, the mean quality of the training queries of the query's cluster; costs come from the shared
 /// cost network. A model that was measured on no query of a cluster has its mean over all there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Avengers {
     /// Clusters, at least 1; one per distinct training query if there are fewer.
     pub clusters: usize,
@@ -56,6 +53,10 @@ impl Default for Avengers {
 impl Router for AvengersPro {
     fn kind(&self) -> &'static str {
         "avengers-pro"
+    }
+
+    fn description(&self) -> &'static str {
+        "mean quality and cost of the nearest clusters"
     }
 
     fn validate(&self) -> Result<(), String> {
@@ -74,7 +75,7 @@ impl Router for AvengersPro {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -89,11 +90,22 @@ impl Router for AvengersPro {
             cost,
         }))
     }
+
+    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        load(archive, |clusters, models| {
+            let values = archive.matrix_with("cost", Some(clusters), Some(models))?;
+            Ok(Cost::OfClusters(values))
+        })
+    }
 }
 
 impl Router for Avengers {
     fn kind(&self) -> &'static str {
         "avengers"
+    }
+
+    fn description(&self) -> &'static str {
+        "mean quality of the query's cluster"
     }
 
     fn validate(&self) -> Result<(), String> {
@@ -108,7 +120,7 @@ impl Router for Avengers {
         space([("clusters", Values::integers([5, 10, 20, 50, 100, 300]))])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -122,6 +134,12 @@ impl Router for Avengers {
             quality,
             cost,
         }))
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        load(archive, |_, _| {
+            Ok(Cost::Network(CostNetwork::load(archive, loader)?))
+        })
     }
 }
 
@@ -189,25 +207,4 @@ fn load(
         centroids: Points::new(to_f32(centroids.view())),
         quality,
     }))
-}
-
-pub(crate) fn load_avengers_pro(
-    archive: &Archive,
-    _: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    load(archive, |clusters, models| {
-        let values = archive.matrix_with("cost", Some(clusters), Some(models))?;
-        Ok(Cost::OfClusters(values))
-    })
-}
-
-pub(crate) fn load_avengers(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    load(archive, |_, _| {
-        Ok(Cost::Network(Arc::new(CostNetwork::load(
-            archive, backend,
-        )?)))
-    })
 }

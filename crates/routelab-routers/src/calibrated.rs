@@ -3,13 +3,14 @@
 use ndarray::{Array1, ArrayView1, Axis};
 use routelab_data::{Embeddings, split};
 use routelab_eval::{Decision, Scores};
-use routelab_heads::{Backend, History};
+use routelab_heads::History;
 use serde::{Deserialize, Serialize};
 
+use crate::base::FittedBase;
 use crate::held_out::{Priced, held_out};
-use crate::margin::base_router;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, TrainingSet, measured_only, registry,
+    Archive, Base, Context, FittedRouter, Loader, Registry, Router, RouterError, TrainingSet,
+    measured_only,
 };
 
 /// Takes the predictions of another router and maps those of every model to the quality that such predictions really had.
@@ -17,20 +18,18 @@ use crate::{
 /// The map of a model is the isotonic regression of its real quality on its prediction, both on training queries that the
 /// base, fitted on the other folds, had not seen, and on which the model was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Calibrated {
     /// Parts into which the training queries are divided, at least 2; the base is fitted once more for each.
     pub folds: usize,
     /// The router whose predictions are calibrated: its `kind` and its settings.
-    pub base: toml::Table,
+    pub base: Base,
 }
 
 impl Default for Calibrated {
     fn default() -> Self {
-        let kind = toml::Value::String("knn".into());
         Self {
             folds: 5,
-            base: toml::Table::from_iter([("kind".into(), kind)]),
+            base: Base::new("knn"),
         }
     }
 }
@@ -40,43 +39,47 @@ impl Router for Calibrated {
         "calibrated"
     }
 
+    fn description(&self) -> &'static str {
+        "another router's predictions, calibrated per model on held-out queries"
+    }
+
     fn validate(&self) -> Result<(), String> {
-        base_router(&self.base)?;
-        match self.folds {
-            0 | 1 => Err(format!("`folds` must be at least 2, not {}", self.folds)),
-            _ => Ok(()),
+        self.base.parse()?;
+        if self.folds >= 2 {
+            return Ok(());
         }
+        Err(format!("`folds` must be at least 2, not {}", self.folds))
+    }
+
+    fn resolve(&mut self, registry: &Registry) {
+        self.base.resolve(registry);
     }
 
     fn takes_mask(&self) -> bool {
-        base_router(&self.base).is_ok_and(|(_, base)| base.takes_mask())
+        self.base.takes_mask()
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let refused = |reason| RouterError::Settings {
-            kind: self.kind().to_owned(),
-            reason,
-        };
-        let (kind, router) = base_router(&self.base).map_err(refused)?;
+        let router = self.base.router(self.kind())?;
         let folds = split::folds(train.table(), self.folds, context.seed);
         if folds.len() < 2 {
-            return Err(refused(
-                "calibration takes at least two training queries (or groups of them)".to_owned(),
-            ));
+            return Err(RouterError::Settings {
+                kind: self.kind().to_owned(),
+                reason: "calibration takes at least two training queries (or groups of them)"
+                    .to_owned(),
+            });
         }
         let fits = folds.len() as f64 + 1.0;
         let part = |done: usize| move |share: f64| (context.progress)((done as f64 + share) / fits);
-        let base = router.fit(
-            train,
-            &Context {
-                progress: &part(0),
-                ..*context
-            },
-        )?;
+        let first = Context {
+            progress: &part(0),
+            ..*context
+        };
+        let base = FittedBase::fit(&*router, train, &first)?;
         let mut held_out = held_out(train, &folds, |seen, fold| {
             let progress = &part(fold + 1);
             router.fit(
@@ -98,11 +101,32 @@ impl Router for Calibrated {
             })
             .collect();
         calibrate(&mut held_out, &curves);
-        let calibrated = FittedCalibrated { base, kind, curves };
+        let calibrated = FittedCalibrated { base, curves };
         Ok(match calibrated.decision() {
             Decision::TradeOff => Priced::of(Box::new(calibrated), &held_out),
             Decision::WithinBudget { .. } => Box::new(calibrated),
         })
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let curves: Vec<Curve> = archive.get("curves")?;
+        let sound = |curve: &Curve| {
+            !curve.predicted.is_empty() && curve.predicted.len() == curve.quality.len()
+        };
+        if !curves.iter().all(sound) {
+            return Err(archive.broken(
+                "curves",
+                "has one without points, or with points of one coordinate",
+            ));
+        }
+        let calibrated = FittedCalibrated {
+            curves,
+            base: FittedBase::load("base", archive, loader)?,
+        };
+        match calibrated.decision() {
+            Decision::TradeOff => Priced::load(archive, Box::new(calibrated)),
+            Decision::WithinBudget { .. } => Ok(Box::new(calibrated)),
+        }
     }
 }
 
@@ -190,15 +214,14 @@ fn calibrate(scores: &mut Scores, curves: &[Curve]) {
 }
 
 struct FittedCalibrated {
-    base: Box<dyn FittedRouter>,
-    kind: String,
+    base: FittedBase,
     /// One per model.
     curves: Vec<Curve>,
 }
 
 impl FittedRouter for FittedCalibrated {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
-        let mut scores = self.base.predict(queries)?;
+        let mut scores = self.base.router.predict(queries)?;
         if scores.quality.ncols() != self.curves.len() {
             return Err(RouterError::Pools {
                 one: scores.quality.ncols(),
@@ -210,42 +233,16 @@ impl FittedRouter for FittedCalibrated {
     }
 
     fn decision(&self) -> Decision {
-        self.base.decision()
+        self.base.router.decision()
     }
 
     fn history(&self) -> Option<&History> {
-        self.base.history()
+        self.base.router.history()
     }
 
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
         archive.put("curves", &self.curves);
-        archive.put("base", &self.kind);
-        archive.put_part("base", registry::save(&self.kind, &*self.base)?);
-        Ok(())
-    }
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let curves: Vec<Curve> = archive.get("curves")?;
-    let sound =
-        |curve: &Curve| !curve.predicted.is_empty() && curve.predicted.len() == curve.quality.len();
-    if !curves.iter().all(sound) {
-        return Err(archive.broken(
-            "curves",
-            "has one without points, or with points of one coordinate",
-        ));
-    }
-    let calibrated = FittedCalibrated {
-        curves,
-        kind: archive.get("base")?,
-        base: registry::load(archive.part("base")?, backend)?,
-    };
-    match calibrated.decision() {
-        Decision::TradeOff => Priced::load(archive, Box::new(calibrated)),
-        Decision::WithinBudget { .. } => Ok(Box::new(calibrated)),
+        self.base.save("base", archive)
     }
 }
 

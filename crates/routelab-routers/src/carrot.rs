@@ -2,15 +2,15 @@
 
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use serde::{Deserialize, Serialize};
 
+use crate::base::FittedBase;
 use crate::held_out::Priced;
 use crate::knn::Knn;
 use crate::linear::Linear;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, registry,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
 };
 
 /// How quality and cost are estimated.
@@ -26,7 +26,6 @@ pub enum Estimates {
 
 /// Takes `argmax q̂ - λ ĉ` with one `λ` for all queries ([`Decision::TradeOff`](routelab_eval::Decision::TradeOff)); the estimates are those of another router.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Carrot {
     /// `knn` or `linear`.
     pub estimates: Estimates,
@@ -64,6 +63,10 @@ impl Router for Carrot {
         "carrot"
     }
 
+    fn description(&self) -> &'static str {
+        "kNN or ridge, and one price of cost for all queries"
+    }
+
     fn validate(&self) -> Result<(), String> {
         self.knn().validate()?;
         self.linear().validate()
@@ -77,7 +80,7 @@ impl Router for Carrot {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -87,38 +90,25 @@ impl Router for Carrot {
             Estimates::Linear => &self.linear(),
         };
         Priced::fit(train, context, |train, context| {
-            Ok(Box::new(FittedEstimates {
-                kind: base.kind().to_owned(),
-                base: base.fit(train, context)?,
-            }))
+            let base = FittedBase::fit(base, train, context)?;
+            Ok(Box::new(FittedEstimates(base)))
         })
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let base = FittedBase::load("estimates", archive, loader)?;
+        Priced::load(archive, Box::new(FittedEstimates(base)))
     }
 }
 
-struct FittedEstimates {
-    kind: String,
-    base: Box<dyn FittedRouter>,
-}
+struct FittedEstimates(FittedBase);
 
 impl FittedRouter for FittedEstimates {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
-        self.base.predict(queries)
+        self.0.router.predict(queries)
     }
 
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
-        archive.put("estimates", &self.kind);
-        archive.put_part("estimates", registry::save(&self.kind, &*self.base)?);
-        Ok(())
+        self.0.save("estimates", archive)
     }
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let estimates = FittedEstimates {
-        kind: archive.get("estimates")?,
-        base: registry::load(archive.part("estimates")?, backend)?,
-    };
-    Priced::load(archive, Box::new(estimates))
 }

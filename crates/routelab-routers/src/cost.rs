@@ -10,7 +10,7 @@ use routelab_heads::scalar::mlp::{FittedMlp, Init, MlpConfig};
 use routelab_heads::{Architecture, Backend, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{Archive, Context, RouterError, TrainingSet, measured_scales, to_f32};
+use crate::{Archive, Context, Loader, RouterError, TrainingSet, measured_scales, to_f32};
 
 /// A perceptron behind a low-rank linear layer, weights `N(0, 0.01²)`, trained by mean squared error on the costs that were measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,10 +103,10 @@ impl CostNetwork {
     /// # Errors
     ///
     /// An archive without a cost network, or with a damaged one.
-    pub fn load(archive: &Archive, backend: &Backend) -> Result<Self, RouterError> {
+    pub fn load(archive: &Archive, loader: &Loader) -> Result<Arc<Self>, RouterError> {
         let config: CostConfig = archive.get("cost")?;
-        let network = ScaledMlp::load(archive, "cost", &config.network(), backend)?;
-        Ok(Self { config, network })
+        let network = ScaledMlp::load(archive, "cost", &config.network(), loader.backend)?;
+        Ok(Arc::new(Self { config, network }))
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, ArrayView1};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use routelab_heads::ranges::{above_zero, at_least_one, share};
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +12,7 @@ use crate::cost::CostNetwork;
 use crate::nearest::{Points, nearest};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
     check_dimension, stack, to_f32, to_f64,
 };
 
@@ -24,7 +23,6 @@ const SCALE: f64 = 400.0;
 /// ones draw. Ratings over all rounds are mixed with ratings that go on from them over the rounds of the nearest training
 /// queries. `q̂` is the expected score of a model against the pool; costs come from the shared cost network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Eagle {
     /// `K`: how far a rating moves in a round that is won against all expectation, above 0.
     pub k_factor: f64,
@@ -49,6 +47,10 @@ impl Router for Eagle {
         "eagle"
     }
 
+    fn description(&self) -> &'static str {
+        "Elo ratings over all and over similar training queries"
+    }
+
     fn validate(&self) -> Result<(), String> {
         above_zero("k_factor", self.k_factor)?;
         at_least_one("neighbours", self.neighbours)?;
@@ -63,7 +65,7 @@ impl Router for Eagle {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -72,12 +74,24 @@ impl Router for Eagle {
         for quality in train.quality().outer_iter() {
             play(&mut ratings, quality, self.k_factor);
         }
-        Ok(Box::new(Fitted {
+        Ok(Box::new(FittedRatings {
             config: *self,
             ratings,
             points: Points::new(train.x().to_owned()),
             quality: train.quality().to_owned(),
             cost: context.cost.get(train, context)?,
+        }))
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let x = archive.matrix_with("x", None, None)?;
+        let ratings: Vec<f64> = archive.get("ratings")?;
+        Ok(Box::new(FittedRatings {
+            config: archive.get("config")?,
+            quality: archive.matrix_with("quality", Some(x.nrows()), Some(ratings.len()))?,
+            points: Points::new(to_f32(x.view())),
+            ratings,
+            cost: CostNetwork::load(archive, loader)?,
         }))
     }
 }
@@ -110,7 +124,7 @@ fn play(ratings: &mut [f64], quality: ArrayView1<f64>, k_factor: f64) {
     }
 }
 
-struct Fitted {
+struct FittedRatings {
     config: Eagle,
     /// Over all training queries, one per model.
     ratings: Vec<f64>,
@@ -119,7 +133,7 @@ struct Fitted {
     cost: Arc<CostNetwork>,
 }
 
-impl Fitted {
+impl FittedRatings {
     /// Expected scores against the pool, from the squared distances to the training queries.
     fn scores(&self, squared: &[f32]) -> Array1<f64> {
         let mut local = self.ratings.clone();
@@ -144,7 +158,7 @@ impl Fitted {
     }
 }
 
-impl FittedRouter for Fitted {
+impl FittedRouter for FittedRatings {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
         check_dimension(self.points.x().ncols(), queries)?;
         let rows = (self.points).map(queries.values(), |squared| self.scores(squared));
@@ -159,19 +173,4 @@ impl FittedRouter for Fitted {
         archive.put_matrix("quality", &self.quality);
         self.cost.save(archive)
     }
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let x = archive.matrix_with("x", None, None)?;
-    let ratings: Vec<f64> = archive.get("ratings")?;
-    Ok(Box::new(Fitted {
-        config: archive.get("config")?,
-        quality: archive.matrix_with("quality", Some(x.nrows()), Some(ratings.len()))?,
-        points: Points::new(to_f32(x.view())),
-        ratings,
-        cost: Arc::new(CostNetwork::load(archive, backend)?),
-    }))
 }

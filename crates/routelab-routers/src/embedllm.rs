@@ -3,19 +3,19 @@
 use ndarray::Axis;
 use routelab_heads::ranges::not_negative;
 use routelab_heads::scalar::embedllm::{EmbedLlmConfig, FittedEmbedLlm};
-use routelab_heads::{Architecture, Backend, TrainConfig};
+use routelab_heads::{Architecture, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::neural::{self, FittedNeural, PredictedCost};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    to_f32,
 };
 
 /// Predicts the probability that a model is right by the product of a projection of the query and an embedding of the
 /// model.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct EmbedLlm {
     /// Width of the embedding of a model, at least 1.
     pub width: usize,
@@ -25,12 +25,9 @@ pub struct EmbedLlm {
     pub deviation: f64,
     /// Where costs come from.
     pub cost: CostSource,
-    /// Passes over the training queries, at least 1.
-    pub epochs: usize,
-    /// Queries of one gradient step, at least 1.
-    pub batch_size: usize,
-    /// Adam's learning rate, above 0.
-    pub learning_rate: f64,
+    /// How the network is trained.
+    #[serde(flatten)]
+    pub training: TrainConfig,
 }
 
 /// Where EmbedLLM's costs come from.
@@ -54,9 +51,11 @@ impl Default for EmbedLlm {
             noise: 0.05,
             deviation: 1.0,
             cost: CostSource::default(),
-            epochs: 50,
-            batch_size: 128,
-            learning_rate: 1e-4,
+            training: TrainConfig {
+                epochs: 50,
+                batch_size: 128,
+                learning_rate: 1e-4,
+            },
         }
     }
 }
@@ -69,14 +68,6 @@ impl EmbedLlm {
             joint_cost: self.cost == CostSource::Joint,
         }
     }
-
-    fn training(&self) -> TrainConfig {
-        TrainConfig {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-        }
-    }
 }
 
 impl Router for EmbedLlm {
@@ -84,9 +75,13 @@ impl Router for EmbedLlm {
         "embedllm"
     }
 
+    fn description(&self) -> &'static str {
+        "a product of a query and a model embedding"
+    }
+
     fn validate(&self) -> Result<(), String> {
         self.network().validate()?;
-        self.training().validate()?;
+        self.training.validate()?;
         not_negative("noise", self.noise)
     }
 
@@ -100,7 +95,7 @@ impl Router for EmbedLlm {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -111,7 +106,7 @@ impl Router for EmbedLlm {
             to_f32(train.cost()).view(),
             &self.network(),
             self.noise,
-            &self.training(),
+            &self.training,
             &context.fit(),
         )?;
         let cost = match (self.cost, quality.costs()) {
@@ -125,11 +120,8 @@ impl Router for EmbedLlm {
         };
         Ok(Box::new(FittedNeural { quality, cost }))
     }
-}
 
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    neural::load::<EmbedLlmConfig>(archive, backend)
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        neural::load::<EmbedLlmConfig>(archive, loader)
+    }
 }

@@ -5,13 +5,14 @@ use routelab_heads::equirouter::{
     Ranking, RankingLoss, TieOrder,
 };
 use routelab_heads::ranges::{above_zero, not_negative};
-use routelab_heads::{Backend, TrainConfig};
+use routelab_heads::{Architecture, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::neural::{self, FittedNeural, PredictedCost};
+use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    to_f32,
 };
 
 /// What EquiRouter's network learns, beside the squared error of every score by itself.
@@ -33,20 +34,10 @@ pub enum ObjectiveKind {
 
 /// The network of the paper with the defaults of the authors' toolbox; costs come from the shared cost network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct EquiRouter {
-    /// Widths of the trunk's hidden layers.
-    pub trunk_hidden: Vec<usize>,
-    /// Width of the query's and the models' representations, at least 1.
-    pub width: usize,
-    /// Width of the learned embedding of a model, at least 1.
-    pub model_embedding: usize,
-    /// Widths of the head's hidden layers.
-    pub head_hidden: Vec<usize>,
-    /// Whether every model modulates the query (FiLM).
-    pub film: bool,
-    /// Whether the head sees the product and the distance of query and model.
-    pub interaction: bool,
+    /// Its sizes and parts.
+    #[serde(flatten)]
+    pub network: EquiRouterConfig,
     /// What is learned: `pairwise` (the paper), `pointwise`, `listnet`, `lambdarank` or `regret`.
     pub objective: ObjectiveKind,
     /// Weight of the mean squared error, 0 or more.
@@ -59,49 +50,31 @@ pub struct EquiRouter {
     pub normalisation: Normalisation,
     /// The scale on which scores are compared, in units of quality, above 0; for `listnet`, `lambdarank` and `regret`.
     pub temperature: f64,
-    /// Passes over the training queries, at least 1.
-    pub epochs: usize,
-    /// Queries of one gradient step, at least 1.
-    pub batch_size: usize,
-    /// Adam's learning rate, above 0.
-    pub learning_rate: f64,
+    /// How the network is trained.
+    #[serde(flatten)]
+    pub training: TrainConfig,
 }
 
 impl Default for EquiRouter {
     fn default() -> Self {
-        let network = EquiRouterConfig::default();
         Self {
-            trunk_hidden: network.trunk_hidden,
-            width: network.width,
-            model_embedding: network.model_embedding,
-            head_hidden: network.head_hidden,
-            film: network.film,
-            interaction: network.interaction,
+            network: EquiRouterConfig::default(),
             objective: ObjectiveKind::default(),
             error_weight: 1.0,
             rank_weight: 50.0,
             tie_order: TieOrder::default(),
             normalisation: Normalisation::default(),
             temperature: 0.1,
-            epochs: 5,
-            batch_size: 128,
-            learning_rate: 1e-4,
+            training: TrainConfig {
+                epochs: 5,
+                batch_size: 128,
+                learning_rate: 1e-4,
+            },
         }
     }
 }
 
 impl EquiRouter {
-    fn network(&self) -> EquiRouterConfig {
-        EquiRouterConfig {
-            trunk_hidden: self.trunk_hidden.clone(),
-            width: self.width,
-            model_embedding: self.model_embedding,
-            head_hidden: self.head_hidden.clone(),
-            film: self.film,
-            interaction: self.interaction,
-        }
-    }
-
     fn objective(&self) -> Objective {
         let listwise = |kind| {
             Ranking::Listwise(ListwiseLoss {
@@ -127,14 +100,6 @@ impl EquiRouter {
             ranking,
         }
     }
-
-    fn training(&self) -> TrainConfig {
-        TrainConfig {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-        }
-    }
 }
 
 impl Router for EquiRouter {
@@ -142,20 +107,24 @@ impl Router for EquiRouter {
         "equirouter"
     }
 
+    fn description(&self) -> &'static str {
+        "a network that learns the order of the models"
+    }
+
     fn validate(&self) -> Result<(), String> {
-        self.network().validate()?;
-        self.training().validate()?;
+        self.network.validate()?;
+        self.training.validate()?;
         not_negative("rank_weight", self.rank_weight)?;
         not_negative("error_weight", self.error_weight)?;
         above_zero("temperature", self.temperature)?;
         let objective = self.objective();
-        match objective.error_weight + objective.rank_weight > 0.0 {
-            true => Ok(()),
-            false => Err(
-                "`error_weight` and `rank_weight` must not both be 0, nor `error_weight` with the objective `pointwise`"
-                    .into(),
-            ),
+        if objective.error_weight + objective.rank_weight > 0.0 {
+            return Ok(());
         }
+        Err(
+            "`error_weight` and `rank_weight` must not both be 0, nor `error_weight` with the objective `pointwise`"
+                .into(),
+        )
     }
 
     /// Pairs with a model that was not measured are left out; the listwise objectives need whole lists.
@@ -182,30 +151,26 @@ impl Router for EquiRouter {
         space
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let cost = PredictedCost::Network(context.cost.get(train, context)?);
         let measured = train.measured_f32();
         let quality = FittedEquiRouter::fit_measured(
             train.x(),
             to_f32(train.quality()).view(),
             to_f32(train.cost()).view(),
             measured.as_ref().map(|measured| measured.view()),
-            &self.network(),
+            &self.network,
             &self.objective(),
-            &self.training(),
+            &self.training,
             &context.fit(),
         )?;
-        Ok(Box::new(FittedNeural { quality, cost }))
+        neural::with_shared_cost(quality, train, context)
     }
-}
 
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    neural::load::<EquiRouterConfig>(archive, backend)
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        neural::load::<EquiRouterConfig>(archive, loader)
+    }
 }

@@ -10,10 +10,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use serde::{Deserialize, Serialize};
 
-use crate::{Archive, Context, FittedRouter, Router, RouterError, TrainingSet, column_means};
+use crate::{
+    Archive, Context, FittedRouter, Loader, Router, RouterError, TrainingSet, column_means,
+};
 
 /// What a policy prefers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,10 +27,9 @@ enum Preference {
 }
 
 macro_rules! policy {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, |$train:ident, $context:ident| $preference:expr) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $description:literal, |$train:ident, $context:ident| $preference:expr) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
         pub struct $name {}
 
         impl Router for $name {
@@ -37,7 +37,11 @@ macro_rules! policy {
                 $kind
             }
 
-            fn fit(
+            fn description(&self) -> &'static str {
+                $description
+            }
+
+            fn fit_checked(
                 &self,
                 $train: &TrainingSet,
                 $context: &Context,
@@ -51,25 +55,37 @@ macro_rules! policy {
             fn takes_mask(&self) -> bool {
                 true
             }
+
+            fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+                FittedPolicy::load(archive)
+            }
         }
     };
 }
 
 policy!(
     /// A random model, uniformly among those within the budget. The draw belongs to the query, not to its place.
-    Random, "random", |train, context| Preference::Random(context.seed)
+    Random, "random",
+    "a random model of those within the budget",
+    |train, context| Preference::Random(context.seed)
 );
 policy!(
     /// The model with the smallest mean cost.
-    Cheapest, "cheapest", |train, _context| Preference::Fixed(mean(train, train.cost()).iter().map(|cost| -cost).collect())
+    Cheapest, "cheapest",
+    "always the model that is cheapest on average",
+    |train, _context| Preference::Fixed(mean(train, train.cost()).iter().map(|cost| -cost).collect())
 );
 policy!(
     /// The model with the largest mean cost: what a collapsed router does.
-    Strongest, "strongest", |train, _context| Preference::Fixed(mean(train, train.cost()))
+    Strongest, "strongest",
+    "the dearest model within the budget",
+    |train, _context| Preference::Fixed(mean(train, train.cost()))
 );
 policy!(
     /// The model with the largest mean quality.
-    BestSingle, "best-single", |train, _context| Preference::Fixed(mean(train, train.quality()))
+    BestSingle, "best-single",
+    "the model that is best on average, within the budget",
+    |train, _context| Preference::Fixed(mean(train, train.quality()))
 );
 
 /// Mean over the queries on which a model was measured, one per model.
@@ -81,6 +97,18 @@ fn mean(train: &TrainingSet, values: ArrayView2<f64>) -> Vec<f64> {
 struct FittedPolicy {
     preference: Preference,
     cost: Vec<f64>,
+}
+
+impl FittedPolicy {
+    fn load(archive: &Archive) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let policy: FittedPolicy = archive.get("policy")?;
+        match &policy.preference {
+            Preference::Fixed(quality) if quality.len() != policy.cost.len() => {
+                Err(archive.broken("policy", "has not one preference for every cost"))
+            }
+            Preference::Fixed(_) | Preference::Random(_) => Ok(Box::new(policy)),
+        }
+    }
 }
 
 impl FittedRouter for FittedPolicy {
@@ -119,14 +147,4 @@ fn hash<'a>(x: impl Iterator<Item = &'a f32>) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
         })
-}
-
-pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let policy: FittedPolicy = archive.get("policy")?;
-    match &policy.preference {
-        Preference::Fixed(quality) if quality.len() != policy.cost.len() => {
-            Err(archive.broken("policy", "has not one preference for every cost"))
-        }
-        Preference::Fixed(_) | Preference::Random(_) => Ok(Box::new(policy)),
-    }
 }

@@ -9,20 +9,18 @@ use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate, s};
 use rayon::prelude::*;
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use routelab_heads::ranges::{at_least_one, not_negative};
 use serde::{Deserialize, Serialize};
 
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
     check_dimension, column_scales, stack, to_f64,
 };
 
 /// Predicts quality and cost of every model by a sum of regression trees, each grown on what the ones before leave over
 /// (squared error; costs are learned as `(c - mean) / deviation` of each model).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Gbt {
     /// Trees per model and target, at least 1.
     pub trees: usize,
@@ -59,6 +57,10 @@ impl Router for Gbt {
         "gbt"
     }
 
+    fn description(&self) -> &'static str {
+        "gradient-boosted regression trees"
+    }
+
     fn validate(&self) -> Result<(), String> {
         at_least_one("trees", self.trees)?;
         at_least_one("min_leaf", self.min_leaf)?;
@@ -91,7 +93,7 @@ impl Router for Gbt {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -132,15 +134,32 @@ impl Router for Gbt {
             deviation,
         }))
     }
+
+    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let dimension = archive.get("dimension")?;
+        let mean: Vec<f64> = archive.get("mean")?;
+        let deviation: Vec<f64> = archive.get("deviation")?;
+        let forest = Forest::load(archive, dimension)?;
+        if deviation.len() != mean.len() || forest.outputs.len() != 2 * mean.len() {
+            return Err(archive.broken("outputs", "has not a quality and a cost for every model"));
+        }
+        Ok(Box::new(FittedGbt {
+            dimension,
+            forest,
+            mean: mean.into(),
+            deviation: deviation.into(),
+        }))
+    }
 }
 
 impl Gbt {
     fn booster(&self, dimension: usize, seed: u64) -> GradientBooster {
         // The crate rounds the number of dimensions down; half a dimension more keeps that from going below what is meant.
         let split_on = (self.dimensions * dimension as f64).ceil();
-        let share = match split_on >= dimension as f64 {
-            true => 1.0,
-            false => (split_on + 0.5) / dimension as f64,
+        let share = if split_on >= dimension as f64 {
+            1.0
+        } else {
+            (split_on + 0.5) / dimension as f64
         };
         GradientBooster::default()
             .set_objective_type(ObjectiveType::SquaredLoss)
@@ -199,16 +218,17 @@ impl Forest {
 
     fn push_tree(&mut self, tree: &Tree) -> usize {
         let root = self.nodes.len();
-        self.nodes
-            .extend(tree.nodes.iter().map(|node| match node.is_leaf {
-                true => Node::Leaf(f64::from(node.weight_value)),
-                false => Node::Split {
-                    axis: node.split_feature,
-                    threshold: node.split_value,
-                    left: root + node.left_child,
-                    right: root + node.right_child,
-                },
-            }));
+        self.nodes.extend(tree.nodes.iter().map(|node| {
+            if node.is_leaf {
+                return Node::Leaf(f64::from(node.weight_value));
+            }
+            Node::Split {
+                axis: node.split_feature,
+                threshold: node.split_value,
+                left: root + node.left_child,
+                right: root + node.right_child,
+            }
+        }));
         root
     }
 
@@ -324,20 +344,4 @@ impl FittedRouter for FittedGbt {
         self.forest.save(archive);
         Ok(())
     }
-}
-
-pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let dimension = archive.get("dimension")?;
-    let mean: Vec<f64> = archive.get("mean")?;
-    let deviation: Vec<f64> = archive.get("deviation")?;
-    let forest = Forest::load(archive, dimension)?;
-    if deviation.len() != mean.len() || forest.outputs.len() != 2 * mean.len() {
-        return Err(archive.broken("outputs", "has not a quality and a cost for every model"));
-    }
-    Ok(Box::new(FittedGbt {
-        dimension,
-        forest,
-        mean: mean.into(),
-        deviation: deviation.into(),
-    }))
 }

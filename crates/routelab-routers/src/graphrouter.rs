@@ -3,60 +3,44 @@
 use ndarray::Array2;
 use routelab_heads::ranges::at_least_one;
 use routelab_heads::scalar::graph::{FittedGraph, GraphConfig};
-use routelab_heads::{Architecture, Backend, TrainConfig};
+use routelab_heads::{Architecture, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::neural::{self, FittedNeural, PredictedCost};
+use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    to_f32,
 };
 
 /// Predicts the edges between a new query and the models of a graph of training queries and models, whose edges carry
 /// quality and cost.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct GraphRouter {
-    /// Width of a node, at least 1.
-    pub hidden: usize,
-    /// Rounds of messages, at least 1.
-    pub layers: usize,
+    /// Its sizes.
+    #[serde(flatten)]
+    pub network: GraphConfig,
     /// The most training queries whose edges are read in one gradient step, at least 1.
     pub context: usize,
-    /// Passes over the training queries, at least 1.
-    pub epochs: usize,
-    /// Queries of one gradient step, whose edges are hidden and predicted, at least 1; never more than half of them.
-    pub batch_size: usize,
-    /// Adam's learning rate, above 0.
-    pub learning_rate: f64,
+    /// How the network is trained; the queries of a gradient step are those whose edges are hidden and predicted, never more than
+    /// half of them.
+    #[serde(flatten)]
+    pub training: TrainConfig,
 }
 
 impl Default for GraphRouter {
     fn default() -> Self {
         Self {
-            hidden: 256,
-            layers: 2,
+            network: GraphConfig {
+                hidden: 256,
+                layers: 2,
+            },
             context: 128,
-            epochs: 10,
-            batch_size: 128,
-            learning_rate: 1e-3,
-        }
-    }
-}
-
-impl GraphRouter {
-    fn network(&self) -> GraphConfig {
-        GraphConfig {
-            hidden: self.hidden,
-            layers: self.layers,
-        }
-    }
-
-    fn training(&self) -> TrainConfig {
-        TrainConfig {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
+            training: TrainConfig {
+                epochs: 10,
+                batch_size: 128,
+                learning_rate: 1e-3,
+            },
         }
     }
 }
@@ -66,9 +50,13 @@ impl Router for GraphRouter {
         "graphrouter"
     }
 
+    fn description(&self) -> &'static str {
+        "edges of a graph of queries and models"
+    }
+
     fn validate(&self) -> Result<(), String> {
-        self.network().validate()?;
-        self.training().validate()?;
+        self.network.validate()?;
+        self.training.validate()?;
         at_least_one("context", self.context)
     }
 
@@ -81,22 +69,25 @@ impl Router for GraphRouter {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let cost = PredictedCost::Network(context.cost.get(train, context)?);
         let quality = FittedGraph::fit(
             train.x(),
             to_f32(train.quality()).view(),
             relative_cost(train).view(),
-            &self.network(),
+            &self.network,
             self.context,
-            &self.training(),
+            &self.training,
             &context.fit(),
         )?;
-        Ok(Box::new(FittedNeural { quality, cost }))
+        neural::with_shared_cost(quality, train, context)
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        neural::load::<GraphConfig>(archive, loader)
     }
 }
 
@@ -105,11 +96,4 @@ fn relative_cost(train: &TrainingSet) -> Array2<f32> {
     let mean = train.cost().mean().unwrap_or(0.0);
     let unit = if mean > 0.0 { mean } else { 1.0 };
     train.cost().mapv(|cost| (cost / unit) as f32)
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    neural::load::<GraphConfig>(archive, backend)
 }

@@ -6,13 +6,14 @@ use routelab_eval::{Decision, Scores};
 use routelab_heads::ranges::{above_zero, not_negative};
 use routelab_heads::scalar::logistic::{FittedLogistic, LogisticConfig};
 use routelab_heads::scalar::mlp::{Init, MlpConfig};
-use routelab_heads::{Architecture, Backend, History, TrainConfig};
+use routelab_heads::{Architecture, History, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::neural::{FittedNeural, PredictedCost};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    to_f32,
 };
 
 /// Steps of the search for a threshold in [0, 1).
@@ -21,7 +22,6 @@ const THRESHOLD_STEPS: usize = 20;
 /// Predicts for every model the probability that it is at most a threshold worse than the best single model, and takes the
 /// cheapest model for which it is high enough.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct HybridLlm {
     /// How much worse a model may be and still be good enough, in units of quality, 0 or more. If it is left out, it is
     /// chosen for every model so that the labels of its training queries differ as much as possible.
@@ -33,12 +33,9 @@ pub struct HybridLlm {
     pub confidence: f64,
     /// Widths of the hidden layers.
     pub hidden: Vec<usize>,
-    /// Passes over the training queries, at least 1.
-    pub epochs: usize,
-    /// Queries of one gradient step, at least 1.
-    pub batch_size: usize,
-    /// Adam's learning rate, above 0.
-    pub learning_rate: f64,
+    /// How the network is trained.
+    #[serde(flatten)]
+    pub training: TrainConfig,
 }
 
 impl Default for HybridLlm {
@@ -48,9 +45,11 @@ impl Default for HybridLlm {
             temperature: 0.1,
             confidence: 0.95,
             hidden: vec![256, 128],
-            epochs: 10,
-            batch_size: 128,
-            learning_rate: 1e-3,
+            training: TrainConfig {
+                epochs: 10,
+                batch_size: 128,
+                learning_rate: 1e-3,
+            },
         }
     }
 }
@@ -63,14 +62,6 @@ impl HybridLlm {
             widen: false,
             init: Init::FanIn,
         })
-    }
-
-    fn training(&self) -> TrainConfig {
-        TrainConfig {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
-        }
     }
 
     /// 1 for a model that is at most `threshold` worse than the reference (`gap = q - q_reference`); below that it falls
@@ -138,12 +129,12 @@ fn best_single(train: &TrainingSet) -> usize {
 }
 
 fn validate_confidence(confidence: f64) -> Result<(), String> {
-    match confidence > 0.0 && confidence <= 1.0 {
-        true => Ok(()),
-        false => Err(format!(
-            "`confidence` must be above 0 and at most 1, not {confidence}"
-        )),
+    if confidence > 0.0 && confidence <= 1.0 {
+        return Ok(());
     }
+    Err(format!(
+        "`confidence` must be above 0 and at most 1, not {confidence}"
+    ))
 }
 
 impl Router for HybridLlm {
@@ -151,12 +142,20 @@ impl Router for HybridLlm {
         "hybridllm"
     }
 
+    fn description(&self) -> &'static str {
+        "the cheapest model that is likely as good as the best single one"
+    }
+
     fn validate(&self) -> Result<(), String> {
         self.network().validate()?;
-        self.training().validate()?;
+        self.training.validate()?;
         not_negative("threshold", self.threshold.unwrap_or(0.0))?;
         above_zero("temperature", self.temperature)?;
         validate_confidence(self.confidence)
+    }
+
+    fn optional_settings(&self) -> &'static [&'static str] {
+        &["threshold"]
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -170,24 +169,40 @@ impl Router for HybridLlm {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let cost = PredictedCost::Network(context.cost.get(train, context)?);
         let reference = best_single(train);
         let quality = FittedLogistic::fit(
             train.x(),
             to_f32(self.labels(train, reference).view()).view(),
             &self.network(),
-            &self.training(),
+            &self.training,
             &context.fit(),
         )?;
         Ok(Box::new(FittedHybrid {
             reference,
             confidence: self.confidence,
-            sufficiency: FittedNeural { quality, cost },
+            sufficiency: FittedNeural {
+                quality,
+                cost: PredictedCost::Network(context.cost.get(train, context)?),
+            },
+        }))
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let sufficiency = FittedNeural::<LogisticConfig>::load(archive, loader)?;
+        let (reference, confidence) = (archive.get("reference")?, archive.get("confidence")?);
+        if reference >= sufficiency.quality.models() {
+            return Err(archive.broken("reference", "is not the number of a model"));
+        }
+        validate_confidence(confidence).map_err(|reason| archive.broken("confidence", &reason))?;
+        Ok(Box::new(FittedHybrid {
+            reference,
+            confidence,
+            sufficiency,
         }))
     }
 }
@@ -222,23 +237,6 @@ impl FittedRouter for FittedHybrid {
         archive.put("confidence", &self.confidence);
         self.sufficiency.save(archive)
     }
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let sufficiency = FittedNeural::<LogisticConfig>::load(archive, backend)?;
-    let (reference, confidence) = (archive.get("reference")?, archive.get("confidence")?);
-    if reference >= sufficiency.quality.models() {
-        return Err(archive.broken("reference", "is not the number of a model"));
-    }
-    validate_confidence(confidence).map_err(|reason| archive.broken("confidence", &reason))?;
-    Ok(Box::new(FittedHybrid {
-        reference,
-        confidence,
-        sufficiency,
-    }))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use routelab_heads::ranges::{above_zero, at_least_one};
 use routelab_kernels::vectorised;
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::nearest::{Points, nearest};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
     check_dimension, column_means, to_f32, to_f64,
 };
 
@@ -24,7 +23,6 @@ const MEASURED: &str = "measured";
 /// Of a model that was not measured on all of them, the mean over those of them on which it was, with the same weights; of one that
 /// was on none of them, its mean over all training queries on which it was.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Knn {
     /// Neighbours, at least 1; all training queries if there are fewer.
     pub k: usize,
@@ -46,6 +44,10 @@ impl Router for Knn {
         "knn"
     }
 
+    fn description(&self) -> &'static str {
+        "inverse-distance mean over the nearest training queries"
+    }
+
     fn validate(&self) -> Result<(), String> {
         at_least_one("k", self.k)?;
         above_zero("epsilon", self.epsilon)
@@ -59,13 +61,41 @@ impl Router for Knn {
         space([("k", Values::integers([5, 10, 20, 50, 100, 200, 300]))])
     }
 
-    fn fit(&self, train: &TrainingSet, _: &Context) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(
+        &self,
+        train: &TrainingSet,
+        _: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
         Ok(Box::new(FittedKnn {
             config: *self,
             points: Points::new(train.x().to_owned()),
             quality: train.quality().to_owned(),
             cost: train.cost().to_owned(),
             measured: train.measured().map(|measured| measured.to_owned()),
+        }))
+    }
+
+    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let x = archive.matrix("x")?;
+        let quality = archive.matrix_with("quality", Some(x.nrows()), None)?;
+        let cost = archive.matrix_with("cost", Some(x.nrows()), Some(quality.ncols()))?;
+        // Only where there were gaps.
+        let measured = if archive.has(MEASURED) {
+            let stored = archive.matrix_with(MEASURED, Some(x.nrows()), Some(quality.ncols()))?;
+            let measured = stored.mapv(|value| value != 0.0);
+            if (measured.axis_iter(Axis(1))).any(|column| column.iter().all(|measured| !measured)) {
+                return Err(archive.broken(MEASURED, "has a model without any measurement"));
+            }
+            Some(measured)
+        } else {
+            None
+        };
+        Ok(Box::new(FittedKnn {
+            config: archive.get("config")?,
+            points: Points::new(to_f32(x.view())),
+            quality,
+            cost,
+            measured,
         }))
     }
 }
@@ -164,28 +194,4 @@ impl FittedRouter for FittedKnn {
         }
         Ok(())
     }
-}
-
-pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let x = archive.matrix("x")?;
-    let quality = archive.matrix_with("quality", Some(x.nrows()), None)?;
-    let cost = archive.matrix_with("cost", Some(x.nrows()), Some(quality.ncols()))?;
-    // Only where there were gaps.
-    let measured = if archive.has(MEASURED) {
-        let stored = archive.matrix_with(MEASURED, Some(x.nrows()), Some(quality.ncols()))?;
-        let measured = stored.mapv(|value| value != 0.0);
-        if (measured.axis_iter(Axis(1))).any(|column| column.iter().all(|measured| !measured)) {
-            return Err(archive.broken(MEASURED, "has a model without any measurement"));
-        }
-        Some(measured)
-    } else {
-        None
-    };
-    Ok(Box::new(FittedKnn {
-        config: archive.get("config")?,
-        points: Points::new(to_f32(x.view())),
-        quality,
-        cost,
-        measured,
-    }))
 }

@@ -5,10 +5,12 @@
 //! under a budget follows from the predictions alone (`routelab_eval::choose`), by the [`FittedRouter::decision`] that nearly
 //! all routers share.
 //!
-//! One file per router; [`registry`] is the only place that lists them.
+//! One file per router. A [`Registry`] has them by their names in experiment files, and takes others.
 
 mod archive;
 pub mod avengers;
+mod base;
+mod built_in;
 pub mod calibrated;
 pub mod carrot;
 pub mod cost;
@@ -30,7 +32,7 @@ pub mod mlp;
 mod nearest;
 mod neural;
 pub mod omnirouter;
-pub mod registry;
+mod registry;
 pub mod regret;
 pub mod routellm_mf;
 pub mod routellm_sw;
@@ -48,8 +50,9 @@ use routelab_eval::{Decision, PriceCurve, Rule, Scores};
 use routelab_heads::{Backend, Fit, HeadError, History};
 
 pub use archive::Archive;
+pub use base::Base;
 pub use cost::{CostConfig, SharedCost};
-pub use registry::{ParsedRouter, RouterInfo};
+pub use registry::{Loader, ParsedRouter, Registry, RouterInfo};
 pub use space::{SearchSpace, Values};
 
 /// What a router may learn from: training rows only.
@@ -137,14 +140,28 @@ impl<'a> Context<'a> {
 }
 
 /// A router with its settings, before it has seen data.
+///
+/// A [`Registry`] makes it from an experiment file: its fields are the settings there, through serde's `Serialize` and
+/// `Deserialize`, with the values of its `Default` where they are left out.
 pub trait Router: Send + Sync {
-    /// The name in an experiment file.
+    /// The name in an experiment file, the same for all settings.
     fn kind(&self) -> &'static str;
+
+    /// How it predicts, in a few words.
+    fn description(&self) -> &'static str;
 
     /// Checks the ranges of the settings; the error names the setting and what was expected.
     fn validate(&self) -> Result<(), String> {
         Ok(())
     }
+
+    /// The settings that are not written where they are not set.
+    fn optional_settings(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Tells a router that is made of others where their kinds are looked up, before anything else is asked of it.
+    fn resolve(&mut self, _: &Registry) {}
 
     /// Whether it can be fitted, with these settings, where some models were measured on some of the training queries only.
     fn takes_mask(&self) -> bool {
@@ -156,16 +173,47 @@ pub trait Router: Send + Sync {
         SearchSpace::new()
     }
 
-    /// Fits the router. The same training set, settings, seed and backend give the same fitted router.
+    /// Fits the router. The same training set, settings, seed and backend give the same fitted router. One that takes no mask sees
+    /// none, and none sees a model of which nothing was measured.
     ///
     /// # Errors
     ///
-    /// A training that diverges, or data that this router cannot use.
+    /// [`RouterError::Settings`] for settings that [`validate`](Self::validate) refuses, those of
+    /// [`Registry::check_mask`], a training that diverges, or data that this router cannot use.
     fn fit(
         &self,
         train: &TrainingSet,
         context: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let kind = self.kind();
+        self.validate().map_err(|reason| RouterError::Settings {
+            kind: kind.to_owned(),
+            reason,
+        })?;
+        Registry::default().check_gaps(kind, self.takes_mask(), train.table())?;
+        self.fit_checked(train, context)
+    }
+
+    /// Fits the router, given that its settings have been checked and that the training set is one it takes: the part of
+    /// [`fit`](Self::fit) that each router writes.
+    ///
+    /// # Errors
+    ///
+    /// A training that diverges, or data that this router cannot use.
+    fn fit_checked(
+        &self,
+        train: &TrainingSet,
+        context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError>;
+
+    /// The fitted router that [`FittedRouter::save`] put into an archive.
+    ///
+    /// # Errors
+    ///
+    /// An archive that is damaged.
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError>
+    where
+        Self: Sized;
 }
 
 /// A router that can predict.
@@ -223,7 +271,7 @@ pub trait FittedRouter: Send + Sync {
         None
     }
 
-    /// Puts everything that [`registry::load`] needs into `archive`.
+    /// Puts everything that [`Router::load`] needs into `archive`.
     ///
     /// # Errors
     ///
@@ -323,7 +371,7 @@ pub enum RouterError {
     #[error(transparent)]
     Head(#[from] HeadError),
     /// A stored router that cannot be read.
-    #[error("{path}: {reason}; expected a folder written by `routelab run` of this version", path = path.display())]
+    #[error("{path}: {reason}; expected a router that this version stored", path = path.display())]
     Archive {
         /// The file.
         path: PathBuf,
@@ -349,12 +397,11 @@ impl RouterError {
 
 /// Checks that queries have the dimension that a router was fitted on.
 fn check_dimension(expected: usize, queries: &Embeddings) -> Result<(), RouterError> {
-    match queries.dim() == expected {
-        true => Ok(()),
-        false => Err(RouterError::Dimension {
-            expected,
-            found: queries.dim(),
-        }),
+    let found = queries.dim();
+    if found == expected {
+        Ok(())
+    } else {
+        Err(RouterError::Dimension { expected, found })
     }
 }
 

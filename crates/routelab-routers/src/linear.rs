@@ -6,13 +6,12 @@ use nalgebra::DMatrix;
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use routelab_heads::ranges::above_zero;
 use serde::{Deserialize, Serialize};
 
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
     check_dimension, to_f64,
 };
 
@@ -20,7 +19,6 @@ use crate::{
 /// `min Σ (x w + b - y)² + alpha |w|²`, solved exactly, for every model over the training queries
 /// on which it was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Linear {
     /// Penalty on the weights, above 0.
     pub alpha: f64,
@@ -37,6 +35,10 @@ impl Router for Linear {
         "linear"
     }
 
+    fn description(&self) -> &'static str {
+        "ridge regression"
+    }
+
     fn validate(&self) -> Result<(), String> {
         above_zero("alpha", self.alpha)
     }
@@ -49,7 +51,11 @@ impl Router for Linear {
         space([("alpha", Values::log(1e-3, 1e3))])
     }
 
-    fn fit(&self, train: &TrainingSet, _: &Context) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(
+        &self,
+        train: &TrainingSet,
+        _: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
         let targets = ndarray::concatenate![Axis(1), train.quality(), train.cost()];
         let x = to_f64(train.x());
         let map = match train.measured() {
@@ -59,6 +65,14 @@ impl Router for Linear {
                 ridge_measured(x.view(), targets.view(), measured.view(), self.alpha)?
             }
         };
+        Ok(Box::new(FittedLinear { map }))
+    }
+
+    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let map = archive.matrix_with("map", None, None)?;
+        if map.nrows() < 2 || map.ncols() % 2 != 0 {
+            return Err(archive.broken("map", "has no weights, or no quality for every cost"));
+        }
         Ok(Box::new(FittedLinear { map }))
     }
 }
@@ -151,12 +165,4 @@ impl FittedRouter for FittedLinear {
         archive.put_matrix("map", &self.map);
         Ok(())
     }
-}
-
-pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let map = archive.matrix_with("map", None, None)?;
-    if map.nrows() < 2 || map.ncols() % 2 != 0 {
-        return Err(archive.broken("map", "has no weights, or no quality for every cost"));
-    }
-    Ok(Box::new(FittedLinear { map }))
 }

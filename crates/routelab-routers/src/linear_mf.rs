@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::linear::{FittedLinear, Linear, ridge, to_nalgebra};
 use crate::space::space;
 use crate::{
-    Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, column_scales,
-    to_f64,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    column_scales, to_f64,
 };
 
 /// Minimises `|X W - Y|² + alpha |W|²` over weights `W [dimension, models]` of rank at most `rank`, exactly; once for
 /// quality and once for cost, every model's costs scaled to deviation 1 so that the dear models do not take all factors.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct LinearMf {
     /// Factors, at least 1; with as many as models it is the router `linear`.
     pub rank: usize,
@@ -37,6 +36,10 @@ impl Router for LinearMf {
         "linear-mf"
     }
 
+    fn description(&self) -> &'static str {
+        "ridge regression through a few factors"
+    }
+
     fn validate(&self) -> Result<(), String> {
         at_least_one("rank", self.rank)?;
         Linear { alpha: self.alpha }.validate()
@@ -49,7 +52,11 @@ impl Router for LinearMf {
         ])
     }
 
-    fn fit(&self, train: &TrainingSet, _: &Context) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(
+        &self,
+        train: &TrainingSet,
+        _: &Context,
+    ) -> Result<Box<dyn FittedRouter>, RouterError> {
         let x = to_f64(train.x());
         let quality = self.map(x.view(), train.quality())?;
         let (_, deviation) = column_scales(train.cost());
@@ -58,6 +65,10 @@ impl Router for LinearMf {
         Ok(Box::new(FittedLinear {
             map: concatenate![Axis(1), quality, cost],
         }))
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        Linear::load(archive, loader)
     }
 }
 

@@ -2,44 +2,34 @@
 
 use routelab_data::Embeddings;
 use routelab_eval::{Decision, Scores};
+use routelab_heads::History;
 use routelab_heads::ranges::not_negative;
-use routelab_heads::{Backend, History};
 use serde::{Deserialize, Serialize};
 
+use crate::base::FittedBase;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, registry,
+    Archive, Base, Context, FittedRouter, Loader, Registry, Router, RouterError, SearchSpace,
+    TrainingSet, Values,
 };
 
 /// Takes the predictions of another router, but chooses the cheapest affordable model whose predicted quality is within
 /// `delta` of the best.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct MarginRule {
     /// `δ`, in units of quality, 0 or more.
     pub delta: f64,
     /// The router whose predictions are used: its `kind` and its settings.
-    pub base: toml::Table,
+    pub base: Base,
 }
 
 impl Default for MarginRule {
     fn default() -> Self {
-        let kind = toml::Value::String("knn".into());
         Self {
             delta: 0.05,
-            base: toml::Table::from_iter([("kind".into(), kind)]),
+            base: Base::new("knn"),
         }
     }
-}
-
-/// The router that a `base` table names, and its kind.
-pub(crate) fn base_router(base: &toml::Table) -> Result<(String, Box<dyn Router>), String> {
-    let mut settings = base.clone();
-    let Some(toml::Value::String(kind)) = settings.remove("kind") else {
-        return Err("`base` must name a router: base = { kind = \"knn\" }".into());
-    };
-    let parsed = registry::parse(&kind, settings).map_err(|error| format!("in `base`: {error}"))?;
-    Ok((kind, parsed.router))
 }
 
 impl Router for MarginRule {
@@ -47,45 +37,55 @@ impl Router for MarginRule {
         "margin-rule"
     }
 
+    fn description(&self) -> &'static str {
+        "the cheapest model within δ of another router's best prediction"
+    }
+
     fn validate(&self) -> Result<(), String> {
-        base_router(&self.base)?;
+        self.base.parse()?;
         not_negative("delta", self.delta)
     }
 
     fn takes_mask(&self) -> bool {
-        base_router(&self.base).is_ok_and(|(_, base)| base.takes_mask())
+        self.base.takes_mask()
     }
 
     fn search_space(&self) -> SearchSpace {
         space([("delta", Values::numbers([0.01, 0.02, 0.05, 0.1, 0.2]))])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let (kind, base) = base_router(&self.base).map_err(|reason| RouterError::Settings {
-            kind: self.kind().to_owned(),
-            reason,
-        })?;
-        Ok(Box::new(Fitted {
+        let base = self.base.router(self.kind())?;
+        Ok(Box::new(FittedMargin {
             delta: self.delta,
-            base: base.fit(train, context)?,
-            kind,
+            base: FittedBase::fit(&*base, train, context)?,
+        }))
+    }
+
+    fn resolve(&mut self, registry: &Registry) {
+        self.base.resolve(registry);
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        Ok(Box::new(FittedMargin {
+            delta: archive.get("delta")?,
+            base: FittedBase::load("base", archive, loader)?,
         }))
     }
 }
 
-struct Fitted {
+struct FittedMargin {
     delta: f64,
-    kind: String,
-    base: Box<dyn FittedRouter>,
+    base: FittedBase,
 }
 
-impl FittedRouter for Fitted {
+impl FittedRouter for FittedMargin {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
-        self.base.predict(queries)
+        self.base.router.predict(queries)
     }
 
     fn decision(&self) -> Decision {
@@ -93,24 +93,11 @@ impl FittedRouter for Fitted {
     }
 
     fn history(&self) -> Option<&History> {
-        self.base.history()
+        self.base.router.history()
     }
 
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
         archive.put("delta", &self.delta);
-        archive.put("base", &self.kind);
-        archive.put_part("base", registry::save(&self.kind, &*self.base)?);
-        Ok(())
+        self.base.save("base", archive)
     }
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    Ok(Box::new(Fitted {
-        delta: archive.get("delta")?,
-        kind: archive.get("base")?,
-        base: registry::load(archive.part("base")?, backend)?,
-    }))
 }

@@ -3,43 +3,40 @@
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
 use routelab_heads::scalar::mlp::{Init, MlpConfig};
-use routelab_heads::{Architecture, Backend, History, TrainConfig};
+use routelab_heads::{Architecture, History, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::cost::ScaledMlp;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
 };
 
 /// Predicts quality by a perceptron (ReLU), and cost by another of the same shape on standardised costs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Mlp {
     /// Widths of the hidden layers.
     pub hidden: Vec<usize>,
-    /// Passes over the training queries, at least 1.
-    pub epochs: usize,
-    /// Queries of one gradient step, at least 1.
-    pub batch_size: usize,
-    /// Adam's learning rate, above 0.
-    pub learning_rate: f64,
+    /// How each network is trained.
+    #[serde(flatten)]
+    pub training: TrainConfig,
 }
 
 impl Default for Mlp {
     fn default() -> Self {
         Self {
             hidden: vec![256, 128],
-            epochs: 20,
-            batch_size: 2048,
-            learning_rate: 1e-3,
+            training: TrainConfig {
+                epochs: 20,
+                batch_size: 2048,
+                learning_rate: 1e-3,
+            },
         }
     }
 }
 
 /// The same behind a low-rank linear layer: every model's output is a function of the same few factors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct MlpMf {
     /// Rank of the linear layer in front, at least 1.
     pub rank: usize,
@@ -49,33 +46,19 @@ pub struct MlpMf {
     pub init: Init,
     /// Whether costs are learned as `(c - mean) / deviation` of each model, or as they are (ORBIT).
     pub standardise: bool,
-    /// Widths of the hidden layers.
-    pub hidden: Vec<usize>,
-    /// Passes over the training queries, at least 1.
-    pub epochs: usize,
-    /// Queries of one gradient step, at least 1.
-    pub batch_size: usize,
-    /// Adam's learning rate, above 0.
-    pub learning_rate: f64,
+    /// What is behind that layer, and how it is trained.
+    #[serde(flatten)]
+    pub perceptron: Mlp,
 }
 
 impl Default for MlpMf {
     fn default() -> Self {
-        let Mlp {
-            hidden,
-            epochs,
-            batch_size,
-            learning_rate,
-        } = Mlp::default();
         Self {
             rank: 64,
             widen: false,
             init: Init::FanIn,
             standardise: true,
-            hidden,
-            epochs,
-            batch_size,
-            learning_rate,
+            perceptron: Mlp::default(),
         }
     }
 }
@@ -131,11 +114,7 @@ impl Mlp {
                 widen: false,
                 init: Init::FanIn,
             },
-            training: TrainConfig {
-                epochs: self.epochs,
-                batch_size: self.batch_size,
-                learning_rate: self.learning_rate,
-            },
+            training: self.training,
             standardise: true,
         }
     }
@@ -146,6 +125,10 @@ impl Router for Mlp {
         "mlp"
     }
 
+    fn description(&self) -> &'static str {
+        "multi-layer perceptron"
+    }
+
     fn validate(&self) -> Result<(), String> {
         self.plan().validate()
     }
@@ -162,12 +145,16 @@ impl Router for Mlp {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
         self.plan().fit(train, context)
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        Plan::load(archive, loader)
     }
 }
 
@@ -175,16 +162,12 @@ impl MlpMf {
     fn plan(&self) -> Plan {
         Plan {
             network: MlpConfig {
-                hidden: self.hidden.clone(),
+                hidden: self.perceptron.hidden.clone(),
                 bottleneck: Some(self.rank),
                 widen: self.widen,
                 init: self.init,
             },
-            training: TrainConfig {
-                epochs: self.epochs,
-                batch_size: self.batch_size,
-                learning_rate: self.learning_rate,
-            },
+            training: self.perceptron.training,
             standardise: self.standardise,
         }
     }
@@ -195,6 +178,10 @@ impl Router for MlpMf {
         "mlp-mf"
     }
 
+    fn description(&self) -> &'static str {
+        "multi-layer perceptron behind a low-rank bottleneck"
+    }
+
     fn validate(&self) -> Result<(), String> {
         self.plan().validate()
     }
@@ -204,20 +191,35 @@ impl Router for MlpMf {
     }
 
     fn search_space(&self) -> SearchSpace {
-        space([
-            ("epochs", Values::integers([20, 40, 80, 160])),
-            ("learning_rate", Values::log(1e-4, 1e-2)),
-            ("batch_size", Values::integers([64, 256, 2048])),
-            ("rank", Values::integers([8, 16, 32, 64, 128])),
-        ])
+        let mut space = self.perceptron.search_space();
+        let ranks = Values::integers([8, 16, 32, 64, 128]);
+        space.insert("rank".to_owned(), ranks);
+        space
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
         self.plan().fit(train, context)
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        Plan::load(archive, loader)
+    }
+}
+
+impl Plan {
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let plan: Plan = archive.get("plan")?;
+        let part = |name| ScaledMlp::load(archive, name, &plan.network, loader.backend);
+        let (quality, cost) = (part("quality")?, part("cost")?);
+        Ok(Box::new(FittedPair {
+            plan,
+            quality,
+            cost,
+        }))
     }
 }
 
@@ -242,18 +244,4 @@ impl FittedRouter for FittedPair {
         self.quality.save(archive, "quality")?;
         self.cost.save(archive, "cost")
     }
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let plan: Plan = archive.get("plan")?;
-    let part = |name| ScaledMlp::load(archive, name, &plan.network, backend);
-    let (quality, cost) = (part("quality")?, part("cost")?);
-    Ok(Box::new(FittedPair {
-        plan,
-        quality,
-        cost,
-    }))
 }

@@ -130,9 +130,10 @@ fn likely_bound(squared_distances: &[f32], k: usize) -> u32 {
     let mut sample: Vec<u32> = sample.map(|distance| distance.to_bits()).collect();
     // The mean is `k / STRIDE`; 16 and a quarter more are several standard deviations for all `k`.
     let rank = k / STRIDE + k / STRIDE / 4 + 16;
-    match rank < sample.len() {
-        true => *sample.select_nth_unstable(rank).1,
-        false => u32::MAX,
+    if rank < sample.len() {
+        *sample.select_nth_unstable(rank).1
+    } else {
+        u32::MAX
     }
 }
 

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, Axis};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::{Architecture, Backend, Fitted, History};
+use routelab_heads::{Architecture, FittedNetwork, History};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cost::CostNetwork;
-use crate::{Archive, FittedRouter, RouterError, to_f64};
+use crate::{Archive, Context, FittedRouter, Loader, RouterError, TrainingSet, to_f64};
 
 /// The file of costs per model in an archive.
 const PER_MODEL: &str = "cost_per_model";
 
 /// A router whose predicted quality is what a network says, and whose cost comes from elsewhere.
 pub(crate) struct FittedNeural<A: Architecture> {
-    pub(crate) quality: Fitted<A>,
+    pub(crate) quality: FittedNetwork<A>,
     pub(crate) cost: PredictedCost,
 }
 
@@ -52,25 +52,24 @@ impl PredictedCost {
     }
 
     /// The costs of `models` models in an archive.
-    fn load(archive: &Archive, models: usize, backend: &Backend) -> Result<Self, RouterError> {
+    fn load(archive: &Archive, models: usize, loader: &Loader) -> Result<Self, RouterError> {
         if archive.has(PER_MODEL) {
             let costs = archive.matrix_with(PER_MODEL, Some(1), Some(models))?;
             return Ok(PredictedCost::PerModel(costs.row(0).to_owned()));
         }
-        let network = CostNetwork::load(archive, backend)?;
-        Ok(PredictedCost::Network(Arc::new(network)))
+        Ok(PredictedCost::Network(CostNetwork::load(archive, loader)?))
     }
 }
 
 impl<A: Architecture + DeserializeOwned> FittedNeural<A> {
     /// The network and the costs in an archive.
-    pub(crate) fn load(archive: &Archive, backend: &Backend) -> Result<Self, RouterError> {
+    pub(crate) fn load(archive: &Archive, loader: &Loader) -> Result<Self, RouterError> {
         let architecture: A = archive.get("network")?;
         let (dimension, models) = (archive.size("dimension")?, archive.size("models")?);
-        let bytes = archive.bytes("network")?;
+        let (bytes, backend) = (archive.bytes("network")?, loader.backend);
         Ok(Self {
-            quality: Fitted::from_bytes(bytes, &architecture, dimension, models, backend)?,
-            cost: PredictedCost::load(archive, models, backend)?,
+            quality: FittedNetwork::from_bytes(bytes, &architecture, dimension, models, backend)?,
+            cost: PredictedCost::load(archive, models, loader)?,
         })
     }
 }
@@ -97,13 +96,26 @@ where
     }
 }
 
+/// The router whose quality is this network's, and whose cost is that of the shared cost network.
+pub(crate) fn with_shared_cost<A>(
+    quality: FittedNetwork<A>,
+    train: &TrainingSet,
+    context: &Context,
+) -> Result<Box<dyn FittedRouter>, RouterError>
+where
+    A: Architecture + Serialize + Send + Sync + 'static,
+{
+    let cost = PredictedCost::Network(context.cost.get(train, context)?);
+    Ok(Box::new(FittedNeural { quality, cost }))
+}
+
 /// The router in an archive.
 pub(crate) fn load<A>(
     archive: &Archive,
-    backend: &Backend,
+    loader: &Loader,
 ) -> Result<Box<dyn FittedRouter>, RouterError>
 where
     A: Architecture + Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    Ok(Box::new(FittedNeural::<A>::load(archive, backend)?))
+    Ok(Box::new(FittedNeural::<A>::load(archive, loader)?))
 }

@@ -2,7 +2,6 @@
 
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use routelab_heads::ranges::share;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +10,7 @@ use crate::knn::Knn;
 use crate::linear::Linear;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, registry,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
 };
 
 /// Predicts quality and cost by a mixture of a trained predictor (ridge) and retrieval (nearest training queries), then chooses
@@ -21,7 +20,6 @@ use crate::{
 /// quality and mean budgets run through the same choices as `λ` falls; here the budget says how far
 /// ([`Decision::TradeOff`](routelab_eval::Decision::TradeOff)).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct OmniRouter {
     /// Retrieved training queries, at least 1.
     pub k: usize,
@@ -59,6 +57,10 @@ impl Router for OmniRouter {
         "omnirouter"
     }
 
+    fn description(&self) -> &'static str {
+        "ridge and retrieval, solved for all queries together"
+    }
+
     fn validate(&self) -> Result<(), String> {
         self.knn().validate()?;
         self.linear().validate()?;
@@ -73,7 +75,7 @@ impl Router for OmniRouter {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -85,6 +87,16 @@ impl Router for OmniRouter {
                 trained: self.linear().fit(train, context)?,
             }))
         })
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let part = |name| loader.load(archive.part(name)?);
+        let mixture = FittedMixture {
+            retrieval: archive.get("retrieval")?,
+            retrieved: part("retrieved")?,
+            trained: part("trained")?,
+        };
+        Priced::load(archive, Box::new(mixture))
     }
 }
 
@@ -113,21 +125,14 @@ impl FittedRouter for FittedMixture {
 
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
         archive.put("retrieval", &self.retrieval);
-        archive.put_part("retrieved", registry::save("knn", &*self.retrieved)?);
-        archive.put_part("trained", registry::save("linear", &*self.trained)?);
+        archive.put_part(
+            "retrieved",
+            Archive::of(Knn::default().kind(), &*self.retrieved)?,
+        );
+        archive.put_part(
+            "trained",
+            Archive::of(Linear::default().kind(), &*self.trained)?,
+        );
         Ok(())
     }
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let part = |name| registry::load(archive.part(name)?, backend);
-    let mixture = FittedMixture {
-        retrieval: archive.get("retrieval")?,
-        retrieved: part("retrieved")?,
-        trained: part("trained")?,
-    };
-    Priced::load(archive, Box::new(mixture))
 }

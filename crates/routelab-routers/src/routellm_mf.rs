@@ -2,58 +2,42 @@
 
 use routelab_heads::ranges::{at_least_one, not_negative};
 use routelab_heads::scalar::preference::{FittedPreference, PreferenceConfig};
-use routelab_heads::{Architecture, Backend, TrainConfig};
+use routelab_heads::{Architecture, TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::neural::{self, FittedNeural, PredictedCost};
+use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    to_f32,
 };
 
 /// Learns from pairs of models of which one was better on a query; predicts the mean probability of beating the others.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct RouteLlmMf {
-    /// Width of the embedding of a model, at least 1.
-    pub latent: usize,
+    /// Its sizes.
+    #[serde(flatten)]
+    pub network: PreferenceConfig,
     /// The most pairs that a training query gives, at least 1; more are drawn from at random.
     pub pairs_per_query: usize,
     /// Deviation of the normal noise on query embeddings while training, 0 or more.
     pub noise: f64,
-    /// Passes over the pairs, at least 1.
-    pub epochs: usize,
-    /// Pairs of one gradient step, at least 1.
-    pub batch_size: usize,
-    /// Adam's learning rate, above 0.
-    pub learning_rate: f64,
+    /// How the network is trained; its examples are pairs.
+    #[serde(flatten)]
+    pub training: TrainConfig,
 }
 
 impl Default for RouteLlmMf {
     fn default() -> Self {
         Self {
-            latent: 64,
+            network: PreferenceConfig { latent: 64 },
             pairs_per_query: 64,
             noise: 0.05,
-            epochs: 10,
-            batch_size: 128,
-            learning_rate: 3e-4,
-        }
-    }
-}
-
-impl RouteLlmMf {
-    fn network(&self) -> PreferenceConfig {
-        PreferenceConfig {
-            latent: self.latent,
-        }
-    }
-
-    fn training(&self) -> TrainConfig {
-        TrainConfig {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
+            training: TrainConfig {
+                epochs: 10,
+                batch_size: 128,
+                learning_rate: 3e-4,
+            },
         }
     }
 }
@@ -63,9 +47,13 @@ impl Router for RouteLlmMf {
         "routellm-mf"
     }
 
+    fn description(&self) -> &'static str {
+        "a factorisation of which model beats which on a query"
+    }
+
     fn validate(&self) -> Result<(), String> {
-        self.network().validate()?;
-        self.training().validate()?;
+        self.network.validate()?;
+        self.training.validate()?;
         at_least_one("pairs_per_query", self.pairs_per_query)?;
         not_negative("noise", self.noise)
     }
@@ -79,28 +67,24 @@ impl Router for RouteLlmMf {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let cost = PredictedCost::Network(context.cost.get(train, context)?);
         let quality = FittedPreference::fit(
             train.x(),
             to_f32(train.quality()).view(),
-            &self.network(),
+            &self.network,
             self.pairs_per_query,
             self.noise,
-            &self.training(),
+            &self.training,
             &context.fit(),
         )?;
-        Ok(Box::new(FittedNeural { quality, cost }))
+        neural::with_shared_cost(quality, train, context)
     }
-}
 
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    neural::load::<PreferenceConfig>(archive, backend)
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        neural::load::<PreferenceConfig>(archive, loader)
+    }
 }

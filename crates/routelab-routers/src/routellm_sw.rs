@@ -6,14 +6,13 @@ use ndarray::{Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use routelab_heads::ranges::above_zero;
 use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
     check_dimension, to_f64,
 };
 
@@ -28,7 +27,6 @@ const BLOCK: usize = 128;
 /// add up to its weighted wins, so their mean is the weighted share of wins. That holds in the limit as well where a model
 /// always wins and its coefficient is infinite.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct RouteLlmSw {
     /// Difference in cosine over which the weight of a training query falls by `e`, above 0.
     pub temperature: f64,
@@ -45,6 +43,10 @@ impl Router for RouteLlmSw {
         "routellm-sw"
     }
 
+    fn description(&self) -> &'static str {
+        "Bradley–Terry on comparisons weighted by similarity"
+    }
+
     fn validate(&self) -> Result<(), String> {
         above_zero("temperature", self.temperature)
     }
@@ -53,7 +55,7 @@ impl Router for RouteLlmSw {
         space([("temperature", Values::log(0.01, 1.0))])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -62,11 +64,21 @@ impl Router for RouteLlmSw {
         for (mut wins, quality) in wins.outer_iter_mut().zip(train.quality().outer_iter()) {
             wins.assign(&shares_of_wins(quality));
         }
-        Ok(Box::new(Fitted {
+        Ok(Box::new(FittedSimilarity {
             temperature: self.temperature,
             directions: directions(train.x()),
             wins,
             cost: context.cost.get(train, context)?,
+        }))
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let directions = archive.matrix_with("directions", None, None)?;
+        Ok(Box::new(FittedSimilarity {
+            temperature: archive.get("temperature")?,
+            wins: archive.matrix_with("wins", Some(directions.nrows()), None)?,
+            directions,
+            cost: CostNetwork::load(archive, loader)?,
         }))
     }
 }
@@ -106,7 +118,7 @@ fn directions(x: ArrayView2<f32>) -> Array2<f64> {
     x
 }
 
-struct Fitted {
+struct FittedSimilarity {
     temperature: f64,
     /// Training queries of length 1, `[training queries, dimension]`.
     directions: Array2<f64>,
@@ -115,7 +127,7 @@ struct Fitted {
     cost: Arc<CostNetwork>,
 }
 
-impl FittedRouter for Fitted {
+impl FittedRouter for FittedSimilarity {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
         check_dimension(self.directions.ncols(), queries)?;
         let directions = directions(queries.values());
@@ -142,17 +154,4 @@ impl FittedRouter for Fitted {
         archive.put_matrix("wins", &self.wins);
         self.cost.save(archive)
     }
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let directions = archive.matrix_with("directions", None, None)?;
-    Ok(Box::new(Fitted {
-        temperature: archive.get("temperature")?,
-        wins: archive.matrix_with("wins", Some(directions.nrows()), None)?,
-        directions,
-        cost: Arc::new(CostNetwork::load(archive, backend)?),
-    }))
 }

@@ -2,25 +2,24 @@
 
 use routelab_heads::ranges::{above_zero, at_least_one, not_negative};
 use routelab_heads::scalar::routerdc::{DualContrast, FittedRouterDc, RouterDcConfig};
-use routelab_heads::{Architecture, Backend, TrainConfig};
+use routelab_heads::{Architecture, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::kmeans::Clustering;
-use crate::neural::{self, FittedNeural, PredictedCost};
+use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values, to_f32,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    to_f32,
 };
 
 /// Learns a space in which a query is near the models that do well on it, and near queries of its own cluster; predicts
 /// the cosine of query and model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct RouterDc {
-    /// Widths of the hidden layers of the query encoder.
-    pub hidden: Vec<usize>,
-    /// Width of the shared space, at least 1.
-    pub width: usize,
+    /// Its sizes.
+    #[serde(flatten)]
+    pub network: RouterDcConfig,
     /// How many of the best models of a query are contrasted with how many of the worst, at least 1; never more than half
     /// of the pool.
     pub top: usize,
@@ -32,53 +31,39 @@ pub struct RouterDc {
     pub clusters: usize,
     /// Queries of other clusters that a query is contrasted with, at least 1.
     pub negatives: usize,
-    /// Passes over the training queries, at least 1.
-    pub epochs: usize,
-    /// Queries of one gradient step, at least 1.
-    pub batch_size: usize,
-    /// Adam's learning rate, above 0.
-    pub learning_rate: f64,
+    /// How the network is trained.
+    #[serde(flatten)]
+    pub training: TrainConfig,
 }
 
 impl Default for RouterDc {
     fn default() -> Self {
         Self {
-            hidden: vec![256],
-            width: 256,
+            network: RouterDcConfig {
+                hidden: vec![256],
+                width: 256,
+            },
             top: 5,
             temperature: 0.07,
             cluster_weight: 1.0,
             clusters: 5,
             negatives: 3,
-            epochs: 20,
-            batch_size: 64,
-            learning_rate: 5e-5,
+            training: TrainConfig {
+                epochs: 20,
+                batch_size: 64,
+                learning_rate: 5e-5,
+            },
         }
     }
 }
 
 impl RouterDc {
-    fn network(&self) -> RouterDcConfig {
-        RouterDcConfig {
-            hidden: self.hidden.clone(),
-            width: self.width,
-        }
-    }
-
     fn contrast(&self) -> DualContrast {
         DualContrast {
             models: self.top,
             temperature: self.temperature,
             cluster_weight: self.cluster_weight,
             negatives: self.negatives,
-        }
-    }
-
-    fn training(&self) -> TrainConfig {
-        TrainConfig {
-            epochs: self.epochs,
-            batch_size: self.batch_size,
-            learning_rate: self.learning_rate,
         }
     }
 }
@@ -88,9 +73,13 @@ impl Router for RouterDc {
         "routerdc"
     }
 
+    fn description(&self) -> &'static str {
+        "nearness of query and model after dual contrastive learning"
+    }
+
     fn validate(&self) -> Result<(), String> {
-        self.network().validate()?;
-        self.training().validate()?;
+        self.network.validate()?;
+        self.training.validate()?;
         at_least_one("top", self.top)?;
         at_least_one("clusters", self.clusters)?;
         at_least_one("negatives", self.negatives)?;
@@ -108,29 +97,25 @@ impl Router for RouterDc {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
     ) -> Result<Box<dyn FittedRouter>, RouterError> {
-        let cost = PredictedCost::Network(context.cost.get(train, context)?);
         let clusters = Clustering::fit(train.x(), self.clusters, context.seed);
         let quality = FittedRouterDc::fit(
             train.x(),
             to_f32(train.quality()).view(),
             &clusters.labels,
-            &self.network(),
+            &self.network,
             &self.contrast(),
-            &self.training(),
+            &self.training,
             &context.fit(),
         )?;
-        Ok(Box::new(FittedNeural { quality, cost }))
+        neural::with_shared_cost(quality, train, context)
     }
-}
 
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    neural::load::<RouterDcConfig>(archive, backend)
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        neural::load::<RouterDcConfig>(archive, loader)
+    }
 }

@@ -107,9 +107,10 @@ impl Problem {
             .filter(|(weight, _)| **weight != 0.0 && weight.abs() < self.c)
             .map(|(weight, residual)| residual - weight.signum() * self.epsilon)
             .collect();
-        match free.is_empty() {
-            true => otherwise,
-            false => free.iter().sum::<f64>() / free.len() as f64,
+        if free.is_empty() {
+            otherwise
+        } else {
+            free.iter().sum::<f64>() / free.len() as f64
         }
     }
 }

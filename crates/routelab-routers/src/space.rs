@@ -103,16 +103,16 @@ impl Values {
                 .expect("a checked list has values"),
             Self::Range(range) => {
                 let Range { low, high, .. } = *range;
-                let number = match range.log {
-                    true => rng
-                        .random_range(low.ln()..=high.ln())
-                        .exp()
-                        .clamp(low, high),
-                    false => rng.random_range(low..=high),
+                let number = if range.log {
+                    let number: f64 = rng.random_range(low.ln()..=high.ln());
+                    number.exp().clamp(low, high)
+                } else {
+                    rng.random_range(low..=high)
                 };
-                match range.integer {
-                    true => Value::from(number.round() as i64),
-                    false => Value::from(number),
+                if range.integer {
+                    Value::from(number.round() as i64)
+                } else {
+                    Value::from(number)
                 }
             }
         }

@@ -9,7 +9,6 @@ use ndarray::{Array1, Array2, Axis, concatenate, s};
 use rayon::prelude::*;
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use routelab_heads::ranges::{above_zero, not_negative};
 use serde::{Deserialize, Serialize};
 
@@ -17,14 +16,13 @@ use crate::nearest::Points;
 use crate::smo::{Machine, Problem};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
     check_dimension, column_scales, stack, to_f32, to_f64,
 };
 
 /// Predicts quality and cost of every model by `Σ β_i exp(-γ |x - x_i|²) + b`. Costs are learned as `(c - mean) / deviation` of
 /// each model: ε is absolute, and most costs are smaller than it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Svr {
     /// `C`, the largest weight of a training query, above 0.
     pub c: f64,
@@ -52,6 +50,10 @@ impl Router for Svr {
         "svr"
     }
 
+    fn description(&self) -> &'static str {
+        "support vector regression with a Gaussian kernel"
+    }
+
     fn validate(&self) -> Result<(), String> {
         above_zero("c", self.c)?;
         above_zero("gamma", self.gamma)?;
@@ -73,7 +75,7 @@ impl Router for Svr {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -120,15 +122,29 @@ impl Router for Svr {
             weights,
         }))
     }
+
+    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let x = archive.matrix_with("x", None, None)?;
+        let weights = archive.matrix_with("weights", Some(x.nrows() + 1), None)?;
+        if weights.ncols() % 2 != 0 {
+            return Err(archive.broken("weights", "has not one quality for every cost"));
+        }
+        Ok(Box::new(FittedSvr {
+            points: Points::new(to_f32(x.view())),
+            gamma: archive.get("gamma")?,
+            weights,
+        }))
+    }
 }
 
 /// `dimension · variance` of the entries of all embeddings; 1 if they are all equal.
 fn scale(train: &TrainingSet) -> f64 {
     let x = to_f64(train.x());
     let variance = x.var(0.0);
-    match variance > 0.0 {
-        true => variance * x.ncols() as f64,
-        false => 1.0,
+    if variance > 0.0 {
+        variance * x.ncols() as f64
+    } else {
+        1.0
     }
 }
 
@@ -179,17 +195,4 @@ impl FittedRouter for FittedSvr {
         archive.put_matrix("weights", &self.weights);
         Ok(())
     }
-}
-
-pub(crate) fn load(archive: &Archive, _: &Backend) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let x = archive.matrix_with("x", None, None)?;
-    let weights = archive.matrix_with("weights", Some(x.nrows() + 1), None)?;
-    if weights.ncols() % 2 != 0 {
-        return Err(archive.broken("weights", "has not one quality for every cost"));
-    }
-    Ok(Box::new(FittedSvr {
-        points: Points::new(to_f32(x.view())),
-        gamma: archive.get("gamma")?,
-        weights,
-    }))
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::Backend;
 use routelab_heads::ranges::{above_zero, at_least_one};
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +13,7 @@ use crate::kmeans::Clustering;
 use crate::nearest::Points;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
     check_dimension, stack, to_f32, to_f64,
 };
 
@@ -24,7 +23,6 @@ use crate::{
 ///
 /// A model that was measured on no query of a cluster has its mean error over all there.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct UniRoute {
     /// Clusters, at least 1; one per distinct training query if there are fewer.
     pub clusters: usize,
@@ -46,6 +44,10 @@ impl Router for UniRoute {
         "uniroute"
     }
 
+    fn description(&self) -> &'static str {
+        "errors of a model per cluster, queries assigned softly"
+    }
+
     fn validate(&self) -> Result<(), String> {
         at_least_one("clusters", self.clusters)?;
         above_zero("temperature", self.temperature)
@@ -62,7 +64,7 @@ impl Router for UniRoute {
         ])
     }
 
-    fn fit(
+    fn fit_checked(
         &self,
         train: &TrainingSet,
         context: &Context,
@@ -72,7 +74,7 @@ impl Router for UniRoute {
             .map(|&distance| f64::from(distance))
             .sum::<f64>()
             / train.x().nrows() as f64;
-        Ok(Box::new(Fitted {
+        Ok(Box::new(FittedAssignment {
             errors: clustering
                 .measured_means(train.quality(), train.measured())
                 .mapv(|quality| 1.0 - quality),
@@ -81,9 +83,19 @@ impl Router for UniRoute {
             cost: context.cost.get(train, context)?,
         }))
     }
+
+    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+        let centroids = archive.matrix_with("centroids", None, None)?;
+        Ok(Box::new(FittedAssignment {
+            errors: archive.matrix_with("errors", Some(centroids.nrows()), None)?,
+            centroids: Points::new(to_f32(centroids.view())),
+            width: archive.get("width")?,
+            cost: CostNetwork::load(archive, loader)?,
+        }))
+    }
 }
 
-struct Fitted {
+struct FittedAssignment {
     centroids: Points,
     /// Squared distance over which the assignment to a cluster fades by `e`; 0 gives all to the nearest.
     width: f64,
@@ -92,7 +104,7 @@ struct Fitted {
     cost: Arc<CostNetwork>,
 }
 
-impl Fitted {
+impl FittedAssignment {
     /// `Φ(x)` from the squared distances to the centroids.
     fn assignment(&self, squared: &[f32]) -> Array1<f64> {
         let smallest = squared.iter().copied().fold(f32::INFINITY, f32::min);
@@ -112,7 +124,7 @@ impl Fitted {
     }
 }
 
-impl FittedRouter for Fitted {
+impl FittedRouter for FittedAssignment {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
         check_dimension(self.centroids.x().ncols(), queries)?;
         let rows = self.centroids.map(queries.values(), |squared| {
@@ -128,17 +140,4 @@ impl FittedRouter for Fitted {
         archive.put_matrix("errors", &self.errors);
         self.cost.save(archive)
     }
-}
-
-pub(crate) fn load(
-    archive: &Archive,
-    backend: &Backend,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
-    let centroids = archive.matrix_with("centroids", None, None)?;
-    Ok(Box::new(Fitted {
-        errors: archive.matrix_with("errors", Some(centroids.nrows()), None)?,
-        centroids: Points::new(to_f32(centroids.view())),
-        width: archive.get("width")?,
-        cost: Arc::new(CostNetwork::load(archive, backend)?),
-    }))
 }

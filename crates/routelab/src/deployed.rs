@@ -7,7 +7,7 @@ use routelab_data::Embeddings;
 use routelab_encode::{EncodeError, Encoder, Query};
 use routelab_eval::{Decision, Rule, Scores};
 use routelab_heads::Backend;
-use routelab_routers::{Archive, FittedRouter, registry};
+use routelab_routers::{Archive, FittedRouter, Registry};
 
 use crate::encoders::{Weights, restore};
 use crate::experiment::EvaluationSpec;
@@ -22,6 +22,8 @@ const BATCH: usize = 256;
 pub struct DeployOptions {
     /// Where networks run.
     pub backend: Backend,
+    /// The routers that there are.
+    pub registry: Registry,
     /// The weights of published encoders, for routers that were fitted on their embeddings.
     pub weights: Weights,
 }
@@ -77,7 +79,8 @@ impl Deployed {
         let archive = Archive::read(model).map_err(|error| {
             bad_request!("{error}\nhelp: `--model` takes a folder `models/ROUTER` of a run")
         })?;
-        let router = registry::load(&archive, &options.backend).map_err(Failure::request)?;
+        let router =
+            (options.registry.load(&archive, &options.backend)).map_err(Failure::request)?;
         let run = (model.parent().and_then(Path::parent))
             .ok_or_else(|| bad_request!("{} is not inside a run's folder", model.display()))?;
         let run = RunFolder::open(run)?;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use routelab::Registry;
+
 fn main() -> ExitCode {
-    routelab::main_with()
+    routelab::main_with(Registry::default())
 }

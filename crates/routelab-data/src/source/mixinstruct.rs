@@ -87,9 +87,7 @@ fn query(spec: &DataSpec, place: Place, record: &Object) -> Result<Query, DataEr
     let id = text("id")?;
     if id.is_empty() {
         return Err(DataError::Blank {
-            path: spec.path.clone(),
-            place,
-            column: "id".to_owned(),
+            at: place.cell(&spec.path, "id"),
             expected: "an id",
         });
     }
@@ -137,9 +135,7 @@ fn unexpected(
     expected: &str,
 ) -> DataError {
     DataError::Unexpected {
-        path: spec.path.clone(),
-        place,
-        column: column.to_owned(),
+        at: place.cell(&spec.path, column),
         value: found.map(Json::to_string).unwrap_or_default(),
         expected: expected.to_owned(),
     }

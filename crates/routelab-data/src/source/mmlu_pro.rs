@@ -10,9 +10,7 @@ pub(super) const CUSTOM: Custom = Custom {
     query: |file, place, found| {
         if let Some(options) = found.prompt.get_mut(1) {
             let lines = lettered(options).ok_or_else(|| DataError::Unexpected {
-                path: file.to_owned(),
-                place,
-                column: "options".to_owned(),
+                at: place.cell(file, "options"),
                 value: options.clone().into_owned(),
                 expected: "a JSON list of at most 26 texts".to_owned(),
             })?;

@@ -49,9 +49,7 @@ fn unknown_source(path: &Path, place: Place, index: &str) -> DataError {
         .map(|(source, _)| format!("{source}_…"))
         .collect();
     DataError::Unexpected {
-        path: path.to_owned(),
-        place,
-        column: "dataset_idx".to_owned(),
+        at: place.cell(path, "dataset_idx"),
         value: index.to_owned(),
         expected: format!("one of {}", names.join(", ")),
     }

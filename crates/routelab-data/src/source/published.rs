@@ -67,9 +67,7 @@ impl PublishedTable {
                 }
                 if self.image_required && found.query.image.is_none() {
                     return Err(DataError::Blank {
-                        path: file.clone(),
-                        place,
-                        column: schema.image.clone().unwrap_or_default(),
+                        at: place.cell(file, schema.image.clone().unwrap_or_default()),
                         expected: "the path of an image",
                     });
                 }

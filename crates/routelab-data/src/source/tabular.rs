@@ -126,9 +126,7 @@ impl Column {
     ) -> Result<String, DataError> {
         let text = cells[self.cell].text().map(Cow::into_owned);
         text.ok_or_else(|| DataError::Blank {
-            path: rows.path().to_owned(),
-            place,
-            column: self.name.clone(),
+            at: place.cell(rows.path(), &self.name),
             expected,
         })
     }

@@ -10,8 +10,9 @@ use ndarray::s;
 use rayon::prelude::*;
 use routelab_kernels::{Threads, add_product, product};
 
+use super::block::{Block, NORM_EPSILON};
 use super::mixing::{self, FirstLayer, Model, ModelGradients};
-use super::model::{Block, EquiRouter, NORM_EPSILON};
+use super::model::EquiRouter;
 use crate::kernels::{self, Norm, Values, matrix, matrix_mut};
 
 /// Positions of `z` whose weights get their gradients at a time: bounds the gradients of all `G_m`, which are many.

@@ -1,6 +1,7 @@
 //! EquiRouter (Lai & Ye 2026, arXiv 2602.03478): a network that scores all candidate models of a query at once and
 //! learns their order.
 
+mod block;
 mod fused;
 mod listwise;
 mod mixing;
@@ -9,7 +10,8 @@ mod objective;
 mod pairwise;
 mod predictor;
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::optim::GradientsParams;
+use burn::tensor::{DType, Tensor};
 use ndarray::ArrayView2;
 
 pub use listwise::{ListwiseKind, ListwiseLoss};
@@ -19,9 +21,9 @@ pub use pairwise::{Normalisation, RankingLoss, TieOrder};
 
 use self::predictor::Predictor;
 use crate::fitted::Network;
-use crate::init::Start;
+use crate::init::Initializer;
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, kernels, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, kernels, matrix};
 
 /// Scores computed at a time: bounds the memory of the widest intermediate, `[queries, models, width]`.
 const PREDICTION_SCORES: usize = 16_384;
@@ -29,48 +31,59 @@ const PREDICTION_SCORES: usize = 16_384;
 /// On processors: pieces of queries at a time, a few for each thread of most machines.
 const PREDICTION_PIECES: usize = 32;
 
-impl Architecture for EquiRouterConfig {
-    type Network = EquiRouter;
-
-    fn validate(&self) -> Result<(), String> {
-        self.validate()
-    }
-
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> EquiRouter {
-        self.init(dimension, models, start, device)
-    }
-}
-
 impl Network for EquiRouter {
     fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        let predict: Box<dyn Fn(Tensor<2>) -> Tensor<2> + '_> = match self.is_fused() {
-            true => {
-                let predictor = Predictor::new(self);
-                Box::new(move |x| predictor.predict(x))
-            }
-            false => {
-                let terms = self.model_terms();
-                Box::new(move |x| self.score(x, &terms))
-            }
+        let predict: Box<dyn Fn(Tensor<2>) -> Tensor<2> + '_> = if self.is_fused() {
+            let predictor = Predictor::new(self);
+            Box::new(move |x| predictor.predict(x))
+        } else {
+            let terms = self.model_terms();
+            Box::new(move |x| self.score(x, &terms))
         };
         predict
     }
 
     fn chunk(&self) -> usize {
-        match self.is_fused() {
-            true => PREDICTION_PIECES * predictor::PIECE,
-            false => (PREDICTION_SCORES / self.models()).max(1),
+        if self.is_fused() {
+            PREDICTION_PIECES * predictor::PIECE
+        } else {
+            (PREDICTION_SCORES / self.models()).max(1)
         }
     }
 }
 
 impl EquiRouter {
+    /// Scores of a batch.
+    ///
+    /// `x`: embeddings `[batch, dimension]`; returns `[batch, models]`, not squashed.
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if kernels::apply_to(&x.device()) {
+            Predictor::new(self).predict(x)
+        } else {
+            self.composed(x)
+        }
+    }
+
+    /// [`forward`](Self::forward) of Burn's operations, on any device.
+    pub(super) fn composed(&self, x: Tensor<2>) -> Tensor<2> {
+        self.score(x, &self.model_terms())
+    }
+
+    /// The loss of a batch, without gradients, and the gradients of all parameters.
+    ///
+    /// `x`: `[batch, dimension]`; `loss` turns scores `[batch, models]` into one number.
+    pub(super) fn loss_and_gradients(
+        &self,
+        x: Tensor<2>,
+        loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
+    ) -> (Tensor<1>, GradientsParams) {
+        let x = x.inner();
+        if kernels::apply_to(&x.device()) {
+            return fused::loss_and_gradients(self, x, loss);
+        }
+        train::gradients(self, loss(self.forward(x.autodiff())))
+    }
+
     /// Whether predictions run on a processor; the pass there is in single precision.
     fn is_fused(&self) -> bool {
         let weights = self.model_embeddings.val();
@@ -79,7 +92,7 @@ impl EquiRouter {
 }
 
 /// A fitted EquiRouter: scores are unbounded, higher is better.
-pub type FittedEquiRouter = Fitted<EquiRouterConfig>;
+pub type FittedEquiRouter = FittedNetwork<EquiRouterConfig>;
 
 impl FittedEquiRouter {
     /// Fits the network.
@@ -128,7 +141,11 @@ impl FittedEquiRouter {
         }
         let sizes = [x.ncols(), quality.ncols()];
         let device = train::training_device(fit.backend);
-        let network = config.init(x.ncols(), quality.ncols(), fit.seed, &device);
+        let network = config.init(
+            x.ncols(),
+            quality.ncols(),
+            &mut Initializer::new(fit.seed, &device),
+        );
         let rows = x.nrows();
         let [x, quality, cost] =
             [x, quality, cost].map(|values| matrix::to_tensor(values, &device));

@@ -1,25 +1,20 @@
 //! The score network.
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear};
-use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor};
+use burn::nn::Linear;
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::fused;
-use super::predictor::Predictor;
-use crate::init::{Init, Initializer, Start};
-use crate::{kernels, train};
+use super::block::Block;
+use crate::Architecture;
+use crate::init::{Init, Initializer};
 
 /// Standard deviation of the initial model embeddings.
 const EMBEDDING_DEVIATION: f32 = 0.02;
 
-/// Added to the variance by the layer norms.
-pub(super) const NORM_EPSILON: f64 = 1e-5;
-
 /// Sizes and parts of the network. The defaults are those of the authors' toolbox.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct EquiRouterConfig {
     /// Widths of the trunk's hidden layers.
     pub trunk_hidden: Vec<usize>,
@@ -48,9 +43,10 @@ impl Default for EquiRouterConfig {
     }
 }
 
-impl EquiRouterConfig {
-    /// Checks the ranges of the settings; the error names the setting.
-    pub fn validate(&self) -> Result<(), String> {
+impl Architecture for EquiRouterConfig {
+    type Network = EquiRouter;
+
+    fn validate(&self) -> Result<(), String> {
         let widths = [&self.trunk_hidden[..], &self.head_hidden[..]].concat();
         if widths.contains(&0) || self.width == 0 || self.model_embedding == 0 {
             return Err(
@@ -61,19 +57,11 @@ impl EquiRouterConfig {
         Ok(())
     }
 
-    /// A new network for embeddings of `dimension` numbers and `models` candidate models.
-    pub fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> EquiRouter {
-        let mut init = Initializer::new(start, device);
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> EquiRouter {
         let mut width = dimension;
         let mut trunk = Vec::new();
         for &next in self.trunk_hidden.iter().chain([&self.width]) {
-            trunk.push(Block::new(width, next, &mut init));
+            trunk.push(Block::new(width, next, init));
             width = next;
         }
         let model_embeddings =
@@ -91,7 +79,7 @@ impl EquiRouterConfig {
             .saturating_mul(if self.interaction { 4 } else { 2 });
         let mut head = Vec::new();
         for &next in &self.head_hidden {
-            head.push(Block::new(width, next, &mut init));
+            head.push(Block::new(width, next, init));
             width = next;
         }
         EquiRouter {
@@ -103,37 +91,6 @@ impl EquiRouterConfig {
             output: init.linear(width, 1, Init::Xavier),
         }
     }
-}
-
-/// `linear → GELU → layer norm`.
-#[derive(Module, Debug)]
-pub(super) struct Block {
-    pub(super) linear: Linear,
-    pub(super) norm: LayerNorm,
-}
-
-impl Block {
-    fn new(input: usize, output: usize, init: &mut Initializer) -> Self {
-        Self {
-            linear: init.linear(input, output, Init::Xavier),
-            norm: init.norm(output, NORM_EPSILON),
-        }
-    }
-
-    fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.activate(self.linear.forward(x))
-    }
-
-    /// What follows the linear layer.
-    fn activate<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.norm.forward(gelu(x))
-    }
-}
-
-/// Exact GELU, `x · Φ(x)`. Burn's own operation has the derivative of the tanh approximation on some backends, which
-/// is off by up to 3e-4; composed of `erf`, value and derivative are exact on all.
-fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.clone() * ((x * std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5
 }
 
 /// The network: a trunk reads the query, every model modulates it, a head compares query and model.
@@ -176,37 +133,6 @@ struct Distance {
 }
 
 impl EquiRouter {
-    /// Scores of a batch.
-    ///
-    /// `x`: embeddings `[batch, dimension]`; returns `[batch, models]`, not squashed.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        if kernels::apply_to(&x.device()) {
-            Predictor::new(self).predict(x)
-        } else {
-            self.composed(x)
-        }
-    }
-
-    /// [`forward`](Self::forward) of Burn's operations, on any device.
-    pub(super) fn composed(&self, x: Tensor<2>) -> Tensor<2> {
-        self.score(x, &self.model_terms())
-    }
-
-    /// The loss of a batch, without gradients, and the gradients of all parameters.
-    ///
-    /// `x`: `[batch, dimension]`; `loss` turns scores `[batch, models]` into one number.
-    pub(super) fn loss_and_gradients(
-        &self,
-        x: Tensor<2>,
-        loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
-    ) -> (Tensor<1>, GradientsParams) {
-        let x = x.inner();
-        if kernels::apply_to(&x.device()) {
-            return fused::loss_and_gradients(self, x, loss);
-        }
-        train::gradients(self, loss(self.forward(x.autodiff())))
-    }
-
     /// The number of candidate models.
     pub fn models(&self) -> usize {
         self.model_embeddings.dims()[0]

@@ -4,8 +4,9 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 use routelab_kernels::{Threads, dot, product, vectorised};
 
+use super::block::Block;
 use super::fused::{Pass, bias, norm};
-use super::model::{Block, EquiRouter};
+use super::model::EquiRouter;
 use crate::kernels::{self, Norm, Values, matrix, matrix_mut};
 
 /// Queries of one piece: enough for a product of full speed, few enough for a core's cache.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::Backend;
+use crate::init::Initializer;
 use crate::loss::mean_squared_error;
 use crate::reference::{assert_close, backends, cpu_backends, tensor};
 
@@ -209,7 +210,11 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
         head_hidden: case.config.head_hidden.clone(),
         ..EquiRouterConfig::default()
     };
-    let network = config.init(case.config.in_dim, case.config.num_models, 0_u64, device);
+    let network = config.init(
+        case.config.in_dim,
+        case.config.num_models,
+        &mut Initializer::new(0, device),
+    );
     let head_blocks = case.config.head_hidden.len();
     let mut loader = Loader {
         path: Vec::new(),
@@ -348,7 +353,7 @@ fn the_fused_pass_equals_the_composed_network_for_every_shape() {
                 };
                 let what = format!("{config:?} on {}", backend.name());
                 let (batch, models) = (37, 5);
-                let network = config.init(9, models, 3_u64, &device);
+                let network = config.init(9, models, &mut Initializer::new(3, &device));
                 let random = |rows: usize, columns: usize, seed: u64| {
                     let mut rng = ChaCha8Rng::seed_from_u64(seed);
                     let values: Vec<f32> = (0..rows * columns).map(|_| rng.random()).collect();
@@ -598,7 +603,7 @@ fn a_seed_repeats_exactly_and_weights_survive_storage() {
 #[test]
 fn initial_weights_of_a_seed_are_the_same_on_every_backend() {
     let bytes = |backend: &Backend| {
-        let network = small().init(4, 3, 7_u64, backend.device());
+        let network = small().init(4, 3, &mut Initializer::new(7, backend.device()));
         crate::weights::to_bytes(&network).unwrap()
     };
     let first = bytes(&Backend::default());

@@ -2,16 +2,16 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 use ndarray::{Array1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
-use crate::init::{Init, Initializer, Start};
+use crate::init::{Init, Initializer};
 use crate::loss::{binary_cross_entropy, mean_squared_error};
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
 /// The sizes of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,14 +40,7 @@ impl Architecture for EmbedLlmConfig {
         above_zero("deviation", f64::from(self.deviation as f32))
     }
 
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> EmbedLlm {
-        let mut init = Initializer::new(start, device);
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> EmbedLlm {
         EmbedLlm {
             projection: init.linear(dimension, self.width, Init::FanIn),
             models: init.normal_matrix(models, self.width, self.deviation as f32),
@@ -86,7 +79,7 @@ impl Network for EmbedLlm {
 }
 
 /// A fitted EmbedLLM: predicts probabilities.
-pub type FittedEmbedLlm = Fitted<EmbedLlmConfig>;
+pub type FittedEmbedLlm = FittedNetwork<EmbedLlmConfig>;
 
 impl FittedEmbedLlm {
     /// Fits the network by binary cross-entropy.

@@ -9,18 +9,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch;
 use crate::fitted::Network;
-use crate::init::{Init, Initializer, Start};
+use crate::init::{Init, Initializer};
 use crate::loss::binary_cross_entropy;
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
 /// Numbers computed at a time when the models are read off the whole graph: bounds `[queries, models, hidden]`.
 const GRAPH_SIZE: usize = 1 << 22;
 
 /// The sizes of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct GraphConfig {
     /// Width of a node, at least 1.
     pub hidden: usize,
@@ -48,14 +47,11 @@ impl Architecture for GraphConfig {
         at_least_one("layers", self.layers)
     }
 
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> GraphReadout {
-        self.draw(dimension, models, &mut Initializer::new(start, device))
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> GraphReadout {
+        GraphReadout {
+            query: init.linear(dimension, self.hidden, Init::FanIn),
+            models: init.normal_matrix(models, self.hidden, 1.0),
+        }
     }
 }
 
@@ -164,7 +160,7 @@ impl GraphConfig {
         device: &Device,
     ) -> GraphNetwork {
         let mut init = Initializer::new(seed, device);
-        let readout = self.draw(dimension, models, &mut init);
+        let readout = self.init(dimension, models, &mut init);
         let layers = (1..=self.layers)
             .map(|layer| Layer {
                 to_models: Messages::new(self.hidden, &mut init),
@@ -172,13 +168,6 @@ impl GraphConfig {
             })
             .collect();
         GraphNetwork { readout, layers }
-    }
-
-    fn draw(&self, dimension: usize, models: usize, init: &mut Initializer) -> GraphReadout {
-        GraphReadout {
-            query: init.linear(dimension, self.hidden, Init::FanIn),
-            models: init.normal_matrix(models, self.hidden, 1.0),
-        }
     }
 }
 
@@ -231,7 +220,7 @@ impl GraphNetwork {
 }
 
 /// A fitted GraphRouter: predicts probabilities.
-pub type FittedGraph = Fitted<GraphConfig>;
+pub type FittedGraph = FittedNetwork<GraphConfig>;
 
 impl FittedGraph {
     /// Fits the network by binary cross-entropy on queries whose edges are hidden; the models' nodes read up to `context`

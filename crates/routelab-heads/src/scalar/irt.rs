@@ -2,17 +2,17 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 use ndarray::{Array2, ArrayView2};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
-use crate::init::{Init, Initializer, Start};
+use crate::init::{Init, Initializer};
 use crate::loss::binary_cross_entropy;
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
 /// The discrimination of NIRT lies in (0, 9), as in the authors' code.
 const DISCRIMINATION_RANGE: f32 = 9.0;
@@ -22,7 +22,6 @@ const PREDICTION_SIZE: usize = 1 << 22;
 
 /// The sizes of multidimensional item response theory (MIRT).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct MirtConfig {
     /// Number of abilities, at least 1.
     pub latent: usize,
@@ -35,14 +34,7 @@ impl Architecture for MirtConfig {
         at_least_one("latent", self.latent)
     }
 
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> Mirt {
-        let mut init = Initializer::new(start, device);
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> Mirt {
         Mirt {
             discrimination: init.linear(dimension, self.latent, Init::Xavier),
             difficulty: init.linear(dimension, 1, Init::Xavier),
@@ -79,7 +71,7 @@ impl Network for Mirt {
 }
 
 /// A fitted MIRT: predicts probabilities.
-pub type FittedMirt = Fitted<MirtConfig>;
+pub type FittedMirt = FittedNetwork<MirtConfig>;
 
 impl FittedMirt {
     /// Fits the network by binary cross-entropy.
@@ -109,7 +101,6 @@ impl FittedMirt {
 
 /// The sizes of neural item response theory (NIRT).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct NirtConfig {
     /// Number of abilities, at least 1.
     pub latent: usize,
@@ -125,14 +116,7 @@ impl Architecture for NirtConfig {
         at_least_one("hidden", self.hidden)
     }
 
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> Nirt {
-        let mut init = Initializer::new(start, device);
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> Nirt {
         Nirt {
             discrimination: init.linear(dimension, 1, Init::Xavier),
             difficulty: init.linear(dimension, self.latent, Init::Xavier),
@@ -202,7 +186,7 @@ impl Network for Nirt {
 }
 
 /// A fitted NIRT: predicts probabilities.
-pub type FittedNirt = Fitted<NirtConfig>;
+pub type FittedNirt = FittedNetwork<NirtConfig>;
 
 impl FittedNirt {
     /// Fits the network by binary cross-entropy.

@@ -1,16 +1,16 @@
 //! A perceptron whose outputs are probabilities.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::mlp::{Mlp, MlpConfig};
 use crate::fitted::Network;
-use crate::init::Start;
+use crate::init::Initializer;
 use crate::loss::binary_cross_entropy;
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
 /// The sizes of the perceptron.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,15 +24,9 @@ impl Architecture for LogisticConfig {
         self.0.validate()
     }
 
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> Logistic {
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> Logistic {
         Logistic {
-            logits: self.0.init(dimension, models, start, device),
+            logits: self.0.init(dimension, models, init),
         }
     }
 }
@@ -50,7 +44,7 @@ impl Network for Logistic {
 }
 
 /// A fitted perceptron with probabilities as outputs.
-pub type FittedLogistic = Fitted<LogisticConfig>;
+pub type FittedLogistic = FittedNetwork<LogisticConfig>;
 
 impl FittedLogistic {
     /// Fits the network by binary cross-entropy.

@@ -2,16 +2,16 @@
 
 use burn::module::Module;
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
+pub use crate::init::Init;
 use crate::init::Initializer;
-pub use crate::init::{Init, Start};
 use crate::loss::{mean_squared_error, measured_squared_error};
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
 /// The sizes of a perceptron.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,18 +28,29 @@ pub struct MlpConfig {
     pub init: Init,
 }
 
-impl MlpConfig {
-    /// A new network from `input` features to `output` numbers.
-    pub(crate) fn draw(&self, input: usize, output: usize, init: &mut Initializer) -> Mlp {
-        let mut width = input;
+impl Architecture for MlpConfig {
+    type Network = Mlp;
+
+    fn validate(&self) -> Result<(), String> {
+        if self.hidden.contains(&0) {
+            return Err("every width in `hidden` must be at least 1".into());
+        }
+        if self.bottleneck == Some(0) {
+            return Err("`rank` must be at least 1".into());
+        }
+        Ok(())
+    }
+
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> Mlp {
+        let mut width = dimension;
         let bottleneck = self.bottleneck.map(|rank| {
             let layer = init.linear(width, rank, self.init);
             width = rank;
             layer
         });
         let widening = (self.widen && bottleneck.is_some()).then(|| {
-            let layer = init.linear(width, input, self.init);
-            width = input;
+            let layer = init.linear(width, dimension, self.init);
+            width = dimension;
             layer
         });
         let hidden = self
@@ -55,32 +66,8 @@ impl MlpConfig {
             bottleneck,
             widening,
             hidden,
-            output: init.linear(width, output, self.init),
+            output: init.linear(width, models, self.init),
         }
-    }
-}
-
-impl Architecture for MlpConfig {
-    type Network = Mlp;
-
-    fn validate(&self) -> Result<(), String> {
-        if self.hidden.contains(&0) {
-            return Err("every width in `hidden` must be at least 1".into());
-        }
-        if self.bottleneck == Some(0) {
-            return Err("`rank` must be at least 1".into());
-        }
-        Ok(())
-    }
-
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> Mlp {
-        self.draw(dimension, models, &mut Initializer::new(start, device))
     }
 }
 
@@ -117,7 +104,7 @@ impl Network for Mlp {
 }
 
 /// A fitted perceptron.
-pub type FittedMlp = Fitted<MlpConfig>;
+pub type FittedMlp = FittedNetwork<MlpConfig>;
 
 impl FittedMlp {
     /// Fits the network by mean squared error.

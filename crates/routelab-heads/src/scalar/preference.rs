@@ -2,7 +2,7 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 use ndarray::{Array2, ArrayView1, ArrayView2};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -10,17 +10,16 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
-use crate::init::{Init, Initializer, Start};
+use crate::init::{Init, Initializer};
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
 /// Numbers computed at a time while predicting: bounds `[queries, models, models]`.
 const PREDICTION_PAIRS: usize = 1 << 20;
 
 /// The sizes of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PreferenceConfig {
     /// Width of the embedding of a model, at least 1.
     pub latent: usize,
@@ -33,14 +32,7 @@ impl Architecture for PreferenceConfig {
         at_least_one("latent", self.latent)
     }
 
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> Preference {
-        let mut init = Initializer::new(start, device);
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> Preference {
         Preference {
             models: init.normal_matrix(models, self.latent, 1.0),
             projection: init.linear_map(dimension, self.latent, Init::FanIn),
@@ -105,7 +97,7 @@ impl Network for Preference {
 }
 
 /// A fitted preference model: predicts the mean probability of beating the other models.
-pub type FittedPreference = Fitted<PreferenceConfig>;
+pub type FittedPreference = FittedNetwork<PreferenceConfig>;
 
 impl FittedPreference {
     /// Fits the network on wins: `-ln P(winner beats loser)`, an example being a query and two models of different

@@ -1,17 +1,17 @@
 //! End-to-end regret minimisation (Tsiourvas, Sun & Perakis 2025, arXiv 2505.16037): a policy for every price of cost.
 
 use burn::module::Module;
-use burn::tensor::{Device, FloatDType, Tensor, activation};
+use burn::tensor::{FloatDType, Tensor, activation};
 use ndarray::{Array2, ArrayView2};
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::mlp::{Init, Mlp, MlpConfig};
 use crate::fitted::Network;
-use crate::init::Start;
+use crate::init::Initializer;
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
 /// The sizes of the network and the prices it knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,13 +88,7 @@ impl Architecture for RegretConfig {
         }
     }
 
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> Regret {
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> Regret {
         let (input, output) = match self.conditioning {
             Conditioning::Input => (dimension.saturating_add(1), models),
             Conditioning::Interval(intervals) => (
@@ -103,7 +97,7 @@ impl Architecture for RegretConfig {
             ),
         };
         Regret {
-            scores: self.network().init(input, output, start, device),
+            scores: self.network().init(input, output, init),
             unit: (dimension as f64).sqrt(),
             config: self.clone(),
         }
@@ -190,7 +184,7 @@ impl Network for Regret {
 }
 
 /// A fitted policy: predicts `1 - u` of the price at which a model is given up, see [`FittedRegret::fit`].
-pub type FittedRegret = Fitted<RegretConfig>;
+pub type FittedRegret = FittedNetwork<RegretConfig>;
 
 impl FittedRegret {
     /// Fits the policy: the mean over queries, each at a price of its own drawn for every step, of

@@ -1,7 +1,7 @@
 //! RouterDC (Chen et al. 2024, arXiv 2409.19886): dual contrastive learning of query and model embeddings.
 
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
 use ndarray::{Array2, ArrayView2, Axis};
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::mlp::{Init, Mlp, MlpConfig};
 use crate::fitted::Network;
-use crate::init::{Initializer, Start};
+use crate::init::Initializer;
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, Fitted, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
 /// Deviation of the initial model embeddings, as in the authors' code.
 const EMBEDDING_DEVIATION: f32 = 0.78;
@@ -28,7 +28,6 @@ const LOG_ZERO: f32 = -1e4;
 
 /// The sizes of the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RouterDcConfig {
     /// Widths of the hidden layers of the query encoder.
     pub hidden: Vec<usize>,
@@ -55,16 +54,9 @@ impl Architecture for RouterDcConfig {
         at_least_one("width", self.width)
     }
 
-    fn init<'a>(
-        &self,
-        dimension: usize,
-        models: usize,
-        start: impl Into<Start<'a>>,
-        device: &'a Device,
-    ) -> RouterDc {
-        let mut init = Initializer::new(start, device);
+    fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> RouterDc {
         RouterDc {
-            encoder: self.encoder().draw(dimension, self.width, &mut init),
+            encoder: self.encoder().init(dimension, self.width, init),
             models: init.normal_matrix(models, self.width, EMBEDDING_DEVIATION),
         }
     }
@@ -119,7 +111,7 @@ pub struct DualContrast {
 }
 
 /// A fitted RouterDC: predicts cosines, in [-1, 1].
-pub type FittedRouterDc = Fitted<RouterDcConfig>;
+pub type FittedRouterDc = FittedNetwork<RouterDcConfig>;
 
 impl FittedRouterDc {
     /// Fits the network.

@@ -10,6 +10,7 @@ use super::regret::{Conditioning, RegretConfig};
 use super::routerdc::RouterDcConfig;
 use crate::Architecture;
 use crate::fitted::Network;
+use crate::init::Initializer;
 use crate::reference::{
     Reference, assert_close, backends, plain_name, reference, tensor, values, with_weights,
 };
@@ -24,7 +25,7 @@ fn check<A: Architecture>(
 ) {
     let case = &reference.networks[name];
     let network = with_weights(
-        architecture.init(4, 3, 0_u64, device),
+        architecture.init(4, 3, &mut Initializer::new(0, device)),
         case,
         weight_name,
         device,

@@ -4,15 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use routelab_eval::Scores;
-use routelab_routers::{Archive, RouterError, registry};
+use routelab_routers::{Archive, RouterError};
 use serde_json::Value;
 
-use crate::common::{backend, clusters, fit, settings_for};
+use crate::common::{backend, clusters, fit, registry, settings_for};
 
 fn stored(kind: &str, folder: &Path) -> Scores {
     let (train, test) = (clusters(40, 1), clusters(10, 2));
     let fitted = fit(kind, settings_for(kind), &train);
-    registry::save(kind, &*fitted)
+    registry()
+        .save(kind, &*fitted)
         .unwrap()
         .write(folder)
         .unwrap();
@@ -21,23 +22,25 @@ fn stored(kind: &str, folder: &Path) -> Scores {
 
 fn read(folder: &Path) -> Result<Scores, RouterError> {
     let test = clusters(10, 2);
-    registry::load(&Archive::read(folder)?, &backend())?.predict(&test.embeddings)
+    registry()
+        .load(&Archive::read(folder)?, &backend())?
+        .predict(&test.embeddings)
 }
 
 #[test]
 fn every_router_comes_back_as_it_was() {
-    for info in registry::routers() {
+    for info in registry().routers() {
         let folder = tempfile::tempdir().unwrap();
         let expected = stored(info.kind, folder.path());
         assert_eq!(read(folder.path()).unwrap(), expected, "{}", info.kind);
         let (train, loaded) = (clusters(40, 1), Archive::read(folder.path()).unwrap());
-        let decision = registry::load(&loaded, &backend()).unwrap().decision();
+        let decision = registry().load(&loaded, &backend()).unwrap().decision();
         let fitted = fit(info.kind, settings_for(info.kind), &train);
         assert_eq!(decision, fitted.decision(), "{}", info.kind);
         // What was loaded is stored again as the same archive.
-        let again = registry::load(&loaded, &backend()).unwrap();
+        let again = registry().load(&loaded, &backend()).unwrap();
         assert_eq!(
-            registry::save(info.kind, &*again).unwrap(),
+            registry().save(info.kind, &*again).unwrap(),
             loaded,
             "{}",
             info.kind
@@ -61,7 +64,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// A file that is missing, cut short or something else is an error with a place; it never panics.
 #[test]
 fn damaged_files_are_errors() {
-    for info in registry::routers() {
+    for info in registry().routers() {
         let folder = tempfile::tempdir().unwrap();
         stored(info.kind, folder.path());
         for path in files(folder.path()) {
@@ -92,7 +95,7 @@ fn damaged_files_are_errors() {
 /// what may not happen is a panic.
 #[test]
 fn damaged_descriptions_do_not_panic() {
-    for info in registry::routers() {
+    for info in registry().routers() {
         let folder = tempfile::tempdir().unwrap();
         stored(info.kind, folder.path());
         let described = |path: &PathBuf| path.extension().is_some_and(|e| e == "json");
@@ -137,11 +140,12 @@ fn pointers(value: &Value) -> Vec<String> {
 /// dimensions and fewer training queries.
 #[test]
 fn files_of_another_fit_do_not_panic() {
-    for info in registry::routers() {
+    for info in registry().routers() {
         let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         stored(info.kind, folder.path());
         let fitted = fit(info.kind, settings_for(info.kind), &larger());
-        registry::save(info.kind, &*fitted)
+        registry()
+            .save(info.kind, &*fitted)
             .unwrap()
             .write(other.path())
             .unwrap();

@@ -1,9 +1,8 @@
 //! What every router must do on two separable clusters with different best models.
 
 use routelab_eval::Scores;
-use routelab_routers::registry;
 
-use crate::common::{clusters, favourites, fit, settings_for, try_fit};
+use crate::common::{clusters, favourites, fit, registry, settings_for, try_fit};
 
 /// Routers that do not read the query.
 const BLIND: [&str; 4] = ["random", "cheapest", "strongest", "best-single"];
@@ -11,7 +10,7 @@ const BLIND: [&str; 4] = ["random", "cheapest", "strongest", "best-single"];
 #[test]
 fn every_router_that_reads_queries_finds_the_better_model() {
     let (train, test) = (clusters(240, 1), clusters(80, 2));
-    for info in registry::routers() {
+    for info in registry().routers() {
         if BLIND.contains(&info.kind) {
             continue;
         }
@@ -28,7 +27,7 @@ fn every_router_that_reads_queries_finds_the_better_model() {
 #[test]
 fn every_router_predicts_which_model_is_dear() {
     let (train, test) = (clusters(240, 1), clusters(80, 2));
-    for info in registry::routers() {
+    for info in registry().routers() {
         let fitted = fit(info.kind, settings_for(info.kind), &train);
         let cost = fitted.predict(&test.embeddings).unwrap().cost;
         for row in cost.outer_iter() {
@@ -41,7 +40,7 @@ fn every_router_predicts_which_model_is_dear() {
 #[test]
 fn a_seed_fixes_every_prediction() {
     let (train, test) = (clusters(60, 1), clusters(20, 2));
-    for info in registry::routers() {
+    for info in registry().routers() {
         let scores = |seed| -> Scores {
             let fitted = try_fit(info.kind, settings_for(info.kind), &train, seed).unwrap();
             fitted.predict(&test.embeddings).unwrap()
@@ -53,7 +52,7 @@ fn a_seed_fixes_every_prediction() {
 #[test]
 fn queries_do_not_depend_on_their_company() {
     let (train, test) = (clusters(60, 1), clusters(150, 2));
-    for info in registry::routers() {
+    for info in registry().routers() {
         let fitted = fit(info.kind, settings_for(info.kind), &train);
         let all = fitted.predict(&test.embeddings).unwrap();
         let alone = fitted.predict(&test.embeddings.select(&[149, 7])).unwrap();
@@ -71,7 +70,7 @@ fn queries_do_not_depend_on_their_company() {
 fn embeddings_of_another_encoder_are_refused() {
     let train = clusters(60, 1);
     let narrow = crate::common::queries(ndarray::array![[1.0_f32, 2.0]]);
-    for info in registry::routers() {
+    for info in registry().routers() {
         if BLIND.contains(&info.kind) {
             continue;
         }
@@ -92,7 +91,7 @@ fn permuting_models_permutes_what_is_found() {
     let (train, test) = (clusters(120, 1), clusters(40, 2));
     let order = [2, 0, 1];
     let permuted = train.with_models(&order);
-    for info in registry::routers() {
+    for info in registry().routers() {
         let settings = settings_for(info.kind);
         let (one, other) = (
             fit(info.kind, settings, &train),

@@ -9,7 +9,7 @@ use routelab_data::{CostUnit, Embeddings, RoutingTable, RoutingTableParts};
 use routelab_eval::{Rule, Scores, choose};
 use routelab_heads::Backend;
 use routelab_routers::{
-    Context, CostConfig, FittedRouter, RouterError, SharedCost, TrainingSet, registry,
+    Context, CostConfig, FittedRouter, Registry, RouterError, SharedCost, TrainingSet,
 };
 use serde::Deserialize;
 
@@ -57,6 +57,10 @@ pub fn queries(x: Array2<f32>) -> Embeddings {
     Embeddings::new(x, "constructed").unwrap()
 }
 
+pub fn registry() -> Registry {
+    Registry::default()
+}
+
 pub fn backend() -> Backend {
     Backend::from_name("flex").unwrap()
 }
@@ -88,7 +92,9 @@ pub fn try_fit(
         cost: &cost,
         progress: &|_| {},
     };
-    let router = registry::parse(kind, toml::from_str(settings).unwrap())?.router;
+    let router = registry()
+        .parse(kind, toml::from_str(settings).unwrap())?
+        .router;
     router.fit(&TrainingSet::new(&data.embeddings, &data.table)?, &context)
 }
 

@@ -4,9 +4,9 @@ use ndarray::{Array2, Axis};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_eval::{Decision, Infeasible, Rule, Scores, Ties, choose};
-use routelab_routers::{Archive, FittedRouter, RouterError, registry};
+use routelab_routers::{Archive, FittedRouter, RouterError};
 
-use crate::common::{Data, backend, clusters, fit, settings_for};
+use crate::common::{Data, backend, clusters, fit, registry, settings_for};
 
 /// Budgets below, between and above all predicted costs.
 fn budgets(scores: &Scores) -> Vec<f64> {
@@ -53,14 +53,14 @@ fn check(fitted: &dyn FittedRouter, scores: &Scores, budget: f64, rule: &Rule, w
 fn every_router_takes_what_its_evaluation_takes() {
     let (train, test) = (clusters(60, 1), clusters(24, 2));
     let wrapped = ["margin-rule", "calibrated"].map(|kind| (kind, "base = { kind = 'carrot' }"));
-    let all = registry::routers().iter();
-    for (kind, settings) in all
+    let registry = registry();
+    for (kind, settings) in (registry.routers().iter())
         .map(|info| (info.kind, settings_for(info.kind)))
         .chain(wrapped)
     {
         let fitted = fit(kind, settings, &train);
-        let archive = registry::save(kind, &*fitted).unwrap();
-        let loaded = registry::load(&archive, &backend()).unwrap();
+        let archive = registry.save(kind, &*fitted).unwrap();
+        let loaded = registry.load(&archive, &backend()).unwrap();
         assert_eq!(loaded.prices(), fitted.prices(), "{kind}");
         let scores = loaded.predict(&test.embeddings).unwrap();
         for infeasible in [Infeasible::Cheapest, Infeasible::First] {
@@ -154,7 +154,9 @@ fn an_archive_without_prices_has_to_be_fitted_again() {
         ("calibrated", "base = { kind = 'carrot' }"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let archive = registry::save(kind, &*fit(kind, settings, &train)).unwrap();
+        let archive = registry()
+            .save(kind, &*fit(kind, settings, &train))
+            .unwrap();
         archive.write(folder.path()).unwrap();
         let path = folder.path().join("router.json");
         let text = std::fs::read_to_string(&path).unwrap();
@@ -163,7 +165,9 @@ fn an_archive_without_prices_has_to_be_fitted_again() {
         let old = old.replace("[\n    \n  ]", "[]");
         assert_ne!(old, text);
         std::fs::write(&path, old).unwrap();
-        let error = registry::load(&Archive::read(folder.path()).unwrap(), &backend()).err();
+        let error = registry()
+            .load(&Archive::read(folder.path()).unwrap(), &backend())
+            .err();
         assert!(
             matches!(error, Some(RouterError::Unpriced)),
             "{kind}: {error:?}"

@@ -4,10 +4,9 @@ use ndarray::{Array2, array};
 use proptest::prelude::*;
 use routelab_data::RoutingTable;
 use routelab_eval::Scores;
-use routelab_routers::registry;
 
 use crate::common::{
-    Data, assert_close, backend, clusters, fit, predict, queries, settings_for, try_fit,
+    Data, assert_close, backend, clusters, fit, predict, queries, registry, settings_for, try_fit,
 };
 
 /// The routers that take a mask.
@@ -62,8 +61,9 @@ fn bits(scores: &Scores) -> Vec<u64> {
 
 #[test]
 fn the_registry_knows_who_takes_a_mask() {
-    for info in registry::routers() {
-        let router = registry::parse(info.kind, toml::Table::new())
+    for info in registry().routers() {
+        let router = registry()
+            .parse(info.kind, toml::Table::new())
             .unwrap()
             .router;
         assert_eq!(
@@ -75,7 +75,11 @@ fn the_registry_knows_who_takes_a_mask() {
     }
     let takes = |kind: &str, settings: &str| {
         let settings = toml::from_str(settings).unwrap();
-        registry::parse(kind, settings).unwrap().router.takes_mask()
+        registry()
+            .parse(kind, settings)
+            .unwrap()
+            .router
+            .takes_mask()
     };
     assert!(takes("equirouter", "objective = \"pointwise\""));
     assert!(!takes("equirouter", "objective = \"listnet\""));
@@ -95,8 +99,8 @@ fn a_placeholder_has_no_say() {
             let fitted = fit(kind, settings(kind), &data);
             let scores = fitted.predict(&unseen).unwrap();
             // The archive has what it predicts by.
-            let archive = registry::save(kind, &*fitted).unwrap();
-            let loaded = registry::load(&archive, &backend()).unwrap();
+            let archive = registry().save(kind, &*fitted).unwrap();
+            let loaded = registry().load(&archive, &backend()).unwrap();
             assert_eq!(
                 bits(&loaded.predict(&unseen).unwrap()),
                 bits(&scores),
@@ -124,7 +128,7 @@ fn masking_nothing_changes_nothing() {
 #[test]
 fn the_others_refuse_by_name_and_name_those_that_do_not() {
     let data = partly(&clusters(30, 7));
-    for info in registry::routers() {
+    for info in registry().routers() {
         if TAKERS.contains(&info.kind) {
             continue;
         }

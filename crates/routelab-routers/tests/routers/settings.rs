@@ -2,10 +2,12 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use routelab_routers::{RouterError, Values, registry};
+use routelab_routers::{RouterError, Values};
+
+use crate::common::registry;
 
 fn refusal(kind: &str, settings: &str) -> String {
-    match registry::parse(kind, toml::from_str(settings).unwrap()) {
+    match registry().parse(kind, toml::from_str(settings).unwrap()) {
         Ok(_) => panic!("{kind} accepts {settings}"),
         Err(error) => error.to_string(),
     }
@@ -189,13 +191,13 @@ fn values_out_of_range_are_named() {
 
 #[test]
 fn misspelt_settings_and_wrong_types_are_named() {
-    for info in registry::routers() {
+    for info in registry().routers() {
         let message = refusal(info.kind, "neighbors = 3");
         assert!(
             message.contains(info.kind) && message.contains("`neighbors`"),
             "{message}"
         );
-        let parsed = registry::parse(info.kind, toml::Table::new()).unwrap();
+        let parsed = registry().parse(info.kind, toml::Table::new()).unwrap();
         for name in parsed.settings.keys() {
             // No setting is a date.
             let message = refusal(info.kind, &format!("{name} = 1979-05-27"));
@@ -213,10 +215,12 @@ fn misspelt_settings_and_wrong_types_are_named() {
 
 #[test]
 fn the_settings_of_a_router_make_the_same_router() {
-    for info in registry::routers() {
-        let parsed = registry::parse(info.kind, toml::Table::new()).unwrap();
+    for info in registry().routers() {
+        let parsed = registry().parse(info.kind, toml::Table::new()).unwrap();
         assert_eq!(parsed.router.kind(), info.kind);
-        let again = registry::parse(info.kind, parsed.settings.clone()).unwrap();
+        let again = registry()
+            .parse(info.kind, parsed.settings.clone())
+            .unwrap();
         assert_eq!(again.settings, parsed.settings, "{}", info.kind);
     }
 }
@@ -224,8 +228,8 @@ fn the_settings_of_a_router_make_the_same_router() {
 #[test]
 fn a_search_tries_settings_that_exist_and_are_accepted() {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    for info in registry::routers() {
-        let parsed = registry::parse(info.kind, toml::Table::new()).unwrap();
+    for info in registry().routers() {
+        let parsed = registry().parse(info.kind, toml::Table::new()).unwrap();
         for (name, values) in parsed.router.search_space() {
             let what = format!("{}, {name}", info.kind);
             assert!(parsed.settings.contains_key(&name), "{what}");
@@ -233,7 +237,7 @@ fn a_search_tries_settings_that_exist_and_are_accepted() {
             for _ in 0..20 {
                 let mut settings = parsed.settings.clone();
                 settings.insert(name.clone(), values.draw(&mut rng));
-                assert!(registry::parse(info.kind, settings).is_ok(), "{what}");
+                assert!(registry().parse(info.kind, settings).is_ok(), "{what}");
             }
         }
     }
@@ -243,7 +247,7 @@ fn a_search_tries_settings_that_exist_and_are_accepted() {
 #[test]
 fn equirouter_searches_what_its_objective_reads() {
     let space = |settings: &str| {
-        let parsed = registry::parse("equirouter", toml::from_str(settings).unwrap());
+        let parsed = registry().parse("equirouter", toml::from_str(settings).unwrap());
         parsed.unwrap().router.search_space()
     };
     assert!(!space("objective = 'pointwise'").contains_key("rank_weight"));
@@ -260,11 +264,11 @@ fn equirouter_searches_what_its_objective_reads() {
 
 #[test]
 fn unknown_routers_list_the_known_ones() {
-    let error = registry::parse("knnn", toml::Table::new()).err().unwrap();
+    let error = registry().parse("knnn", toml::Table::new()).err().unwrap();
     assert!(matches!(error, RouterError::UnknownKind { .. }));
     let message = error.to_string();
     assert!(message.contains("`knnn`"));
-    for info in registry::routers() {
+    for info in registry().routers() {
         assert!(message.contains(info.kind), "{message}");
     }
 }

@@ -118,9 +118,10 @@ fn main() -> io::Result<ExitCode> {
     }
     // In memory where the system has such a folder: millions of small files are written.
     let memory = Path::new("/dev/shm");
-    let place = match memory.is_dir() {
-        true => tempfile::tempdir_in(memory)?,
-        false => tempfile::tempdir()?,
+    let place = if memory.is_dir() {
+        tempfile::tempdir_in(memory)?
+    } else {
+        tempfile::tempdir()?
     };
     if program().is_none() {
         say(

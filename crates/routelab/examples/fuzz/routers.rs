@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_data::{CostUnit, Embeddings, RoutingTable, RoutingTableParts};
 use routelab_heads::Backend;
-use routelab_routers::{Context, CostConfig, SharedCost, TrainingSet, registry};
+use routelab_routers::{Context, CostConfig, Registry, SharedCost, TrainingSet};
 
 /// A table of three models in which the right one depends on the query, and its embeddings.
 pub fn data(seed: u64, rows: usize) -> (RoutingTable, Embeddings) {
@@ -80,15 +80,18 @@ pub fn fit_all(folder: &Path) {
         progress: &|_| {},
     };
     let train = TrainingSet::new(&embeddings, &table).expect("one embedding per query");
-    for info in registry::routers() {
+    for info in Registry::default().routers() {
         let settings = toml::from_str(settings(info.kind)).expect("sound settings");
-        let router = registry::parse(info.kind, settings)
+        let router = Registry::default()
+            .parse(info.kind, settings)
             .expect("sound settings")
             .router;
         let fitted = router
             .fit(&train, &context)
             .expect("the table can be learned");
-        let archive = registry::save(info.kind, &*fitted).expect("it can be stored");
+        let archive = Registry::default()
+            .save(info.kind, &*fitted)
+            .expect("it can be stored");
         archive
             .write(&folder.join(info.kind))
             .expect("a temporary folder");

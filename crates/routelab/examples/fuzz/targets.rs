@@ -8,7 +8,7 @@ use ndarray::Array2;
 use routelab_data::{CostAssumption, DataSpec, Embeddings, Images, OutOfRange, Precision, load};
 use routelab_encode::{Encoder as _, ImageStatistics, Query};
 use routelab_heads::Backend;
-use routelab_routers::{Archive, registry};
+use routelab_routers::{Archive, Registry};
 
 use crate::input::Input;
 use crate::{programs, routers};
@@ -491,7 +491,7 @@ fn embeddings() -> Vec<Input> {
 fn archives(fitted: &Path) -> Vec<Target> {
     let (_, queries) = routers::data(3, 2);
     let mut targets = Vec::new();
-    for info in registry::routers() {
+    for info in Registry::default().routers() {
         let seed = Input::folder(&fitted.join(info.kind)).expect("every router was stored");
         let queries = queries.clone();
         let backend = Backend::from_name("flex").expect("it is always there");
@@ -500,7 +500,7 @@ fn archives(fitted: &Path) -> Vec<Target> {
             share: 5,
             ..Target::new(format!("router-{}", info.kind), vec![seed], move |folder| {
                 let router = match Archive::read(folder)
-                    .and_then(|archive| registry::load(&archive, &backend))
+                    .and_then(|archive| Registry::default().load(&archive, &backend))
                 {
                     Ok(router) => router,
                     Err(error) => return Outcome::from(Err::<(), _>(error)),

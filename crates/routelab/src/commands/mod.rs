@@ -14,6 +14,7 @@ mod run;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use routelab_routers::Registry;
 
 use crate::output::{self, Output};
 
@@ -127,23 +128,23 @@ enum Command {
     Serve(backends::ServeArgs),
 }
 
-/// The program.
-pub fn main_with() -> ExitCode {
+/// The program, with the routers of a registry: those of RouteLab (`Registry::default()`) and others.
+pub fn main_with(registry: Registry) -> ExitCode {
     routelab_kernels::keep_freed_memory();
     let cli = Cli::parse();
     let output = Output::new(cli.quiet, cli.json);
     let done = match &cli.command {
-        Command::Run(args) => run::run(args, &output),
-        Command::Merge(args) => run::merge(args, &output),
-        Command::Tune(args) => run::tune(args, &output),
+        Command::Run(args) => run::run(args, &registry, &output),
+        Command::Merge(args) => run::merge(args, &registry, &output),
+        Command::Tune(args) => run::tune(args, &registry, &output),
         Command::Report(args) => report::run(args, &output),
         Command::Compare(args) => compare::run(args, &output),
         Command::Evaluate(args) => evaluate::run(args, &output),
-        Command::Route(args) => route::run(args, &output),
+        Command::Route(args) => route::run(args, &registry, &output),
         Command::Embed(args) => embed::run(args, &output),
         Command::Data(args) => data::run(args, &output),
         Command::Bench(args) => bench::run(args, &output),
-        Command::Backends(args) => backends::run(args, &output),
+        Command::Backends(args) => backends::run(args, &registry, &output),
         Command::Serve(args) => backends::serve(args, &output),
     };
     match done.and_then(|()| output.finish()) {

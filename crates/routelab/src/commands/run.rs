@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use routelab_routers::Registry;
 
 use super::backends;
 use crate::experiment::Tuning;
@@ -85,12 +86,12 @@ impl RunArgs {
 }
 
 /// Runs an experiment file, or all of a folder in the order of their names.
-pub fn run(args: &RunArgs, output: &Output) -> Outcome {
-    execute(args, None, output)
+pub fn run(args: &RunArgs, registry: &Registry, output: &Output) -> Outcome {
+    execute(args, None, registry, output)
 }
 
 /// Runs an experiment with a search for the settings of every router.
-pub fn tune(args: &TuneArgs, output: &Output) -> Outcome {
+pub fn tune(args: &TuneArgs, registry: &Registry, output: &Output) -> Outcome {
     let tuning = Tuning {
         trials: args.trials,
         validation: args.validation,
@@ -99,12 +100,17 @@ pub fn tune(args: &TuneArgs, output: &Output) -> Outcome {
     tuning
         .check()
         .map_err(|reason| bad_request!("{reason}\nhelp: see `routelab tune --help`"))?;
-    execute(&args.run, Some(tuning), output)
+    execute(&args.run, Some(tuning), registry, output)
 }
 
-fn execute(args: &RunArgs, tuning: Option<Tuning>, output: &Output) -> Outcome {
+fn execute(
+    args: &RunArgs,
+    tuning: Option<Tuning>,
+    registry: &Registry,
+    output: &Output,
+) -> Outcome {
     let backend = backends::open(&args.backend, output)?;
-    let runs = Runs::read(&args.experiment, args.seeds, tuning.as_ref())?;
+    let runs = Runs::read(&args.experiment, args.seeds, tuning.as_ref(), registry)?;
     run::with_job(
         &args.out,
         args.reopen(),
@@ -126,11 +132,18 @@ fn execute(args: &RunArgs, tuning: Option<Tuning>, output: &Output) -> Outcome {
 }
 
 /// Puts the shards of an experiment together.
-pub fn merge(args: &MergeArgs, output: &Output) -> Outcome {
+pub fn merge(args: &MergeArgs, registry: &Registry, output: &Output) -> Outcome {
     let reopen = if args.overwrite {
         Reopen::Overwrite
     } else {
         Reopen::IfSame
     };
-    run::merge(&args.experiment, &args.shards, &args.out, reopen, output)
+    run::merge(
+        &args.experiment,
+        &args.shards,
+        &args.out,
+        reopen,
+        registry,
+        output,
+    )
 }

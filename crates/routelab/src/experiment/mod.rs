@@ -12,8 +12,7 @@ use routelab_data::DataSpec;
 use routelab_data::split::SplitSpec;
 use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Strongest, Ties};
 use routelab_plot::{PlotError, Style};
-use routelab_routers::registry::{self, ParsedRouter};
-use routelab_routers::{CostConfig, SearchSpace};
+use routelab_routers::{CostConfig, ParsedRouter, Registry, SearchSpace};
 use serde::{Deserialize, Serialize};
 
 pub use embeddings::{EmbeddingsPart, EmbeddingsSpec};
@@ -260,6 +259,8 @@ pub struct Experiment {
     pub names: BTreeMap<String, String>,
     /// The routers, in the order of the file.
     pub routers: Vec<Entry>,
+    /// The routers that there are.
+    pub registry: Registry,
     /// The experiment with every default written out, as it was meant: paths as in the file.
     pub resolved: toml::Table,
 }
@@ -290,13 +291,23 @@ fn check_name(name: &str) -> Result<(), String> {
 }
 
 impl Experiment {
-    fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Self, String> {
+    fn parse(
+        text: &str,
+        folder: &Path,
+        seeds: Option<usize>,
+        registry: &Registry,
+    ) -> Result<Self, String> {
         let file: File =
             toml::from_str(text).map_err(|error| routelab_data::toml_detail(&error))?;
-        Self::check(file, folder, seeds)
+        Self::check(file, folder, seeds, registry)
     }
 
-    fn check(file: File, folder: &Path, seeds: Option<usize>) -> Result<Self, String> {
+    fn check(
+        file: File,
+        folder: &Path,
+        seeds: Option<usize>,
+        registry: &Registry,
+    ) -> Result<Self, String> {
         check_name(&file.name)?;
         let count = match (seeds, &file.seeds) {
             (Some(count), _) => count,
@@ -337,7 +348,7 @@ impl Experiment {
             .into_iter()
             .enumerate()
             .map(|(index, table)| {
-                read_router(table)
+                read_router(table, registry)
                     .map_err(|reason| format!("[[router]] number {}: {reason}", index + 1))
             })
             .collect::<Result<Vec<Entry>, String>>()?;
@@ -381,6 +392,7 @@ impl Experiment {
             style: file.figures.style()?,
             names: file.figures.names,
             routers,
+            registry: registry.clone(),
             resolved: toml::Table::new(),
         };
         experiment.resolved = experiment.resolve(file.data, file.embeddings);
@@ -504,7 +516,7 @@ impl EvaluationSpec {
 }
 
 /// One `[[router]]`.
-fn read_router(mut table: toml::Table) -> Result<Entry, String> {
+fn read_router(mut table: toml::Table, registry: &Registry) -> Result<Entry, String> {
     let mut text = |key: &str| match table.remove(key) {
         None => Ok(None),
         Some(toml::Value::String(text)) => Ok(Some(text)),
@@ -538,7 +550,9 @@ fn read_router(mut table: toml::Table) -> Result<Entry, String> {
         }
         Plan::Oracle { noise }
     } else {
-        let parsed = registry::parse(&kind, table).map_err(|error| error.to_string())?;
+        let parsed = registry
+            .parse(&kind, table)
+            .map_err(|error| error.to_string())?;
         Plan::Fitted {
             kind: kind.clone(),
             parsed,

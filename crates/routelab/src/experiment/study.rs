@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use routelab_routers::Registry;
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::{Experiment, Tuning, read_file, slug};
-use crate::failure::Outcome;
+use crate::failure::{Outcome, bad_request};
 
 /// What an experiment file asks for.
 pub enum Request {
@@ -62,10 +63,37 @@ enum Keys {
 /// A variant before it is checked: label, place on the axis, keys that replace those of the file.
 type Draft = (String, Option<f64>, Table);
 
+impl Experiment {
+    /// Reads an experiment file.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be read, a key that is unknown or wrong, and a study, which is several experiments.
+    pub fn from_toml(path: impl AsRef<Path>) -> Outcome<Self> {
+        Self::from_toml_with(path, &Registry::default())
+    }
+
+    /// The same, with routers of one's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Experiment::from_toml`].
+    pub fn from_toml_with(path: impl AsRef<Path>, registry: &Registry) -> Outcome<Self> {
+        let path = path.as_ref();
+        match Request::read(path, None, registry)? {
+            Request::Single(experiment) => Ok(*experiment),
+            Request::Study(_) => Err(bad_request!(
+                "{} is a study: several experiments in one file\nhelp: `routelab run` runs it",
+                path.display()
+            )),
+        }
+    }
+}
+
 impl Request {
     /// Reads an experiment file. `seeds` replaces the file's own number of seeds.
-    pub fn read(path: &Path, seeds: Option<usize>) -> Outcome<Self> {
-        read_file(path, |text, folder| parse(text, folder, seeds))
+    pub fn read(path: &Path, seeds: Option<usize>, registry: &Registry) -> Outcome<Self> {
+        read_file(path, |text, folder| parse(text, folder, seeds, registry))
     }
 
     /// Makes every fit a search for settings; the folder is called after that.
@@ -115,13 +143,18 @@ impl Request {
     }
 }
 
-fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Request, String> {
+fn parse(
+    text: &str,
+    folder: &Path,
+    seeds: Option<usize>,
+    registry: &Registry,
+) -> Result<Request, String> {
     let mut base: Table =
         toml::from_str(text).map_err(|error| routelab_data::toml_detail(&error))?;
     let (axis, drafts) = match (base.remove("vary"), base.remove("variant")) {
         // From the text, so that an error shows its line.
         (None, None) => {
-            return Experiment::parse(text, folder, seeds)
+            return Experiment::parse(text, folder, seeds, registry)
                 .map(|one| Request::Single(Box::new(one)));
         }
         (Some(vary), None) => read_vary(vary).map_err(|reason| format!("[vary] {reason}"))?,
@@ -160,7 +193,7 @@ fn parse(text: &str, folder: &Path, seeds: Option<usize>) -> Result<Request, Str
             .try_into()
             .map_err(|error: toml::de::Error| error.to_string().trim_end().replace('\n', " "));
         let experiment = file
-            .and_then(|file| Experiment::check(file, folder, seeds))
+            .and_then(|file| Experiment::check(file, folder, seeds, registry))
             .map_err(wrong)?;
         variants.push(Variant {
             label,

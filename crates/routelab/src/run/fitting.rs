@@ -12,7 +12,7 @@ use rand_distr::{Distribution, Normal};
 use routelab_data::RoutingTable;
 use routelab_eval::{Decision, Truth, oracle};
 use routelab_heads::Backend;
-use routelab_routers::{Context, FittedRouter, RouterError, SharedCost, TrainingSet, registry};
+use routelab_routers::{Context, FittedRouter, Registry, RouterError, SharedCost, TrainingSet};
 
 use super::inputs::{Inputs, SplitEmbeddings};
 use super::store::Store;
@@ -189,6 +189,7 @@ fn side_by_side<'a>(
 struct SeedFit<'a> {
     seed: u64,
     first: bool,
+    registry: &'a Registry,
     train: RoutingTable,
     test: RoutingTable,
     embeddings: SplitEmbeddings,
@@ -222,6 +223,7 @@ impl<'a> SeedFit<'a> {
         Ok(Self {
             seed,
             first: index == 0,
+            registry: &experiment.registry,
             train,
             search,
             test: inputs.table.select(&split.test),
@@ -250,7 +252,11 @@ impl<'a> SeedFit<'a> {
             // Where every trial failed, the settings of the file fail again and say why.
             if let Some(best) = tuning::best(&trials, search.metric()) {
                 let settings = tuning::merged(parsed, &trials[best].settings);
-                tuned = Some(registry::parse(kind, settings).map_err(Failure::failed)?);
+                tuned = Some(
+                    self.registry
+                        .parse(kind, settings)
+                        .map_err(Failure::failed)?,
+                );
             }
         }
         let start = Instant::now();
@@ -308,7 +314,8 @@ impl<'a> SeedFit<'a> {
             }
         };
         if let (true, Some(fitted)) = (self.first, &fitted) {
-            let archive = registry::save(entry.plan.kind(), &**fitted).map_err(Failure::failed)?;
+            let archive = (self.registry).save(entry.plan.kind(), &**fitted);
+            let archive = archive.map_err(Failure::failed)?;
             self.store.put_model(&entry.label, &archive)?;
         }
         let history = fitted.as_ref().and_then(|fitted| fitted.history());

@@ -1,7 +1,6 @@
 //! The data of a run: table, embeddings, splits.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
 
 use ndarray::{Array2, ArrayView1};
 use routelab_data::split::{self, Split};
@@ -193,27 +192,19 @@ fn check_names(given: &BTreeMap<String, String>, models: &[String]) -> Outcome {
 
 /// Says how many queries share their prompt and image with others, where some do and no group keeps them on one side of a split.
 fn repeated_prompts(table: &RoutingTable) -> Option<String> {
-    let image = |row: usize| table.images().and_then(|images| images[row].as_deref());
-    let mut first: HashMap<(&str, Option<&Path>), usize> = HashMap::new();
-    let mut kept = true;
-    for (row, prompt) in table.prompts().iter().enumerate() {
-        let before = *first.entry((prompt, image(row))).or_insert(row);
-        kept &= before == row
-            || table
-                .groups()
-                .is_some_and(|groups| groups[before] == groups[row]);
-    }
-    let (queries, prompts) = (table.len(), first.len());
+    let (queries, repeats) = (table.len(), routelab_data::repeated_prompts(table));
+    let prompts = repeats.different;
     if prompts == queries {
         return None;
     }
     let what = format!("note: {queries} queries have {prompts} different prompts");
-    Some(match kept {
-        true => format!("{what}; equal ones are in one group, which no split divides"),
-        false => format!(
+    Some(if repeats.divisible == 0 {
+        format!("{what}; equal ones are in one group, which no split divides")
+    } else {
+        format!(
             "{what}: equal ones may be on both sides of a split, which flatters every result; `group` in the [schema] of a \
              tabular data set, set to the prompts' column, keeps them on one side"
-        ),
+        )
     })
 }
 

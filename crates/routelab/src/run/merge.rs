@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::Array2;
 use routelab_heads::Backend;
-use routelab_routers::registry;
+use routelab_routers::Registry;
 use serde_json::{Value, json};
 
 use super::shard::deal;
@@ -25,11 +25,12 @@ pub fn merge(
     folders: &[PathBuf],
     out: &Path,
     reopen: Reopen,
+    registry: &Registry,
     output: &Output,
 ) -> Outcome {
-    let shards = Shards::find(experiment, folders, out)?;
+    let shards = Shards::find(experiment, folders, out, registry)?;
     let asked = &shards.mark.asked;
-    let runs = Runs::read(experiment, asked.seeds, asked.tune.as_ref())?;
+    let runs = Runs::read(experiment, asked.seeds, asked.tune.as_ref(), registry)?;
     let backend = Backend::from_name(&asked.backend).map_err(Failure::request)?;
     let experiments = runs.experiments();
     let only: Vec<&Experiment> = experiments.iter().map(|(_, one)| *one).collect();
@@ -58,10 +59,15 @@ struct Shards<'a> {
 
 impl<'a> Shards<'a> {
     /// Finds the folders, and checks that they are all shards of one division.
-    fn find(experiment: &'a Path, folders: &[PathBuf], out: &Path) -> Outcome<Self> {
+    fn find(
+        experiment: &'a Path,
+        folders: &[PathBuf],
+        out: &Path,
+        registry: &Registry,
+    ) -> Outcome<Self> {
         let file = experiment.display();
         let folders = if folders.is_empty() {
-            discover(experiment, out)?
+            discover(experiment, out, registry)?
         } else {
             folders.to_vec()
         };
@@ -215,8 +221,8 @@ fn beside(folder: &Path) -> &Path {
 }
 
 /// The folders of shards in that of the runs.
-fn discover(experiment: &Path, out: &Path) -> Outcome<Vec<PathBuf>> {
-    let name = Runs::read(experiment, None, None)?.name;
+fn discover(experiment: &Path, out: &Path, registry: &Registry) -> Outcome<Vec<PathBuf>> {
+    let name = Runs::read(experiment, None, None, registry)?.name;
     let prefix = format!("{name}.shard-");
     let entries = fs::read_dir(out).into_iter().flatten().flatten();
     let mut folders: Vec<PathBuf> = entries
@@ -262,7 +268,8 @@ fn check_models(
         let unit = run.unit(&entry.label, experiment.seeds[0]);
         let failed = unit.is_some_and(|unit| matches!(unit.outcome, UnitOutcome::Failed(_)));
         if let (Plan::Fitted { .. }, false) = (&entry.plan, failed) {
-            registry::load(&run.model(&entry.label)?, backend)?;
+            let archive = run.model(&entry.label)?;
+            experiment.registry.load(&archive, backend)?;
         }
     }
     Ok(())

@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use routelab_data::write_atomically;
 use routelab_heads::Backend;
+use routelab_routers::Registry;
 use serde_json::{Value, json};
 
 use crate::experiment::{Experiment, Request, Tuning};
@@ -58,6 +59,49 @@ pub struct Job<'a> {
     fits: &'a Fits,
 }
 
+/// How an experiment is run by another program.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Folder of the runs; the run gets a folder of its own in it, named after the experiment.
+    pub out: PathBuf,
+    /// What becomes of a run that is there.
+    pub reopen: Reopen,
+    /// Where networks run.
+    pub backend: Backend,
+    /// Whether progress is told on standard error.
+    pub progress: bool,
+}
+
+impl Default for RunOptions {
+    /// Into `runs`, on the default backend, without a word.
+    fn default() -> Self {
+        Self {
+            out: "runs".into(),
+            reopen: Reopen::default(),
+            backend: Backend::default(),
+            progress: false,
+        }
+    }
+}
+
+impl Experiment {
+    /// Fits every router on every seed, evaluates, and writes figures, tables and the report, as `routelab run` does.
+    ///
+    /// # Errors
+    ///
+    /// Data or embeddings that cannot be read, and a folder that cannot be used.
+    pub fn run(&self, options: &RunOptions) -> Outcome<RunFolder> {
+        let output = Output::new(!options.progress, false);
+        with_job(
+            &options.out,
+            options.reopen,
+            &options.backend,
+            &output,
+            |job| Ok(run_one(job, self, &options.out)?.folder),
+        )
+    }
+}
+
 /// Runs something with a job.
 pub fn with_job<T>(
     out: &Path,
@@ -89,11 +133,16 @@ pub struct Runs {
 
 impl Runs {
     /// Reads all files. `seeds` replaces the number of seeds in them.
-    pub fn read(path: &Path, seeds: Option<usize>, tuning: Option<&Tuning>) -> Outcome<Self> {
+    pub fn read(
+        path: &Path,
+        seeds: Option<usize>,
+        tuning: Option<&Tuning>,
+        registry: &Registry,
+    ) -> Outcome<Self> {
         // All of them are read before the first one starts: a mistake in the last one shows at once.
         let mut requests = experiment_files(path)?
             .iter()
-            .map(|file| Request::read(file, seeds))
+            .map(|file| Request::read(file, seeds, registry))
             .collect::<Outcome<Vec<Request>>>()?;
         if let Some(tuning) = tuning {
             requests.iter_mut().for_each(|request| request.tune(tuning));

@@ -3,7 +3,6 @@
 
 use routelab_data::RoutingTable;
 use routelab_data::split::{Split, SplitSpec, split};
-use routelab_routers::registry;
 
 use crate::experiment::{Experiment, Plan, Tuning};
 use crate::failure::{Failure, Outcome, bad_request};
@@ -18,7 +17,7 @@ pub fn check_routers(experiment: &Experiment, table: &RoutingTable) -> Outcome {
             continue;
         };
         // Of the whole table every model was measured somewhere.
-        if let Err(error) = registry::check_mask(&*parsed.router, table) {
+        if let Err(error) = experiment.registry.check_mask(&*parsed.router, table) {
             return Err(bad_request!(
                 "router {:?}: {error}\nhelp: `missing = \"drop-query\"` in [data] trains and evaluates all routers on complete \
                  queries; docs/add-a-model.md says which routers do what",

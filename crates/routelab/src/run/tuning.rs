@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Better, Metric, Truth, evaluate};
 use routelab_heads::Backend;
-use routelab_routers::{Context, ParsedRouter, SharedCost, TrainingSet, registry};
+use routelab_routers::{Context, ParsedRouter, Registry, SharedCost, TrainingSet};
 use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
@@ -24,6 +24,7 @@ const DRAWS: usize = 100;
 pub struct Search<'a> {
     tuning: &'a Tuning,
     evaluation: &'a EvaluationSpec,
+    registry: &'a Registry,
     seed: u64,
     train: (RoutingTable, Embeddings),
     validation: (RoutingTable, Embeddings),
@@ -50,6 +51,7 @@ impl<'a> Search<'a> {
         Ok(Self {
             tuning,
             evaluation: &experiment.evaluation,
+            registry: &experiment.registry,
             seed,
             train,
             validation: part(&inner.test),
@@ -126,7 +128,7 @@ impl<'a> Search<'a> {
         backend: &Backend,
         progress: &(dyn Fn(f64) + Sync),
     ) -> anyhow::Result<f64> {
-        let parsed = registry::parse(kind, settings.clone())?;
+        let parsed = self.registry.parse(kind, settings.clone())?;
         let train = TrainingSet::new(&self.train.1, &self.train.0)?;
         let context = Context {
             seed: self.seed,

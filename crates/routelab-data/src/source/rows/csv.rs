@@ -50,12 +50,11 @@ pub(super) fn columns(
         std::str::from_utf8(bytes)
             .map(str::to_owned)
             .map_err(|_| DataError::NotUtf8 {
-                path: path.to_owned(),
-                place: Place {
+                at: Place {
                     row: 0,
                     line: Some(1),
-                },
-                column: format!("number {}", index + 1),
+                }
+                .cell(path, format!("number {}", index + 1)),
                 remedy: encoding_remedy(path),
             })
     };
@@ -148,9 +147,7 @@ pub(super) fn for_each(
             Ok("") => Ok(Cell::Missing),
             Ok(text) => Ok(Cell::Text(Cow::Borrowed(text))),
             Err(_) => Err(DataError::NotUtf8 {
-                path: path.to_owned(),
-                place,
-                column: columns[column].clone(),
+                at: place.cell(path, &columns[column]),
                 remedy: encoding_remedy(path),
             }),
         };

@@ -126,9 +126,7 @@ pub(super) fn for_each(
                 let mut cells = Vec::with_capacity(wanted.len());
                 for (batch, &column) in batches.iter().zip(wanted) {
                     cells.push(batch.cell(offset).map_err(|()| DataError::Unexpected {
-                        path: path.to_owned(),
-                        place,
-                        column: schema.column(column).path().parts().join("."),
+                        at: place.cell(path, schema.column(column).path().parts().join(".")),
                         value: "bytes that are not UTF-8".to_owned(),
                         expected: "text; write the column as strings".to_owned(),
                     })?);

@@ -8,6 +8,7 @@ use routelab_heads::backend::{BACKENDS, Place};
 use routelab_plot::{
     Better, Estimate, Positions, Quantity, Role, SweepChart, SweepPanel, SweepSeries,
 };
+use routelab_routers::Registry;
 use serde_json::{Value, json};
 
 use super::CompareBackendsArgs;
@@ -23,8 +24,8 @@ use crate::text::markdown_table;
 type Column = (String, Result<Measured, String>);
 
 /// Compares backends, or measures one as the child of such a comparison.
-pub fn run(args: &CompareBackendsArgs, output: &Output) -> Outcome {
-    let request = Request::read(&args.experiment, None)?;
+pub fn run(args: &CompareBackendsArgs, registry: &Registry, output: &Output) -> Outcome {
+    let request = Request::read(&args.experiment, None, registry)?;
     let Request::Single(experiment) = &request else {
         return Err(bad_request!(
             "{} is a study of several variants\nhelp: give a file without [vary] and [[variant]]",

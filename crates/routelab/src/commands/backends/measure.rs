@@ -7,7 +7,7 @@ use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Choices, Metric, Scores, Truth, evaluate};
 use routelab_heads::Backend;
 use routelab_heads::backend::peak_memory;
-use routelab_routers::{Context, Router, SharedCost, TrainingSet, registry};
+use routelab_routers::{Context, Router, SharedCost, TrainingSet};
 use serde::{Deserialize, Serialize};
 
 use super::CompareBackendsArgs;
@@ -125,7 +125,9 @@ pub fn routers(experiment: &Experiment, args: &CompareBackendsArgs) -> Outcome<V
         let with = |epochs: Option<u32>| {
             let mut settings = toml::Table::new();
             settings.extend(epochs.map(|epochs| ("epochs".to_owned(), i64::from(epochs).into())));
-            let parsed = registry::parse(kind, tuning::merged(parsed, &settings));
+            let parsed = experiment
+                .registry
+                .parse(kind, tuning::merged(parsed, &settings));
             parsed.map(|parsed| parsed.router).map_err(Failure::request)
         };
         routers.push((entry.label.clone(), [with(args.epochs)?, with(Some(1))?]));

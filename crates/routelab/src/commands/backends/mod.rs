@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use routelab_heads::backend::{AUTO, Adapter, BACKENDS, DEFAULT, Place, Processor, adapters};
 use routelab_heads::{Backend, BackendInfo};
+use routelab_routers::Registry;
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
@@ -75,10 +76,10 @@ pub struct ServeArgs {
 }
 
 /// Lists or compares backends.
-pub fn run(args: &BackendsArgs, output: &Output) -> Outcome {
+pub fn run(args: &BackendsArgs, registry: &Registry, output: &Output) -> Outcome {
     match &args.command {
         None => list(output),
-        Some(BackendsCommand::Compare(args)) => compare::run(args, output),
+        Some(BackendsCommand::Compare(args)) => compare::run(args, registry, output),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use routelab_encode::{EncodeError, Query};
 use routelab_eval::{Decision, Scores};
+use routelab_routers::Registry;
 use serde_json::{Map, Value, json};
 
 use super::backends;
@@ -72,7 +73,7 @@ pub enum RouteFormat {
 }
 
 /// Chooses a model for a prompt, or for each of many.
-pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
+pub fn run(args: &RouteArgs, registry: &Registry, output: &Output) -> Outcome {
     let budget = args.budget.unwrap_or(f64::INFINITY);
     if budget.is_nan() {
         return Err(bad_request!(
@@ -91,7 +92,7 @@ pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
                  them from standard input"
             ));
         }
-        return one(args, budget, output);
+        return one(args, budget, registry, output);
     };
     if args.image.is_some() {
         return Err(bad_request!(
@@ -112,7 +113,7 @@ pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
         let lines = if blank == 1 { "line" } else { "lines" };
         output.note(format!("note: left out {blank} blank {lines}"));
     }
-    let router = open(args, output)?;
+    let router = open(args, registry, output)?;
     let choices = route(&router, &prompts, budget, output)?;
     output.lines(&match format {
         RouteFormat::JsonLines => json_lines(&router, &choices, &prompts),
@@ -121,9 +122,10 @@ pub fn run(args: &RouteArgs, output: &Output) -> Outcome {
     Ok(())
 }
 
-fn open(args: &RouteArgs, output: &Output) -> Outcome<Deployed> {
+fn open(args: &RouteArgs, registry: &Registry, output: &Output) -> Outcome<Deployed> {
     let options = DeployOptions {
         backend: backends::open(&args.backend, output)?,
+        registry: registry.clone(),
         weights: Weights {
             minilm: args.weights.clone(),
             clip: args.clip.clone(),
@@ -245,14 +247,14 @@ fn text(router: &Deployed, choices: &Choices) -> String {
 }
 
 /// Chooses a model for the prompt of the command line and prints it with all predictions.
-fn one(args: &RouteArgs, budget: f64, output: &Output) -> Outcome {
+fn one(args: &RouteArgs, budget: f64, registry: &Registry, output: &Output) -> Outcome {
     let prompt = Prompt {
         line: 0,
         id: None,
         text: args.prompt.clone().unwrap_or_default(),
         image: args.image.clone(),
     };
-    let router = open(args, output)?;
+    let router = open(args, registry, output)?;
     let choices = route(&router, &[prompt], budget, output)?;
     output.result(&Value::Object(json(&router, &choices, 0)));
     output.say(text(&router, &choices));
