@@ -148,6 +148,11 @@ impl Metric {
         (METRICS.iter()).filter(|metric| metric.shown == Shown::Everywhere)
     }
 
+    /// Those of them that are always finite, so that they can be drawn and subtracted.
+    pub fn drawn() -> impl Iterator<Item = &'static Self> {
+        Self::everywhere().filter(|metric| metric.range != Range::Infinite)
+    }
+
     /// Those with bootstrap intervals and paired comparisons, in order. They are always defined, and one value is better.
     pub fn resampled() -> impl Iterator<Item = &'static Self> {
         METRICS.iter().filter(|metric| metric.is_resampled())

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use maud::{Markup, html};
-use routelab_eval::metric::{Range, Shown};
+use routelab_eval::metric::Shown;
 use routelab_eval::{Better, METRICS, Metric};
 use serde_json::Value;
 
@@ -123,7 +123,6 @@ pub fn comparisons(results: &RunResults) -> Markup {
     if results.comparisons.is_empty() {
         return html! {};
     }
-    let metrics = || Metric::everywhere().filter(|metric| metric.range != Range::Infinite);
     let difference = |one: &ComparisonRecord| {
         let (low, high) = (one.interval.0.0, one.interval.1.0);
         let difference = one.difference.0;
@@ -146,12 +145,12 @@ pub fn comparisons(results: &RunResults) -> Markup {
     };
     let head = html! {
         th scope="col" { "router" }
-        @for metric in metrics() { th scope="col" { (metric.heading) } }
+        @for metric in Metric::drawn() { th scope="col" { (metric.heading) } }
     };
     let body = html! {
         @for other in others {
             (row(results, other, html! {
-                @for metric in metrics() {
+                @for metric in Metric::drawn() {
                     @if let Some(one) = find(other, metric.name) { (difference(one)) } @else { td { "–" } }
                 }
             }))

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use routelab_eval::metric::Range;
 use routelab_eval::{Better, Metric};
 use routelab_plot::{
     Drawing, Estimate, HeatCell, HeatChart, HeatRow, PlotError, Positions, Role, SweepChart,
@@ -14,11 +13,6 @@ use crate::failure::{Failure, Outcome};
 use crate::report;
 use crate::run::figures;
 use crate::run::results::RouterResult;
-
-/// The metrics of the overview's figures: those that are always finite.
-fn drawn() -> impl Iterator<Item = &'static Metric> {
-    Metric::everywhere().filter(|metric| metric.range != Range::Infinite)
-}
 
 impl Overview<'_> {
     /// Draws the overview: lines against a number, or tables of routers and variants.
@@ -49,12 +43,12 @@ impl Overview<'_> {
                         role: self.role(label),
                     })
                     .collect(),
-                panels: drawn().map(|metric| self.panel(metric)).collect(),
+                panels: Metric::drawn().map(|metric| self.panel(metric)).collect(),
                 note: both,
             };
             return save(chart.draw(style), "sweep");
         }
-        for metric in drawn() {
+        for metric in Metric::drawn() {
             let chart = HeatChart {
                 metric: figures::drawn_metric(metric),
                 columns: self.labels().into_iter().map(str::to_owned).collect(),
@@ -182,7 +176,7 @@ impl Overview<'_> {
     pub fn page(&self, tables: Vec<report::OverviewTable>) -> Outcome<report::OverviewPage> {
         let stems: Vec<&str> = match self.positions() {
             Some(_) => vec!["sweep"],
-            None => drawn().map(|metric| metric.name).collect(),
+            None => Metric::drawn().map(|metric| metric.name).collect(),
         };
         let figures = stems
             .into_iter()
