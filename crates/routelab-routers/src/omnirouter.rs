@@ -122,14 +122,12 @@ impl FittedRouter for FittedMixture {
 
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
         archive.put("retrieval", &self.retrieval);
-        archive.put_part(
-            "retrieved",
-            Archive::of(Knn::default().kind(), &*self.retrieved)?,
-        );
-        archive.put_part(
-            "trained",
-            Archive::of(Linear::default().kind(), &*self.trained)?,
-        );
+        for (name, kind, part) in [
+            ("retrieved", Knn::default().kind(), &self.retrieved),
+            ("trained", Linear::default().kind(), &self.trained),
+        ] {
+            archive.put_part(name, Archive::of(kind, &**part)?);
+        }
         Ok(())
     }
 }

@@ -220,13 +220,13 @@ fn info(name: &str) -> Result<&'static BackendInfo, BackendError> {
 impl BackendInfo {
     /// Refuses a backend that this build does not have.
     fn check_built(&self) -> Result<(), BackendError> {
-        match self.built {
-            true => Ok(()),
-            false => Err(BackendError::NotBuilt {
-                name: self.name,
-                feature: self.feature,
-            }),
+        if self.built {
+            return Ok(());
         }
+        Err(BackendError::NotBuilt {
+            name: self.name,
+            feature: self.feature,
+        })
     }
 }
 
@@ -301,18 +301,15 @@ impl Backend {
             precision,
         };
         let offered = backend.precisions();
-        match offered.contains(&precision) {
-            true => Ok(backend),
-            false => Err(BackendError::Precision {
-                backend: backend.name.to_owned(),
-                precision,
-                offered: offered
-                    .iter()
-                    .map(Precision::name)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            }),
+        if offered.contains(&precision) {
+            return Ok(backend);
         }
+        let offered: Vec<_> = offered.iter().map(Precision::name).collect();
+        Err(BackendError::Precision {
+            backend: backend.name.to_owned(),
+            precision,
+            offered: offered.join(", "),
+        })
     }
 
     /// The first adapter that is a GPU and has the precision, else the default.
