@@ -3,6 +3,30 @@
 //! Matrices go in and come out as [`ndarray`] arrays, rows are queries; nobody outside this crate (and the encoders)
 //! names a tensor or a backend type. Weights start from numbers drawn on the host, so that one seed means the same
 //! initial network and the same batches on every backend.
+//!
+//! A network has an [`Architecture`], its sizes; fitted, it is a [`FittedNetwork`], which predicts and can be stored:
+//!
+//! ```
+//! use ndarray::array;
+//! use routelab_heads::scalar::mlp::{FittedMlp, Init, MlpConfig};
+//! use routelab_heads::{Backend, Fit, TrainConfig};
+//!
+//! let x = array![[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]; // embeddings, [queries, dimension]
+//! let y = array![[1.0, 0.5], [0.0, 0.5], [1.0, 0.5]]; // targets, [queries, models]
+//! let sizes = MlpConfig { hidden: vec![8], bottleneck: None, widen: false, init: Init::FanIn };
+//! let training = TrainConfig { epochs: 1, batch_size: 2, learning_rate: 1e-3 };
+//! let backend = Backend::default();
+//! let fit = Fit { backend: &backend, seed: 1, progress: &|_| {} };
+//! let network = FittedMlp::fit(x.view(), y.view(), &sizes, &training, &fit)?;
+//!
+//! assert_eq!(network.history().losses.len(), 1); // one mean loss per epoch
+//! let predicted = network.predict(x.view())?;
+//! assert_eq!(predicted.dim(), (3, 2));
+//! let stored = network.to_bytes()?;
+//! let loaded = FittedMlp::from_bytes(&stored, &sizes, 2, 2, &backend)?;
+//! assert_eq!(loaded.predict(x.view())?, predicted);
+//! # Ok::<(), routelab_heads::HeadError>(())
+//! ```
 
 pub mod backend;
 mod batch;

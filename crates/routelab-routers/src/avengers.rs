@@ -13,8 +13,8 @@ use crate::kmeans::Clustering;
 use crate::nearest::{Points, nearest};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, stack, to_f32, to_f64,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values, check_dimension, stack, to_f32, to_f64,
 };
 
 /// Predicts, for every model, the mean quality and the mean cost of the training queries of a cluster, averaged over the
@@ -75,11 +75,7 @@ impl Router for AvengersPro {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let clustering = Clustering::fit(train.x(), self.clusters, context.seed);
         let quality = clustering.measured_means(train.quality(), train.measured());
         let cost = Cost::OfClusters(clustering.measured_means(train.cost(), train.measured()));
@@ -91,7 +87,7 @@ impl Router for AvengersPro {
         }))
     }
 
-    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, _: &Loader) -> FitResult {
         load(archive, |clusters, models| {
             let values = archive.matrix_with("cost", Some(clusters), Some(models))?;
             Ok(Cost::OfClusters(values))
@@ -120,11 +116,7 @@ impl Router for Avengers {
         space([("clusters", Values::integers([5, 10, 20, 50, 100, 300]))])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let clustering = Clustering::fit(train.x(), self.clusters, context.seed);
         let quality = clustering.measured_means(train.quality(), train.measured());
         let cost = Cost::Network(context.cost.get(train, context)?);
@@ -136,7 +128,7 @@ impl Router for Avengers {
         }))
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         load(archive, |_, _| {
             Ok(Cost::Network(CostNetwork::load(archive, loader)?))
         })
@@ -198,7 +190,7 @@ impl FittedRouter for FittedClusters {
 fn load(
     archive: &Archive,
     cost: impl FnOnce(usize, usize) -> Result<Cost, RouterError>,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
+) -> FitResult {
     let centroids = archive.matrix_with("centroids", None, None)?;
     let quality = archive.matrix_with("quality", Some(centroids.nrows()), None)?;
     Ok(Box::new(FittedClusters {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::FittedBase;
 use crate::held_out::{Priced, held_out};
 use crate::{
-    Archive, Base, Context, FittedRouter, Loader, Registry, Router, RouterError, TrainingSet,
-    measured_only,
+    Archive, Base, Context, FitResult, FittedRouter, Loader, Registry, Router, RouterError,
+    TrainingSet, measured_only,
 };
 
 /// Takes the predictions of another router and maps those of every model to the quality that such predictions really had.
@@ -59,11 +59,7 @@ impl Router for Calibrated {
         self.base.takes_mask()
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let router = self.base.router(self.kind())?;
         let folds = split::folds(train.table(), self.folds, context.seed);
         if folds.len() < 2 {
@@ -108,7 +104,7 @@ impl Router for Calibrated {
         })
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let curves: Vec<Curve> = archive.get("curves")?;
         let sound = |curve: &Curve| {
             !curve.predicted.is_empty() && curve.predicted.len() == curve.quality.len()

@@ -10,7 +10,8 @@ use crate::knn::Knn;
 use crate::linear::Linear;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values,
 };
 
 /// How quality and cost are estimated.
@@ -80,11 +81,7 @@ impl Router for Carrot {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let base: &dyn Router = match self.estimates {
             Estimates::Knn => &self.knn(),
             Estimates::Linear => &self.linear(),
@@ -95,7 +92,7 @@ impl Router for Carrot {
         })
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let base = FittedBase::load("estimates", archive, loader)?;
         Priced::load(archive, Box::new(FittedEstimates(base)))
     }

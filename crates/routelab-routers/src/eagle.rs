@@ -12,8 +12,8 @@ use crate::cost::CostNetwork;
 use crate::nearest::{Points, nearest};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, stack, to_f32, to_f64,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values, check_dimension, stack, to_f32, to_f64,
 };
 
 /// The difference in ratings at which the better one is expected to win ten times out of eleven.
@@ -65,11 +65,7 @@ impl Router for Eagle {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let mut ratings = vec![0.0; train.models()];
         for quality in train.quality().outer_iter() {
             play(&mut ratings, quality, self.k_factor);
@@ -83,7 +79,7 @@ impl Router for Eagle {
         }))
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let x = archive.matrix_with("x", None, None)?;
         let ratings: Vec<f64> = archive.get("ratings")?;
         Ok(Box::new(FittedRatings {

@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::neural::{self, FittedNeural, PredictedCost};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
 };
 
 /// Predicts the probability that a model is right by the product of a projection of the query and an embedding of the
@@ -95,11 +94,7 @@ impl Router for EmbedLlm {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let quality = FittedEmbedLlm::fit(
             train.x(),
             to_f32(train.quality()).view(),
@@ -121,7 +116,7 @@ impl Router for EmbedLlm {
         Ok(Box::new(FittedNeural { quality, cost }))
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         neural::load::<EmbedLlmConfig>(archive, loader)
     }
 }

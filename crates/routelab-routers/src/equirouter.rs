@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
 };
 
 /// What EquiRouter's network learns, beside the squared error of every score by itself.
@@ -151,11 +150,7 @@ impl Router for EquiRouter {
         space
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let measured = train.measured_f32();
         let quality = FittedEquiRouter::fit_measured(
             train.x(),
@@ -170,7 +165,7 @@ impl Router for EquiRouter {
         neural::with_shared_cost(quality, train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         neural::load::<EquiRouterConfig>(archive, loader)
     }
 }

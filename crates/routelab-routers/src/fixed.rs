@@ -13,7 +13,8 @@ use routelab_eval::Scores;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, TrainingSet, column_means,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, TrainingSet,
+    column_means,
 };
 
 /// What a policy prefers.
@@ -45,7 +46,7 @@ macro_rules! policy {
                 &self,
                 $train: &TrainingSet,
                 $context: &Context,
-            ) -> Result<Box<dyn FittedRouter>, RouterError> {
+            ) -> FitResult {
                 Ok(Box::new(FittedPolicy {
                     preference: $preference,
                     cost: mean($train, $train.cost()),
@@ -56,7 +57,7 @@ macro_rules! policy {
                 true
             }
 
-            fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+            fn load(archive: &Archive, _: &Loader) -> FitResult {
                 FittedPolicy::load(archive)
             }
         }
@@ -100,7 +101,7 @@ struct FittedPolicy {
 }
 
 impl FittedPolicy {
-    fn load(archive: &Archive) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive) -> FitResult {
         let policy: FittedPolicy = archive.get("policy")?;
         match &policy.preference {
             Preference::Fixed(quality) if quality.len() != policy.cost.len() => {

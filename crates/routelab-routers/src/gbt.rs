@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, column_scales, stack, to_f64,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values, check_dimension, column_scales, stack, to_f64,
 };
 
 /// Predicts quality and cost of every model by a sum of regression trees, each grown on what the ones before leave over
@@ -93,11 +93,7 @@ impl Router for Gbt {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let x = to_f64(train.x());
         let (rows, dimension) = x.dim();
         let columns: Vec<f64> = x.t().iter().copied().collect();
@@ -135,7 +131,7 @@ impl Router for Gbt {
         }))
     }
 
-    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, _: &Loader) -> FitResult {
         let dimension = archive.get("dimension")?;
         let mean: Vec<f64> = archive.get("mean")?;
         let deviation: Vec<f64> = archive.get("deviation")?;

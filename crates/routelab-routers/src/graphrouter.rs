@@ -9,8 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
 };
 
 /// Predicts the edges between a new query and the models of a graph of training queries and models, whose edges carry
@@ -69,11 +68,7 @@ impl Router for GraphRouter {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let quality = FittedGraph::fit(
             train.x(),
             to_f32(train.quality()).view(),
@@ -86,7 +81,7 @@ impl Router for GraphRouter {
         neural::with_shared_cost(quality, train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         neural::load::<GraphConfig>(archive, loader)
     }
 }

@@ -5,7 +5,7 @@ use routelab_data::{Embeddings, split};
 use routelab_eval::{PriceCurve, Scores};
 use routelab_heads::History;
 
-use crate::{Archive, Context, FittedRouter, RouterError, TrainingSet};
+use crate::{Archive, Context, FitResult, FittedRouter, RouterError, TrainingSet};
 
 /// Folds on which prices are found.
 const FOLDS: usize = 5;
@@ -17,7 +17,7 @@ const PRICES: &str = "prices";
 pub(crate) fn held_out(
     train: &TrainingSet,
     folds: &[Vec<usize>],
-    fit: impl Fn(&TrainingSet, usize) -> Result<Box<dyn FittedRouter>, RouterError>,
+    fit: impl Fn(&TrainingSet, usize) -> FitResult,
 ) -> Result<Scores, RouterError> {
     let shape = (train.table().len(), train.models());
     let (mut quality, mut cost) = (Array2::zeros(shape), Array2::zeros(shape));
@@ -52,8 +52,8 @@ impl Priced {
     pub(crate) fn fit(
         train: &TrainingSet,
         context: &Context,
-        fit: impl Fn(&TrainingSet, &Context) -> Result<Box<dyn FittedRouter>, RouterError>,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+        fit: impl Fn(&TrainingSet, &Context) -> FitResult,
+    ) -> FitResult {
         let router = fit(train, context)?;
         let quiet = Context {
             progress: &|_| {},
@@ -79,10 +79,7 @@ impl Priced {
     /// # Errors
     ///
     /// [`RouterError::Unpriced`] where there are none, as in archives of the time before there were prices.
-    pub(crate) fn load(
-        archive: &Archive,
-        router: Box<dyn FittedRouter>,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    pub(crate) fn load(archive: &Archive, router: Box<dyn FittedRouter>) -> FitResult {
         if !archive.has(PRICES) {
             return Err(RouterError::Unpriced);
         }

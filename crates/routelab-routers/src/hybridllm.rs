@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::neural::{FittedNeural, PredictedCost};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    to_f32,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values, to_f32,
 };
 
 /// Steps of the search for a threshold in [0, 1).
@@ -169,11 +169,7 @@ impl Router for HybridLlm {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let reference = best_single(train);
         let quality = FittedLogistic::fit(
             train.x(),
@@ -192,7 +188,7 @@ impl Router for HybridLlm {
         }))
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let sufficiency = FittedNeural::<LogisticConfig>::load(archive, loader)?;
         let (reference, confidence) = (archive.get("reference")?, archive.get("confidence")?);
         if reference >= sufficiency.quality.models() {

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
 };
 
 /// Predicts the probability that a model is right from its abilities and the query's discrimination and difficulty.
@@ -57,11 +56,7 @@ impl Router for Mirt {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let quality = FittedMirt::fit(
             train.x(),
             to_f32(train.quality()).view(),
@@ -72,7 +67,7 @@ impl Router for Mirt {
         neural::with_shared_cost(quality, train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         neural::load::<MirtConfig>(archive, loader)
     }
 }
@@ -137,11 +132,7 @@ impl Router for Nirt {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let quality = FittedNirt::fit(
             train.x(),
             to_f32(train.quality()).view(),
@@ -153,7 +144,7 @@ impl Router for Nirt {
         neural::with_shared_cost(quality, train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         neural::load::<NirtConfig>(archive, loader)
     }
 }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::nearest::{Points, nearest};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, column_means, to_f32, to_f64,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values, check_dimension, column_means, to_f32, to_f64,
 };
 
 /// What was measured, in an archive.
@@ -61,11 +61,7 @@ impl Router for Knn {
         space([("k", Values::integers([5, 10, 20, 50, 100, 200, 300]))])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        _: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, _: &Context) -> FitResult {
         Ok(Box::new(FittedKnn {
             config: *self,
             points: Points::new(train.x().to_owned()),
@@ -75,7 +71,7 @@ impl Router for Knn {
         }))
     }
 
-    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, _: &Loader) -> FitResult {
         let x = archive.matrix("x")?;
         let quality = archive.matrix_with("quality", Some(x.nrows()), None)?;
         let cost = archive.matrix_with("cost", Some(x.nrows()), Some(quality.ncols()))?;

@@ -6,6 +6,43 @@
 //! all routers share.
 //!
 //! One file per router. A [`Registry`] has them by their names in experiment files, and takes others.
+//!
+//! ```
+//! use ndarray::array;
+//! use routelab_data::{CostUnit, Embeddings, RoutingTable, RoutingTableParts};
+//! use routelab_eval::Rule;
+//! use routelab_heads::Backend;
+//! use routelab_routers::{Context, CostConfig, Registry, SharedCost, TrainingSet};
+//!
+//! // Two models on three queries: the small one is right on the first two.
+//! let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+//! let table = RoutingTable::new(RoutingTableParts {
+//!     name: "example".into(),
+//!     models: names(&["small", "large"]),
+//!     ids: names(&["a", "b", "c"]),
+//!     prompts: names(&["1 + 1", "2 + 2", "prove it"]),
+//!     tasks: names(&["sums", "sums", "proofs"]),
+//!     images: Vec::new(),
+//!     groups: None,
+//!     quality: array![[1.0, 1.0], [1.0, 1.0], [0.0, 1.0]],
+//!     cost: array![[0.1, 2.0], [0.1, 2.0], [0.1, 3.0]],
+//!     cost_unit: CostUnit::recorded("US dollars"),
+//! })?;
+//! let embeddings = Embeddings::new(array![[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]], "by hand")?;
+//!
+//! let registry = Registry::default();
+//! let knn = registry.parse("knn", toml::toml! { k = 1 })?.router;
+//! let (backend, cost) = (Backend::default(), SharedCost::new(CostConfig::default()));
+//! let context = Context { seed: 1, backend: &backend, cost: &cost, progress: &|_| {} };
+//! let fitted = knn.fit(&TrainingSet::new(&embeddings, &table)?, &context)?;
+//!
+//! let queries = Embeddings::new(array![[0.95, 0.05], [0.1, 0.9]], "by hand")?;
+//! let scores = fitted.predict(&queries)?;
+//! assert_eq!(scores.quality, array![[1.0, 1.0], [0.0, 1.0]]);
+//! assert_eq!(fitted.choose(&scores, f64::INFINITY, &Rule::default())?, [0, 1]);
+//! assert_eq!(fitted.choose(&scores, 1.0, &Rule::default())?, [0, 0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod archive;
 pub mod avengers;
@@ -180,11 +217,7 @@ pub trait Router: Send + Sync {
     ///
     /// [`RouterError::Settings`] for settings that [`validate`](Self::validate) refuses, those of
     /// [`Registry::check_mask`], a training that diverges, or data that this router cannot use.
-    fn fit(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let kind = self.kind();
         self.validate().map_err(|reason| RouterError::Settings {
             kind: kind.to_owned(),
@@ -200,21 +233,20 @@ pub trait Router: Send + Sync {
     /// # Errors
     ///
     /// A training that diverges, or data that this router cannot use.
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError>;
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult;
 
     /// The fitted router that [`FittedRouter::save`] put into an archive.
     ///
     /// # Errors
     ///
     /// An archive that is damaged.
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError>
+    fn load(archive: &Archive, loader: &Loader) -> FitResult
     where
         Self: Sized;
 }
+
+/// A fitted router, or why there is none.
+pub type FitResult = Result<Box<dyn FittedRouter>, RouterError>;
 
 /// A router that can predict.
 pub trait FittedRouter: Send + Sync {

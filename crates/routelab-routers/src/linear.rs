@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, to_f64,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values, check_dimension, to_f64,
 };
 
 /// Predicts quality and cost of every model by a linear map of the embedding with an intercept:
@@ -51,11 +51,7 @@ impl Router for Linear {
         space([("alpha", Values::log(1e-3, 1e3))])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        _: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, _: &Context) -> FitResult {
         let targets = ndarray::concatenate![Axis(1), train.quality(), train.cost()];
         let x = to_f64(train.x());
         let map = match train.measured() {
@@ -68,7 +64,7 @@ impl Router for Linear {
         Ok(Box::new(FittedLinear { map }))
     }
 
-    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, _: &Loader) -> FitResult {
         let map = archive.matrix_with("map", None, None)?;
         if map.nrows() < 2 || map.ncols() % 2 != 0 {
             return Err(archive.broken("map", "has no weights, or no quality for every cost"));

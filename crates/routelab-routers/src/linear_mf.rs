@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::linear::{FittedLinear, Linear, ridge, to_nalgebra};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FitResult, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
     column_scales, to_f64,
 };
 
@@ -52,11 +52,7 @@ impl Router for LinearMf {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        _: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, _: &Context) -> FitResult {
         let x = to_f64(train.x());
         let quality = self.map(x.view(), train.quality())?;
         let (_, deviation) = column_scales(train.cost());
@@ -67,7 +63,7 @@ impl Router for LinearMf {
         }))
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         Linear::load(archive, loader)
     }
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::FittedBase;
 use crate::space::space;
 use crate::{
-    Archive, Base, Context, FittedRouter, Loader, Registry, Router, RouterError, SearchSpace,
-    TrainingSet, Values,
+    Archive, Base, Context, FitResult, FittedRouter, Loader, Registry, Router, RouterError,
+    SearchSpace, TrainingSet, Values,
 };
 
 /// Takes the predictions of another router, but chooses the cheapest affordable model whose predicted quality is within
@@ -54,11 +54,7 @@ impl Router for MarginRule {
         space([("delta", Values::numbers([0.01, 0.02, 0.05, 0.1, 0.2]))])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let base = self.base.router(self.kind())?;
         Ok(Box::new(FittedMargin {
             delta: self.delta,
@@ -70,7 +66,7 @@ impl Router for MarginRule {
         self.base.resolve(registry);
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         Ok(Box::new(FittedMargin {
             delta: archive.get("delta")?,
             base: FittedBase::load("base", archive, loader)?,

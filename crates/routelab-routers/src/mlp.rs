@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::cost::ScaledMlp;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values,
 };
 
 /// Predicts quality by a perceptron (ReLU), and cost by another of the same shape on standardised costs.
@@ -77,11 +78,7 @@ impl Plan {
         self.training.validate()
     }
 
-    fn fit(
-        self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit(self, train: &TrainingSet, context: &Context) -> FitResult {
         let half = |offset: f64| move |done: f64| (context.progress)(offset + done / 2.0);
         let fit = |targets, standardise, progress: &(dyn Fn(f64) + Sync)| {
             let context = Context {
@@ -145,15 +142,11 @@ impl Router for Mlp {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         self.plan().fit(train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         Plan::load(archive, loader)
     }
 }
@@ -197,21 +190,17 @@ impl Router for MlpMf {
         space
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         self.plan().fit(train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         Plan::load(archive, loader)
     }
 }
 
 impl Plan {
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let plan: Plan = archive.get("plan")?;
         let part = |name| ScaledMlp::load(archive, name, &plan.network, loader.backend);
         let (quality, cost) = (part("quality")?, part("cost")?);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cost::CostNetwork;
-use crate::{Archive, Context, FittedRouter, Loader, RouterError, TrainingSet, to_f64};
+use crate::{Archive, Context, FitResult, FittedRouter, Loader, RouterError, TrainingSet, to_f64};
 
 /// The file of costs per model in an archive.
 const PER_MODEL: &str = "cost_per_model";
@@ -101,7 +101,7 @@ pub(crate) fn with_shared_cost<A>(
     quality: FittedNetwork<A>,
     train: &TrainingSet,
     context: &Context,
-) -> Result<Box<dyn FittedRouter>, RouterError>
+) -> FitResult
 where
     A: Architecture + Serialize + Send + Sync + 'static,
 {
@@ -110,10 +110,7 @@ where
 }
 
 /// The router in an archive.
-pub(crate) fn load<A>(
-    archive: &Archive,
-    loader: &Loader,
-) -> Result<Box<dyn FittedRouter>, RouterError>
+pub(crate) fn load<A>(archive: &Archive, loader: &Loader) -> FitResult
 where
     A: Architecture + Serialize + DeserializeOwned + Send + Sync + 'static,
 {

@@ -10,7 +10,8 @@ use crate::knn::Knn;
 use crate::linear::Linear;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values,
 };
 
 /// Predicts quality and cost by a mixture of a trained predictor (ridge) and retrieval (nearest training queries), then chooses
@@ -75,11 +76,7 @@ impl Router for OmniRouter {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         Priced::fit(train, context, |train, context| {
             Ok(Box::new(FittedMixture {
                 retrieval: self.retrieval,
@@ -89,7 +86,7 @@ impl Router for OmniRouter {
         })
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let part = |name| loader.load(archive.part(name)?);
         let mixture = FittedMixture {
             retrieval: archive.get("retrieval")?,
@@ -125,14 +122,12 @@ impl FittedRouter for FittedMixture {
 
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError> {
         archive.put("retrieval", &self.retrieval);
-        archive.put_part(
-            "retrieved",
-            Archive::of(Knn::default().kind(), &*self.retrieved)?,
-        );
-        archive.put_part(
-            "trained",
-            Archive::of(Linear::default().kind(), &*self.trained)?,
-        );
+        for (name, kind, part) in [
+            ("retrieved", Knn::default().kind(), &self.retrieved),
+            ("trained", Linear::default().kind(), &self.trained),
+        ] {
+            archive.put_part(name, Archive::of(kind, &**part)?);
+        }
         Ok(())
     }
 }

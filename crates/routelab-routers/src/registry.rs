@@ -8,7 +8,7 @@ use routelab_heads::Backend;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Archive, FittedRouter, Router, RouterError};
+use crate::{Archive, FitResult, FittedRouter, Router, RouterError};
 
 /// The routers that a program knows. The default has all of this crate; [`with`](Self::with) adds others.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct RouterInfo {
     /// How it predicts, in a few words.
     pub description: &'static str,
     parse: fn(&Registry, toml::Table) -> Result<ParsedRouter, RouterError>,
-    load: fn(&Archive, &Loader) -> Result<Box<dyn FittedRouter>, RouterError>,
+    load: fn(&Archive, &Loader) -> FitResult,
 }
 
 impl RouterInfo {
@@ -65,7 +65,7 @@ impl Loader<'_> {
     /// # Errors
     ///
     /// An archive that is damaged or of an unknown router.
-    pub fn load(&self, archive: &Archive) -> Result<Box<dyn FittedRouter>, RouterError> {
+    pub fn load(&self, archive: &Archive) -> FitResult {
         (self.registry.find(&archive.kind)?.load)(archive, self)
     }
 }
@@ -116,11 +116,7 @@ impl Registry {
     /// # Errors
     ///
     /// An archive that is damaged or of an unknown router.
-    pub fn load(
-        &self,
-        archive: &Archive,
-        backend: &Backend,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    pub fn load(&self, archive: &Archive, backend: &Backend) -> FitResult {
         let registry = self;
         Loader { registry, backend }.load(archive)
     }

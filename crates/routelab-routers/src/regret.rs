@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
 };
 
 /// Learns a policy for every price of cost, by the regret that it is expected to have; the price is an input.
@@ -80,7 +79,7 @@ impl RmSoftmax {
         conditioning: Conditioning,
         train: &TrainingSet,
         context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    ) -> FitResult {
         let quality = FittedRegret::fit(
             train.x(),
             to_f32(train.quality()).view(),
@@ -123,15 +122,11 @@ impl Router for RmSoftmax {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         self.fit_as(Conditioning::Input, train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         neural::load::<RegretConfig>(archive, loader)
     }
 }
@@ -157,16 +152,12 @@ impl Router for RmInterval {
         space
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let conditioning = Conditioning::Interval(self.intervals);
         self.softmax.fit_as(conditioning, train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         neural::load::<RegretConfig>(archive, loader)
     }
 }

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
 };
 
 /// Learns from pairs of models of which one was better on a query; predicts the mean probability of beating the others.
@@ -67,11 +66,7 @@ impl Router for RouteLlmMf {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let quality = FittedPreference::fit(
             train.x(),
             to_f32(train.quality()).view(),
@@ -84,7 +79,7 @@ impl Router for RouteLlmMf {
         neural::with_shared_cost(quality, train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         neural::load::<PreferenceConfig>(archive, loader)
     }
 }

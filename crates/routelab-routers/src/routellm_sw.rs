@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::cost::CostNetwork;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, to_f64,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values, check_dimension, to_f64,
 };
 
 /// Queries weighted at a time, so that memory stays bounded.
@@ -55,11 +55,7 @@ impl Router for RouteLlmSw {
         space([("temperature", Values::log(0.01, 1.0))])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let mut wins = Array2::zeros(train.quality().dim());
         for (mut wins, quality) in wins.outer_iter_mut().zip(train.quality().outer_iter()) {
             wins.assign(&shares_of_wins(quality));
@@ -72,7 +68,7 @@ impl Router for RouteLlmSw {
         }))
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let directions = archive.matrix_with("directions", None, None)?;
         Ok(Box::new(FittedSimilarity {
             temperature: archive.get("temperature")?,

@@ -9,8 +9,7 @@ use crate::kmeans::Clustering;
 use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
 };
 
 /// Learns a space in which a query is near the models that do well on it, and near queries of its own cluster; predicts
@@ -97,11 +96,7 @@ impl Router for RouterDc {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let clusters = Clustering::fit(train.x(), self.clusters, context.seed);
         let quality = FittedRouterDc::fit(
             train.x(),
@@ -115,7 +110,7 @@ impl Router for RouterDc {
         neural::with_shared_cost(quality, train, context)
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         neural::load::<RouterDcConfig>(archive, loader)
     }
 }

@@ -16,8 +16,8 @@ use crate::nearest::Points;
 use crate::smo::{Machine, Problem};
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, column_scales, stack, to_f32, to_f64,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values, check_dimension, column_scales, stack, to_f32, to_f64,
 };
 
 /// Predicts quality and cost of every model by `Σ β_i exp(-γ |x - x_i|²) + b`. Costs are learned as `(c - mean) / deviation` of
@@ -75,11 +75,7 @@ impl Router for Svr {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let gamma = self.gamma / scale(train);
         let points = Points::new(train.x().to_owned());
         let kernel = kernel_matrix(&points, gamma);
@@ -123,7 +119,7 @@ impl Router for Svr {
         }))
     }
 
-    fn load(archive: &Archive, _: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, _: &Loader) -> FitResult {
         let x = archive.matrix_with("x", None, None)?;
         let weights = archive.matrix_with("weights", Some(x.nrows() + 1), None)?;
         if weights.ncols() % 2 != 0 {

@@ -13,8 +13,8 @@ use crate::kmeans::Clustering;
 use crate::nearest::Points;
 use crate::space::space;
 use crate::{
-    Archive, Context, FittedRouter, Loader, Router, RouterError, SearchSpace, TrainingSet, Values,
-    check_dimension, stack, to_f32, to_f64,
+    Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
+    TrainingSet, Values, check_dimension, stack, to_f32, to_f64,
 };
 
 /// Predicts `q̂ = 1 - Φ(x) · Ψ_m`: `Ψ_m` holds the mean error `1 - q` of model `m` on every cluster of training queries, `Φ(x)` is
@@ -64,11 +64,7 @@ impl Router for UniRoute {
         ])
     }
 
-    fn fit_checked(
-        &self,
-        train: &TrainingSet,
-        context: &Context,
-    ) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let clustering = Clustering::fit(train.x(), self.clusters, context.seed);
         let spread = (clustering.squared_distances.iter())
             .map(|&distance| f64::from(distance))
@@ -84,7 +80,7 @@ impl Router for UniRoute {
         }))
     }
 
-    fn load(archive: &Archive, loader: &Loader) -> Result<Box<dyn FittedRouter>, RouterError> {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let centroids = archive.matrix_with("centroids", None, None)?;
         Ok(Box::new(FittedAssignment {
             errors: archive.matrix_with("errors", Some(centroids.nrows()), None)?,

@@ -200,9 +200,10 @@ fn try_out(device: &WgpuDevice) -> Result<String, String> {
     let sum = sum
         .try_into_vec_as::<f32>()
         .map_err(|error| error.to_string())?;
-    match sum == [3.0] {
-        true => Ok(setup.adapter.get_info().name),
-        false => Err(format!("it computes 1 + 2 = {sum:?}")),
+    if sum == [3.0] {
+        Ok(setup.adapter.get_info().name)
+    } else {
+        Err(format!("it computes 1 + 2 = {sum:?}"))
     }
 }
 

@@ -78,8 +78,7 @@ pub enum BackendError {
     },
     /// The backend exists, but not in this build.
     #[error(
-        "backend `{name}` is not in this build: build with `cargo build --release --features {feature}`, or use \
-         `--backend {DEFAULT}`"
+        "backend `{name}` is not in this build: it takes the feature `{feature}`; `{DEFAULT}` is always there"
     )]
     NotBuilt {
         /// The backend.
@@ -90,7 +89,7 @@ pub enum BackendError {
     /// The backend is in this build, but the machine offers no device for it.
     #[error(
         "backend `{name}` found no graphics adapter on this machine: install a driver (on Linux without a GPU, Mesa's \
-         software Vulkan: `apt-get install mesa-vulkan-drivers libvulkan1`), or use `--backend {DEFAULT}`"
+         software Vulkan: `apt-get install mesa-vulkan-drivers libvulkan1`), or use the backend `{DEFAULT}`"
     )]
     NoAdapter {
         /// The backend.
@@ -111,9 +110,7 @@ pub enum BackendError {
         adapters: String,
     },
     /// The adapter is there, but does not work.
-    #[error(
-        "backend `{name}` cannot use {adapter}: {reason}\nhelp: choose another of `routelab backends`, or use `--backend {DEFAULT}`"
-    )]
+    #[error("backend `{name}` cannot use {adapter}: {reason}")]
     Broken {
         /// The backend.
         name: &'static str,
@@ -134,16 +131,14 @@ pub enum BackendError {
     },
     /// No usable address of a remote server.
     #[error(
-        "backend `remote` needs the address of a `routelab serve`, for example `--backend remote:ws://127.0.0.1:3000`{given}"
+        "backend `remote` needs the address of a server, for example `remote:ws://127.0.0.1:3000`{given}"
     )]
     NoAddress {
         /// `, not …`, or nothing.
         given: String,
     },
     /// The remote server does not answer as it should.
-    #[error(
-        "backend `remote` cannot use {address}: {reason}\nhelp: start `routelab serve --port PORT` there, with the same version of RouteLab"
-    )]
+    #[error("backend `remote` cannot use {address}: {reason}")]
     Unreachable {
         /// The address.
         address: String,
@@ -225,13 +220,13 @@ fn info(name: &str) -> Result<&'static BackendInfo, BackendError> {
 impl BackendInfo {
     /// Refuses a backend that this build does not have.
     fn check_built(&self) -> Result<(), BackendError> {
-        match self.built {
-            true => Ok(()),
-            false => Err(BackendError::NotBuilt {
-                name: self.name,
-                feature: self.feature,
-            }),
+        if self.built {
+            return Ok(());
         }
+        Err(BackendError::NotBuilt {
+            name: self.name,
+            feature: self.feature,
+        })
     }
 }
 
@@ -306,18 +301,15 @@ impl Backend {
             precision,
         };
         let offered = backend.precisions();
-        match offered.contains(&precision) {
-            true => Ok(backend),
-            false => Err(BackendError::Precision {
-                backend: backend.name.to_owned(),
-                precision,
-                offered: offered
-                    .iter()
-                    .map(Precision::name)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            }),
+        if offered.contains(&precision) {
+            return Ok(backend);
         }
+        let offered: Vec<_> = offered.iter().map(Precision::name).collect();
+        Err(BackendError::Precision {
+            backend: backend.name.to_owned(),
+            precision,
+            offered: offered.join(", "),
+        })
     }
 
     /// The first adapter that is a GPU and has the precision, else the default.

@@ -144,10 +144,12 @@ impl FirstLayer {
         let positions = d_mixed.len() / models.len() / hidden;
         let rows = start * hidden..(start + positions) * hidden;
         let (d_first, rest) = d_weight.split_at_mut(block);
-        let mut d_third = match self.interaction() {
-            true => rest[block..][rows.clone()].chunks_exact_mut(hidden),
-            false => [].chunks_exact_mut(hidden),
+        let third = if self.interaction() {
+            &mut rest[block..][rows.clone()]
+        } else {
+            &mut []
         };
+        let mut d_third = third.chunks_exact_mut(hidden);
         let d_rows: Vec<_> = d_first[rows]
             .chunks_exact_mut(hidden)
             .map(|first| (first, d_third.next()))

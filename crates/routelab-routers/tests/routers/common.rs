@@ -9,7 +9,7 @@ use routelab_data::{CostUnit, Embeddings, RoutingTable, RoutingTableParts};
 use routelab_eval::{Rule, Scores, choose};
 use routelab_heads::Backend;
 use routelab_routers::{
-    Context, CostConfig, FittedRouter, Registry, RouterError, SharedCost, TrainingSet,
+    Context, CostConfig, FitResult, FittedRouter, Registry, SharedCost, TrainingSet,
 };
 use serde::Deserialize;
 
@@ -78,12 +78,7 @@ pub fn cost_config() -> CostConfig {
 }
 
 /// Fits a router; `settings` is TOML.
-pub fn try_fit(
-    kind: &str,
-    settings: &str,
-    data: &Data,
-    seed: u64,
-) -> Result<Box<dyn FittedRouter>, RouterError> {
+pub fn try_fit(kind: &str, settings: &str, data: &Data, seed: u64) -> FitResult {
     let backend = backend();
     let cost = SharedCost::new(cost_config());
     let context = Context {

@@ -208,7 +208,22 @@ fn misspelt_settings_and_wrong_types_are_named() {
             );
         }
     }
+    for (kind, expected) in [
+        ("random", "there are no fields"),
+        ("linear", "expected `alpha`"),
+        ("knn", "expected `k` or `epsilon`"),
+        (
+            "mlp-mf",
+            "expected one of `rank`, `widen`, `init`, `standardise`, `hidden`, `epochs`, `batch_size`, `learning_rate`",
+        ),
+        ("hybridllm", "`threshold`"),
+    ] {
+        let message = refusal(kind, "neighbors = 3");
+        assert!(message.contains("unknown field `neighbors`, "), "{message}");
+        assert!(message.contains(expected), "{message}");
+    }
     assert!(refusal("knn", "k = -1").contains("`k`"));
+    assert!(refusal("mlp", "epochs = -1").contains("`epochs`"));
     assert!(refusal("knn", "k = 1.5").contains("`k`"));
     assert!(refusal("equirouter", "tie_order = 'price'").contains("`none` or `cost`"));
 }

@@ -9,11 +9,11 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 
 use routelab_heads::backend::{AUTO, Adapter, BACKENDS, DEFAULT, Place, Processor, adapters};
-use routelab_heads::{Backend, BackendInfo};
+use routelab_heads::{Backend, BackendError, BackendInfo};
 use routelab_routers::Registry;
 use serde_json::json;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 
 /// Arguments of `backends`.
@@ -85,7 +85,7 @@ pub fn run(args: &BackendsArgs, registry: &Registry, output: &Output) -> Outcome
 
 /// The backend that `--backend` names. What `auto` stands for is said.
 pub fn open(name: &str, output: &Output) -> Outcome<Backend> {
-    let backend = Backend::from_name(name).map_err(Failure::request)?;
+    let backend = Backend::from_name(name).map_err(refused)?;
     if name.split('@').next() == Some(AUTO) {
         output.note(format!("backend {AUTO}: {backend}"));
     }
@@ -157,8 +157,29 @@ fn problem(info: &BackendInfo, adapters: &[Adapter]) -> Option<String> {
         Place::Network if info.built => None,
         _ => Backend::from_name(info.name)
             .err()
-            .map(|error| error.to_string()),
+            .map(|error| refused(error).to_string()),
     }
+}
+
+/// Why a backend cannot be used, and what to do about it on the command line.
+fn refused(error: BackendError) -> Failure {
+    let help = match &error {
+        BackendError::NotBuilt { feature, .. } => format!(
+            "build with `cargo build --release --features {feature}`, or use `--backend {DEFAULT}`"
+        ),
+        BackendError::NoAdapter { .. } => format!("use `--backend {DEFAULT}`"),
+        BackendError::Broken { .. } => {
+            format!("choose another of `routelab backends`, or use `--backend {DEFAULT}`")
+        }
+        BackendError::NoAddress { .. } => {
+            "start `routelab serve` there, and name it: `--backend remote:ws://ADDRESS:PORT`".into()
+        }
+        BackendError::Unreachable { .. } => {
+            "start `routelab serve --port PORT` there, with the same version of RouteLab".into()
+        }
+        _ => return Failure::request(error),
+    };
+    bad_request!("{error}\nhelp: {help}")
 }
 
 fn describe(processor: &Processor) -> String {
