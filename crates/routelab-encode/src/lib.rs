@@ -4,6 +4,18 @@
 //! and [`ClipImage`] for text and images. Without any weights: [`HashedNgrams`] and [`ImageStatistics`]. [`Concat`] puts
 //! several side by side, [`CachedEncoder`] remembers on disk what any of them computed, and [`embed_table`] runs one over
 //! a whole [`RoutingTable`](routelab_data::RoutingTable).
+//!
+//! ```
+//! use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query};
+//!
+//! let training = ["Add 3 and 4.", "Add 5 and 9.", "Name a red planet."];
+//! let encoder = HashedNgrams::fit(&training, &HashedConfig { dim: 32, ..HashedConfig::default() })?;
+//! let embeddings = encoder.encode(&[Query::text("Add 7 and 2."), Query::text("Add 8 and 1."), Query::text("Name a planet.")])?;
+//! assert_eq!(embeddings.dim(), (3, 32));
+//! let nearness = |a: usize, b: usize| embeddings.row(a).dot(&embeddings.row(b));
+//! assert!(nearness(0, 1) > nearness(0, 2));
+//! # Ok::<(), routelab_encode::EncodeError>(())
+//! ```
 
 mod cache;
 mod clip;

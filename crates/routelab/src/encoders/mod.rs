@@ -5,6 +5,8 @@ mod clip_text;
 mod hashed_ngrams;
 mod image_statistics;
 mod minilm;
+#[cfg(test)]
+mod prompt_length;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -36,12 +38,14 @@ pub struct EncoderInfo {
 }
 
 /// All encoders.
-const ENCODERS: [EncoderInfo; 5] = [
+const ENCODERS: &[EncoderInfo] = &[
     minilm::ENCODER,
     hashed_ngrams::ENCODER,
     clip_text::ENCODER,
     clip_image::ENCODER,
     image_statistics::ENCODER,
+    #[cfg(test)]
+    prompt_length::ENCODER,
 ];
 
 /// The settings of an encoder.

@@ -7,6 +7,8 @@ mod decomposition;
 mod differences;
 pub mod margins;
 mod rci;
+#[cfg(test)]
+mod regret;
 mod tuning;
 
 use routelab_eval::Metric;
@@ -58,7 +60,7 @@ impl Drawn<'_> {
 }
 
 /// All figures, in the order of the page.
-const FIGURES: [Figure; 8] = [
+const FIGURES: &[Figure] = &[
     call_rate::FIGURE,
     cost_quality::FIGURE,
     call_mix::FIGURE,
@@ -67,6 +69,8 @@ const FIGURES: [Figure; 8] = [
     decomposition::FIGURE,
     differences::FIGURE,
     tuning::FIGURE,
+    #[cfg(test)]
+    regret::FIGURE,
 ];
 
 /// Writes every figure into `figures/`, as SVG, PDF, PNG and the CSV that it draws. Says which were drawn.
@@ -153,4 +157,43 @@ fn collapse_note(results: &Results) -> Option<String> {
 fn cost_note(results: &Results) -> Option<String> {
     let assumption = results.cost_assumption.as_ref()?;
     Some(format!("Costs are an assumption: {assumption}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::{Experiment, RunOptions};
+
+    /// docs/add-a-figure.md, carried out: one file and one line, and the figure is in the folder, the results and the report.
+    #[test]
+    fn a_figure_is_one_file_and_one_line() {
+        let place = tempfile::tempdir().unwrap();
+        let rows =
+            (0..40).map(|i| format!("{i},Add {i} and {i}.,sums,{},0.1,1,{}\n", i % 2, 1 + i % 3));
+        let head = "sample_id,prompt,eval_name,small,small|total_cost,large,large|total_cost\n";
+        let table = head.to_owned() + &rows.collect::<String>();
+        fs::write(place.path().join("table.csv"), table).unwrap();
+        let file = place.path().join("small.toml");
+        let text = "name = \"small\"\nseeds = 2\n[data]\nformat = \"routerbench\"\npath = \"table.csv\"\n[embeddings]\n\
+                    encoder = \"prompt-length\"\n[evaluation]\nbootstrap = 20\n[[router]]\nkind = \"linear\"\n";
+        fs::write(&file, text).unwrap();
+        let options = RunOptions {
+            out: place.path().join("runs"),
+            ..RunOptions::default()
+        };
+        let run = Experiment::from_toml(&file).unwrap().run(&options).unwrap();
+        let figures = run.results().unwrap().figures;
+        assert_eq!(figures.last().unwrap().stem, "regret");
+        for ending in ["svg", "pdf", "png", "csv"] {
+            assert!(run.file(&format!("figures/regret.{ending}")).is_file());
+        }
+        let page = run.text("report.html").unwrap();
+        assert!(
+            page.contains("<section id=\"regret\">") && page.contains("Mean quality given away")
+        );
+        // The encoder of docs/add-an-encoder.md is known in the same way.
+        let manifest = run.manifest().unwrap();
+        assert_eq!(manifest["embeddings"]["encoders"][0], "prompt-length");
+    }
 }
