@@ -1,6 +1,6 @@
 //! ε-insensitive support vector regression with a Gaussian kernel, one machine per model and target.
 //!
-//! The solver ([`crate::smo`]) is ours: all machines share one kernel matrix, which the crates on offer compute anew for every
+//! The solver (`smo.rs`) is ours: all machines share one kernel matrix, which the crates on offer compute anew for every
 //! target.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
