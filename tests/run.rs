@@ -431,3 +431,52 @@ fn a_fit_that_runs_of_a_folder_have_in_common_is_made_once_and_changes_nothing()
     let without = out.path().join("second");
     assert!(files(&with, &REPEATED) == files(&without, &REPEATED));
 }
+
+#[test]
+fn a_study_divides_variance_among_settings() {
+    let router = |kind: &str, epochs: usize| {
+        format!("[[router]]\nkind = \"{kind}\"\nlabel = \"{kind} {epochs}\"\nepochs = {epochs}\n")
+    };
+    let mut routers = "[[router]]\nkind = \"knn\"\n".to_owned();
+    for kind in ["mlp", "embedllm"] {
+        routers += &(router(kind, 1) + &router(kind, 4));
+    }
+    let study = |factors: &str, routers: &str| {
+        let vary = "[vary]\nkey = \"split.train\"\nvalues = [0.3, 0.5]\n";
+        format!("factors = {factors}\n{}\n{vary}", experiment(routers))
+    };
+    let place = workplace(&table(60), &study("[\"kind\", \"epochs\"]", &routers));
+    let file = place.path().join("small.toml");
+    let out = place.path().join("runs");
+    success(&["run", arg(&file), "--out", arg(&out), "--quiet"]);
+    let csv = fs::read_to_string(out.join("small/variance.csv")).unwrap();
+    for measure in ["nAUC (shared)", "RCI"] {
+        for variant in ["0.3", "0.5", "all"] {
+            let start = format!("{measure},{variant},");
+            let rows = csv.lines().filter_map(|line| line.strip_prefix(&start));
+            let shares: Vec<f64> = rows
+                .map(|row| row.split(',').nth(1).unwrap().parse().unwrap())
+                .collect();
+            // Kind, epochs, and what both do together; kNN has no epochs and is no part of it.
+            assert_eq!(shares.len(), 3, "{csv}");
+            let sum: f64 = shares.iter().sum();
+            assert!(sum < 1e-9 || (sum - 1.0).abs() < 1e-9, "{start}{sum}");
+        }
+    }
+    let page = fs::read_to_string(out.join("small/report.html")).unwrap();
+    says(
+        &page,
+        &["Variance of RCI between the routers", "kind", "epochs"],
+    );
+    assert!(out.join("small/figures/variance.svg").is_file());
+
+    let three = &routers[..routers.rfind("[[router]]").unwrap()];
+    for (factors, routers) in [
+        ("[\"kind\", \"epochs\"]", three),
+        ("[\"kind\", \"nothing\"]", &routers),
+    ] {
+        fs::write(&file, study(factors, routers)).unwrap();
+        let error = refused(2, &["run", arg(&file), "--out", arg(&out), "--quiet"]);
+        says(&error, &["small.toml", "`factors`", "every combination"]);
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use routelab_eval::variance_shares;
 use routelab_routers::Registry;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -30,6 +31,8 @@ pub struct Study {
     pub axis: String,
     /// In the order of the file.
     pub variants: Vec<Variant>,
+    /// Settings of routers among which the variance of metrics is divided.
+    pub factors: Vec<String>,
 }
 
 /// One variant of a study.
@@ -40,6 +43,39 @@ pub struct Variant {
     pub value: Option<f64>,
     /// The experiment; its name is the folder inside the study's.
     pub experiment: Experiment,
+}
+
+impl Variant {
+    /// The levels of these settings for every router, as numbers; `None` for a router that lacks one of them.
+    pub fn levels(&self, factors: &[String]) -> Vec<Option<Vec<usize>>> {
+        let routers = self.experiment.resolved["router"].as_array();
+        let mut known: Vec<Vec<&Value>> = vec![Vec::new(); factors.len()];
+        let mut levels = Vec::new();
+        for router in routers.into_iter().flatten() {
+            let of_router = factors.iter().zip(&mut known).map(|(factor, known)| {
+                let value = router.get(factor)?;
+                let found = known.iter().position(|other| *other == value);
+                Some(found.unwrap_or_else(|| {
+                    known.push(value);
+                    known.len() - 1
+                }))
+            });
+            levels.push(of_router.collect());
+        }
+        levels
+    }
+
+    /// Checks that the routers with these settings are a full design.
+    fn check_factors(&self, factors: &[String]) -> Result<(), String> {
+        let levels: Vec<Vec<usize>> = self.levels(factors).into_iter().flatten().collect();
+        let zeros = vec![0.0; levels.len()];
+        variance_shares(&levels, &zeros).map(drop).map_err(|_| {
+            format!(
+                "`factors` are {}, but its routers do not have every combination of them, each equally often",
+                factors.join(", ")
+            )
+        })
+    }
 }
 
 /// `[vary]`: one key, or several keys together, take several values.
@@ -163,6 +199,12 @@ fn parse(
             return Err("[vary] and [[variant]] are two ways to say the same: give one".into());
         }
     };
+    let factors = match base.remove("factors") {
+        None => Vec::new(),
+        Some(value) => value
+            .try_into::<Vec<String>>()
+            .map_err(|_| "`factors` must be a list of settings of routers")?,
+    };
     let text_of = |key: &str| {
         base.get(key)
             .and_then(Value::as_str)
@@ -195,11 +237,16 @@ fn parse(
         let experiment = file
             .and_then(|file| Experiment::check(file, folder, seeds, registry))
             .map_err(wrong)?;
-        variants.push(Variant {
+        let variant = Variant {
             label,
             value,
             experiment,
-        });
+        };
+        if !factors.is_empty() {
+            let wrong = |reason| format!("variant {:?}: {reason}", variant.label);
+            variant.check_factors(&factors).map_err(wrong)?;
+        }
+        variants.push(variant);
     }
     Ok(Request::Study(Study {
         description: text_of("description"),
@@ -207,6 +254,7 @@ fn parse(
         title,
         axis,
         variants,
+        factors,
     }))
 }
 
