@@ -50,6 +50,7 @@
 
 pub mod bootstrap;
 pub mod budget;
+mod choices;
 pub mod collapse;
 pub mod curve;
 pub mod decompose;
@@ -71,6 +72,7 @@ pub mod two_model;
 mod unbounded;
 
 pub use budget::{Budgets, spaced_grid};
+pub use choices::{Choices, choose, prices};
 pub use collapse::Strongest;
 pub use curve::{CurvePoint, SharedInterval};
 pub use decompose::{Cause, Decomposition, DecompositionOptions, Stage, decompose};
@@ -79,8 +81,7 @@ pub use evaluate::{Evaluation, EvaluationOptions, among, evaluate};
 pub use matrices::{Scores, Truth, oracle};
 pub use metric::{Better, METRICS, Metric, Value};
 pub use neighbours::Neighbours;
-pub use path::{Choices, choose, prices};
 pub use predictability::{Predictability, PredictabilityOptions, predictability};
-pub use rule::{Decision, Infeasible, Rule, Ties};
+pub use rule::{Decision, Infeasible, Rule, Swept, Ties};
 pub use sweep::{Point, Sweep, sweep};
-pub use trade_off::{PriceCurve, choose_at};
+pub use trade_off::{PriceCurve, Prices, choose_at};

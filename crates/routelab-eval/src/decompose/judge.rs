@@ -52,7 +52,7 @@ impl<'a, 't> Judge<'a, 't> {
         let cost = self.scores.cost.row(row);
         let limit = match (self.decision, price) {
             (Decision::WithinBudget { .. }, _) if cost.iter().any(|&c| c <= budget) => budget,
-            (Decision::TradeOff, Some(_)) => f64::INFINITY,
+            (Decision::TradeOff { .. }, Some(_)) => self.decision.limit(budget),
             _ => f64::NEG_INFINITY,
         };
         // R ∩ A. Where nothing is affordable, A is the choice.

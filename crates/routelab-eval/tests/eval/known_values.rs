@@ -254,7 +254,7 @@ fn one_price_for_all_queries() {
     )
     .unwrap();
     let rule = Rule {
-        decision: Decision::TradeOff,
+        decision: Decision::PRICE_OVER_COSTS,
         ..Rule::default()
     };
     // Mean costs: 1, then 4/3 at prices below 0.4, 7/3 below 0.2, 3 below 0.05.
@@ -302,7 +302,7 @@ fn a_decision_is_one_table_in_a_file() {
     assert_eq!(margin, Decision::WithinBudget { margin: 0.05 });
     assert_eq!(serde_json::to_string(&margin).unwrap(), text);
     let trade_off: Decision = serde_json::from_str(r#"{"kind":"trade-off"}"#).unwrap();
-    assert_eq!(trade_off, Decision::TradeOff);
+    assert_eq!(trade_off, Decision::PRICE_OVER_COSTS);
 }
 
 #[test]

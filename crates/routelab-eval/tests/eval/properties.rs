@@ -78,7 +78,7 @@ fn within_budget(rule: Rule) -> Rule {
 
 fn trade_off(rule: Rule) -> Rule {
     Rule {
-        decision: Decision::TradeOff,
+        decision: Decision::PRICE_OVER_COSTS,
         ..rule
     }
 }
@@ -247,7 +247,7 @@ proptest! {
             for (row, &choice) in expected.iter().enumerate() {
                 let one = |values: &Array2<f64>| values.select(Axis(0), &[row]);
                 let alone = Scores::new(one(&scores.quality), one(&scores.cost)).unwrap();
-                prop_assert_eq!(choose_at(&alone, price, &rule), [choice]);
+                prop_assert_eq!(choose_at(&alone, budget, price, &rule), [choice]);
             }
             for (model, rate) in point.call_rates.iter().enumerate() {
                 let calls = expected.iter().filter(|&&choice| choice == model).count();
