@@ -143,7 +143,8 @@ impl<'a> Sweep<'a> {
     fn whole_of(&self, points: &[Point], best_single: CurvePoint) -> Whole<'a> {
         let (truth, scores) = (self.truth, self.scores);
         let choices = self.own().last();
-        let largest = self.own().budgets()[self.own().budgets().len() - 1];
+        let budgets = self.own().budgets();
+        let limit = (self.options.rule.decision).limit(budgets[budgets.len() - 1]);
         let called = choices
             .iter()
             .filter(|m| self.strongest.contains(m))
@@ -164,8 +165,8 @@ impl<'a> Sweep<'a> {
                 regret: collapse::regrets(&truth, &choices).iter().sum::<f64>() / queries,
             },
             call_rates: collapse::call_rates(&choices, truth.models()),
-            real_margins: margin::margins(truth.quality, predicted_cost, largest),
-            predicted_margins: margin::margins(scores.quality.view(), predicted_cost, largest),
+            real_margins: margin::margins(truth.quality, predicted_cost, limit),
+            predicted_margins: margin::margins(scores.quality.view(), predicted_cost, limit),
             margin_threshold: self.options.margin_threshold,
             two_model: TwoModel::of(&truth, scores),
             choices,

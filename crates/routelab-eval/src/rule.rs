@@ -128,11 +128,13 @@ impl Decision {
         matches!(self, Decision::TradeOff { .. })
     }
 
-    /// `κ B`, the most that a model may be predicted to cost under [`Decision::TradeOff`]; infinite without a cap.
-    pub(crate) fn limit(&self, budget: f64) -> f64 {
+    /// The most that a model may be predicted to cost under a budget: `B`, or `κ B` under [`Decision::TradeOff`], where it is infinite
+    /// without a cap.
+    pub fn limit(&self, budget: f64) -> f64 {
         match self {
+            Decision::WithinBudget { .. } => budget,
             Decision::TradeOff { cap: Some(cap), .. } => cap * budget,
-            _ => f64::INFINITY,
+            Decision::TradeOff { cap: None, .. } => f64::INFINITY,
         }
     }
 }

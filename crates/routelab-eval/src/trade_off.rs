@@ -63,18 +63,17 @@ impl<'a> TradeOff<'a> {
                 cap: Some(cap),
                 swept: Swept::Curve,
             } => {
-                let of_costs = levels / 2;
-                let mut budgets = self.curve.places(levels - of_costs);
-                let dearest = || {
-                    let costs = self.scores.cost.iter().copied();
-                    vec![costs.fold(f64::NEG_INFINITY, f64::max)]
-                };
-                let limits = match of_costs {
-                    0 | 1 => dearest(),
-                    levels => costs(levels),
-                };
                 // A quotient may be rounded down, below what affords the model.
-                budgets.extend(limits.iter().map(|limit| (limit / cap).next_up()));
+                let affords = |cost: &f64| (cost / cap).next_up();
+                let budgets = if levels < 4 {
+                    let places = self.curve.places(2);
+                    let costs = self.scores.cost.iter().map(affords);
+                    vec![places[0], costs.fold(places[places.len() - 1], f64::max)]
+                } else {
+                    let of_costs = costs(levels / 2);
+                    let places = self.curve.places(levels - levels / 2);
+                    [places, of_costs.iter().map(affords).collect()].concat()
+                };
                 sorted_distinct(&budgets)
             }
             Decision::TradeOff {

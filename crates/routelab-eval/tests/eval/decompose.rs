@@ -259,6 +259,8 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         (0.0..0.6).prop_map(|margin| Decision::WithinBudget { margin }),
         Just(Decision::WithinBudget { margin: 0.0 }),
         Just(Decision::PRICE_OVER_COSTS),
+        Just(Decision::PRICE),
+        (1.0..4.0).prop_map(Decision::capped_price),
     ];
     let infeasible = prop_oneof![Just(Infeasible::Cheapest), Just(Infeasible::First)];
     let ties = prop_oneof![Just(Ties::Cheapest), Just(Ties::First)];

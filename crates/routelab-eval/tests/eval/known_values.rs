@@ -3,8 +3,8 @@
 use ndarray::{Array2, array};
 use routelab_eval::{
     Budgets, CurvePoint, Decision, EvalError, EvaluationOptions, Infeasible, METRICS, Metric, Rule,
-    Scores, SharedInterval, Strongest, Sweep, Ties, Truth, bootstrap, choose, collapse, curve,
-    evaluate, margin, oracle, prices, ranking, spaced_grid, sweep, two_model,
+    Scores, SharedInterval, Strongest, Sweep, Ties, Truth, bootstrap, choose, choose_at, collapse,
+    curve, evaluate, margin, oracle, prices, ranking, spaced_grid, sweep, two_model,
 };
 
 use crate::common::{near, value};
@@ -303,6 +303,63 @@ fn a_decision_is_one_table_in_a_file() {
     assert_eq!(serde_json::to_string(&margin).unwrap(), text);
     let trade_off: Decision = serde_json::from_str(r#"{"kind":"trade-off"}"#).unwrap();
     assert_eq!(trade_off, Decision::PRICE_OVER_COSTS);
+}
+
+#[test]
+fn a_decision_has_a_short_text() {
+    for (text, decision) in [
+        ("cap", Decision::CAP),
+        ("margin=0.1", Decision::WithinBudget { margin: 0.1 }),
+        ("price", Decision::PRICE),
+        ("cap+price=3", Decision::capped_price(3.0)),
+    ] {
+        assert_eq!(text.parse::<Decision>().unwrap(), decision);
+        assert_eq!(decision.to_string(), text);
+        let json = serde_json::to_string(&decision).unwrap();
+        assert_eq!(serde_json::from_str::<Decision>(&json).unwrap(), decision);
+    }
+    let margin: Decision = "margin".parse().unwrap();
+    assert_eq!(margin, Decision::WithinBudget { margin: 0.05 });
+    assert_eq!("cap+price".parse(), Ok(Decision::capped_price(2.0)));
+    for (bad, option) in [
+        ("cheap", "decision"),
+        ("cap=1", "decision"),
+        ("margin=much", "decision"),
+        ("margin=-1", "margin"),
+        ("cap+price=0.5", "cap"),
+        ("cap+price=inf", "cap"),
+    ] {
+        match bad.parse::<Decision>() {
+            Err(EvalError::Option { option: found, .. }) => assert_eq!(found, option, "{bad}"),
+            other => panic!("{bad}: {other:?}"),
+        }
+    }
+}
+
+/// By hand: two queries, each with a good model for 10 beside one for 1, and another for 2 of the first.
+#[test]
+fn a_cap_beside_the_price_keeps_single_queries_down() {
+    let quality = array![[0.2, 0.5, 0.9], [0.1, 0.1, 0.9]];
+    let cost = array![[1.0, 2.0, 10.0], [1.0, 1.0, 10.0]];
+    let scores = Scores::new(quality, cost).unwrap();
+    let rule = |decision| Rule {
+        decision,
+        ..Rule::default()
+    };
+    // A mean of 6 pays for one of the two, for the second by its slope of 0.8 / 9 against 0.4 / 8.
+    let price = rule(Decision::PRICE);
+    assert_eq!(choose(&scores, 6.0, &price), [1, 2]);
+    // Within 2 x 6 as well, but not within 1.5 x 6 = 9.
+    assert_eq!(
+        choose(&scores, 6.0, &rule(Decision::capped_price(2.0))),
+        [1, 2]
+    );
+    let capped = rule(Decision::capped_price(1.5));
+    assert_eq!(choose(&scores, 6.0, &capped), [1, 0]);
+    // A mean of 7 affords 10, by itself or beside a 2.
+    assert_eq!(choose(&scores, 7.0, &capped), [1, 2]);
+    assert_eq!(choose_at(&scores, 7.0, Some(0.0), &capped), [2, 2]);
+    assert_eq!(choose_at(&scores, 6.0, Some(0.0), &capped), [1, 0]);
 }
 
 #[test]
