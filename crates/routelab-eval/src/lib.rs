@@ -77,7 +77,7 @@ pub use collapse::Strongest;
 pub use curve::{CurvePoint, SharedInterval};
 pub use decompose::{Cause, Decomposition, DecompositionOptions, Stage, decompose};
 pub use error::EvalError;
-pub use evaluate::{Evaluation, EvaluationOptions, among, evaluate};
+pub use evaluate::{AtPrice, Evaluation, EvaluationOptions, among, evaluate};
 pub use matrices::{Scores, Truth, oracle};
 pub use metric::{Better, METRICS, Metric, Value};
 pub use neighbours::Neighbours;

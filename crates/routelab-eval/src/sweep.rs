@@ -109,7 +109,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// The points at the router's own budgets.
-    pub(crate) fn points(&self) -> Vec<Point> {
+    pub fn points(&self) -> Vec<Point> {
         points(&self.exact, &self.own)
     }
 

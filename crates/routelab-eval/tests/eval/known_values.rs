@@ -362,6 +362,48 @@ fn a_cap_beside_the_price_keeps_single_queries_down() {
     assert_eq!(choose_at(&scores, 6.0, Some(0.0), &capped), [1, 0]);
 }
 
+/// By hand: model 1 is strongest and best on both queries, model 0 as good on the first.
+#[test]
+fn collapse_is_read_at_budgets_that_mean_something() {
+    let quality = array![[1.0, 1.0], [0.0, 1.0]];
+    let cost = array![[1.0, 2.0], [1.0, 4.0]];
+    let scores = Scores::new(array![[0.5, 0.6], [0.1, 0.9]], cost.clone()).unwrap();
+    let truth = Truth::new(quality.view(), cost.view()).unwrap();
+    let options = EvaluationOptions {
+        rule: Rule {
+            decision: Decision::PRICE,
+            ..Rule::default()
+        },
+        rci_prices: vec![0.0, 0.1, 1.0],
+        ..EvaluationOptions::default()
+    };
+    // Mean costs 1, 2.5 (the second query's step, of slope 0.8 / 3) and 3; qualities 1/2, 1 and 1.
+    let found = evaluate(&truth, &scores, &options).unwrap();
+    let curve: Vec<(f64, f64)> = found.points.iter().map(|p| (p.cost, p.quality)).collect();
+    assert_eq!(curve, [(1.0, 0.5), (2.5, 1.0), (3.0, 1.0)]);
+    // At the largest budget the first query is wasted; the best single model's quality is reached before.
+    assert_eq!(found.get(Metric::known("rci")), Some(0.5));
+    assert_eq!(found.get(Metric::known("rci_at_qnc")), Some(0.0));
+    // Free of charge, two budgets are worth 1 and the cheaper one is taken; at 0.1 it is 0.75 against 0.4 and 0.7.
+    let at: Vec<(f64, f64, f64)> = (found.at_prices.iter())
+        .map(|at| (at.price, at.point.cost, at.rci.rci))
+        .collect();
+    assert_eq!(at, [(0.0, 2.5, 0.0), (0.1, 2.5, 0.0), (1.0, 1.0, 0.5)]);
+    assert_eq!(found.at_prices[2].rci.wrong, 0.5);
+
+    // Never reached.
+    let worse = Scores::new(array![[0.9, 0.6], [0.9, 0.1]], cost.clone()).unwrap();
+    let found = evaluate(&truth, &worse, &options).unwrap();
+    assert_eq!(found.get(Metric::known("rci_at_qnc")), None);
+    for bad in [-1.0, f64::NAN, f64::INFINITY] {
+        let options = EvaluationOptions {
+            rci_prices: vec![bad],
+            ..EvaluationOptions::default()
+        };
+        assert!(options.validate().is_err(), "{bad}");
+    }
+}
+
 #[test]
 fn margins_look_only_at_feasible_models() {
     let quality = array![[0.9, 0.6, 0.85], [0.3, 0.3, 1.0], [0.5, 0.1, 0.2]];

@@ -99,6 +99,9 @@ pub struct EvaluationSpec {
     pub margin_threshold: f64,
     /// Replicates of the bootstrap over queries, at least 1.
     pub bootstrap: usize,
+    /// Prices of cost, in units of quality per unit of cost, for which `rci_prices.csv` is written; finite, 0 or more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rci_prices: Vec<f64>,
 }
 
 /// A shared grid of budgets.
@@ -124,6 +127,7 @@ impl Default for EvaluationSpec {
             strongest: StrongestSpec::default(),
             margin_threshold: 0.05,
             bootstrap: 2000,
+            rci_prices: Vec::new(),
         }
     }
 }
@@ -151,6 +155,7 @@ impl EvaluationSpec {
             shared_grid: grid,
             margin_threshold: self.margin_threshold,
             strongest: Strongest::Models(strongest.to_vec()),
+            rci_prices: self.rci_prices.clone(),
         }
     }
 }
