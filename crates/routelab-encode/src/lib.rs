@@ -9,9 +9,9 @@
 //! use routelab_encode::{Encoder, HashedConfig, HashedNgrams, Query};
 //!
 //! let training = ["Add 3 and 4.", "Add 5 and 9.", "Name a red planet."];
-//! let encoder = HashedNgrams::fit(&training, &HashedConfig { dim: 32, ..HashedConfig::default() })?;
+//! let encoder = HashedNgrams::fit(&training, &HashedConfig { dim: 512, ..HashedConfig::default() })?;
 //! let embeddings = encoder.encode(&[Query::text("Add 7 and 2."), Query::text("Add 8 and 1."), Query::text("Name a planet.")])?;
-//! assert_eq!(embeddings.dim(), (3, 32));
+//! assert_eq!(embeddings.dim(), (3, 512));
 //! let nearness = |a: usize, b: usize| embeddings.row(a).dot(&embeddings.row(b));
 //! assert!(nearness(0, 1) > nearness(0, 2));
 //! # Ok::<(), routelab_encode::EncodeError>(())

@@ -17,7 +17,7 @@
 //! let training = TrainConfig { epochs: 1, batch_size: 2, learning_rate: 1e-3 };
 //! let backend = Backend::default();
 //! let fit = Fit { backend: &backend, seed: 1, progress: &|_| {} };
-//! let network = FittedMlp::fit(x.view(), y.view(), &sizes, &training, &fit)?;
+//! let network = FittedMlp::fit(x.view(), y.view(), None, &sizes, &training, &fit)?;
 //!
 //! assert_eq!(network.history().losses.len(), 1); // one mean loss per epoch
 //! let predicted = network.predict(x.view())?;

@@ -201,7 +201,7 @@ impl ScaledMlp {
         let scaled = to_f32(((&targets - &mean) / &deviation).view());
         let measured = train.measured_f32();
         Ok(Self {
-            network: FittedMlp::fit_measured(
+            network: FittedMlp::fit(
                 train.x(),
                 scaled.view(),
                 measured.as_ref().map(|measured| measured.view()),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{BackendError, Precision, info};
+use super::Precision;
 
 /// A graphics adapter, real or in software.
 #[derive(Clone, Debug, Serialize)]
@@ -63,19 +63,4 @@ impl fmt::Display for AdapterKind {
             Self::Other => "other",
         })
     }
-}
-
-/// The adapters of a graphics backend, in the order of their numbers. Each is opened, to see whether it works.
-///
-/// # Errors
-///
-/// No such backend, or not in this build. A machine without adapters is no error.
-pub fn adapters(backend: &str) -> Result<Vec<Adapter>, BackendError> {
-    let info = info(backend)?;
-    info.check_built()?;
-    #[cfg(feature = "wgpu")]
-    if info.place == super::Place::Adapter {
-        return Ok(super::graphics::adapters(info.name));
-    }
-    Ok(Vec::new())
 }

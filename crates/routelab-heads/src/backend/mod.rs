@@ -15,7 +15,7 @@ use std::fmt;
 use burn::tensor::Device;
 use serde::Serialize;
 
-pub use adapter::{Adapter, AdapterKind, adapters};
+pub use adapter::{Adapter, AdapterKind};
 pub use precision::Precision;
 pub(crate) use precision::cast;
 pub use processor::{Processor, peak_memory};
@@ -378,6 +378,21 @@ impl Default for Backend {
             precision: Precision::F32,
         }
     }
+}
+
+/// The adapters of a graphics backend, in the order of their numbers. Each is opened, to see whether it works.
+///
+/// # Errors
+///
+/// No such backend, or not in this build. A machine without adapters is no error.
+pub fn adapters(backend: &str) -> Result<Vec<Adapter>, BackendError> {
+    let info = info(backend)?;
+    info.check_built()?;
+    #[cfg(feature = "wgpu")]
+    if info.place == Place::Adapter {
+        return Ok(graphics::adapters(info.name));
+    }
+    Ok(Vec::new())
 }
 
 #[cfg(test)]

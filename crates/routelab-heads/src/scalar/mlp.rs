@@ -109,27 +109,13 @@ pub type FittedMlp = FittedNetwork<MlpConfig>;
 impl FittedMlp {
     /// Fits the network by mean squared error.
     ///
-    /// `x`: embeddings `[queries, dimension]`; `y`: targets `[queries, models]`.
+    /// `x`: embeddings `[queries, dimension]`; `y`: targets `[queries, models]`, those only where `measured`, of the same shape, is 1
+    /// and not 0; all without it.
     ///
     /// # Errors
     ///
     /// Different numbers of rows, no rows, or a loss that is not a number.
     pub fn fit(
-        x: ArrayView2<f32>,
-        y: ArrayView2<f32>,
-        config: &MlpConfig,
-        training: &TrainConfig,
-        fit: &Fit,
-    ) -> Result<Self, HeadError> {
-        Self::fit_measured(x, y, None, config, training, fit)
-    }
-
-    /// [`fit`](Self::fit) on those targets only where `measured`, `[queries, models]`, is 1 and not 0; all without it.
-    ///
-    /// # Errors
-    ///
-    /// Different numbers of rows, no rows, or a loss that is not a number.
-    pub fn fit_measured(
         x: ArrayView2<f32>,
         y: ArrayView2<f32>,
         measured: Option<ArrayView2<f32>>,

@@ -3,13 +3,13 @@
 use ndarray::{Array2, Axis};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::TrainConfig;
 use routelab_routers::{
-    Archive, Base, Context, FitResult, FittedRouter, Loader, Registry, Router, RouterError,
-    SharedCost, TrainingSet, avengers, calibrated, carrot, eagle, embedllm, equirouter, gbt,
-    graphrouter, hybridllm, irt, knn, linear, linear_mf, margin, mlp, omnirouter, regret,
-    routellm_mf, routellm_sw, routerdc, svr, uniroute,
+    Archive, Context, FitResult, FittedRouter, Loader, Registry, Router, RouterError, SharedCost,
+    TrainingSet, avengers, calibrated, carrot, eagle, embedllm, equirouter, gbt, graphrouter,
+    hybridllm, irt, knn, linear, linear_mf, margin, mlp, omnirouter, regret, routellm_mf,
+    routellm_sw, routerdc, svr, uniroute,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{backend, clusters, cost_config, registry, settings_for};
@@ -153,93 +153,46 @@ fn a_later_router_takes_the_place_of_one_of_its_kind() {
     assert_eq!(twice.routers().len(), count + 1);
 }
 
-fn no_epochs<S: Default>(set: impl FnOnce(&mut S) -> &mut TrainConfig) -> S {
-    let mut settings = S::default();
-    set(&mut settings).epochs = 0;
-    settings
+/// A router whose settings nobody has checked.
+fn unchecked<R>(settings: &str) -> Box<dyn Router>
+where
+    R: Router + Default + Serialize + DeserializeOwned + 'static,
+{
+    let mut all = toml::Table::try_from(R::default()).unwrap();
+    all.extend(toml::from_str::<toml::Table>(settings).unwrap());
+    Box::new(all.try_into::<R>().unwrap())
 }
 
-/// Settings that `parse` would refuse, made in code: every router but the fixed policies, which have none.
+/// Every router but the fixed policies, which have no settings.
 #[test]
 fn no_router_is_fitted_with_settings_out_of_range() {
-    let invalid: Vec<Box<dyn Router>> = vec![
-        Box::new(knn::Knn {
-            k: 0,
-            ..Default::default()
-        }),
-        Box::new(avengers::AvengersPro {
-            nearest: 0,
-            ..Default::default()
-        }),
-        Box::new(avengers::Avengers { clusters: 0 }),
-        Box::new(linear::Linear { alpha: 0.0 }),
-        Box::new(linear_mf::LinearMf {
-            rank: 0,
-            ..Default::default()
-        }),
-        Box::new(svr::Svr {
-            c: 0.0,
-            ..Default::default()
-        }),
-        Box::new(gbt::Gbt {
-            trees: 0,
-            ..Default::default()
-        }),
-        Box::new(no_epochs(|router: &mut mlp::Mlp| &mut router.training)),
-        Box::new(no_epochs(|router: &mut mlp::MlpMf| {
-            &mut router.perceptron.training
-        })),
-        Box::new(carrot::Carrot {
-            k: 0,
-            ..Default::default()
-        }),
-        Box::new(uniroute::UniRoute {
-            clusters: 0,
-            ..Default::default()
-        }),
-        Box::new(eagle::Eagle {
-            neighbours: 0,
-            ..Default::default()
-        }),
-        Box::new(routellm_sw::RouteLlmSw { temperature: 0.0 }),
-        Box::new(omnirouter::OmniRouter {
-            k: 0,
-            ..Default::default()
-        }),
-        Box::new(margin::MarginRule {
-            delta: -1.0,
-            ..Default::default()
-        }),
-        Box::new(calibrated::Calibrated {
-            base: Base::new("nobody"),
-            ..Default::default()
-        }),
-        Box::new(no_epochs(|router: &mut embedllm::EmbedLlm| {
-            &mut router.training
-        })),
-        Box::new(no_epochs(|router: &mut routellm_mf::RouteLlmMf| {
-            &mut router.training
-        })),
-        Box::new(no_epochs(|router: &mut routerdc::RouterDc| {
-            &mut router.training
-        })),
-        Box::new(no_epochs(|router: &mut hybridllm::HybridLlm| {
-            &mut router.training
-        })),
-        Box::new(no_epochs(|router: &mut irt::Mirt| &mut router.training)),
-        Box::new(no_epochs(|router: &mut irt::Nirt| &mut router.training)),
-        Box::new(no_epochs(|router: &mut graphrouter::GraphRouter| {
-            &mut router.training
-        })),
-        Box::new(no_epochs(|router: &mut regret::RmSoftmax| {
-            &mut router.training
-        })),
-        Box::new(no_epochs(|router: &mut regret::RmInterval| {
-            &mut router.softmax.training
-        })),
-        Box::new(no_epochs(|router: &mut equirouter::EquiRouter| {
-            &mut router.training
-        })),
+    let invalid = [
+        unchecked::<knn::Knn>("k = 0"),
+        unchecked::<avengers::AvengersPro>("nearest = 0"),
+        unchecked::<avengers::Avengers>("clusters = 0"),
+        unchecked::<linear::Linear>("alpha = 0.0"),
+        unchecked::<linear_mf::LinearMf>("rank = 0"),
+        unchecked::<svr::Svr>("c = 0.0"),
+        unchecked::<gbt::Gbt>("trees = 0"),
+        unchecked::<mlp::Mlp>("epochs = 0"),
+        unchecked::<mlp::MlpMf>("rank = 0"),
+        unchecked::<carrot::Carrot>("k = 0"),
+        unchecked::<uniroute::UniRoute>("clusters = 0"),
+        unchecked::<eagle::Eagle>("neighbours = 0"),
+        unchecked::<routellm_sw::RouteLlmSw>("temperature = 0.0"),
+        unchecked::<omnirouter::OmniRouter>("retrieval = 2.0"),
+        unchecked::<margin::MarginRule>("base = { kind = 'knn', k = 0 }"),
+        unchecked::<calibrated::Calibrated>("base = { kind = 'nobody' }"),
+        unchecked::<embedllm::EmbedLlm>("noise = -1.0"),
+        unchecked::<routellm_mf::RouteLlmMf>("batch_size = 0"),
+        unchecked::<routerdc::RouterDc>("width = 0"),
+        unchecked::<hybridllm::HybridLlm>("threshold = -1.0"),
+        unchecked::<irt::Mirt>("latent = 0"),
+        unchecked::<irt::Nirt>("dropout = 1.0"),
+        unchecked::<graphrouter::GraphRouter>("layers = 0"),
+        unchecked::<regret::RmSoftmax>("steps = 0"),
+        unchecked::<regret::RmInterval>("intervals = 0"),
+        unchecked::<equirouter::EquiRouter>("learning_rate = 0.0"),
     ];
     for router in &invalid {
         let error = fit(&**router, 1).err().map(|error| error.to_string());

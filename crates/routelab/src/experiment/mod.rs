@@ -289,11 +289,12 @@ fn read_file<T>(path: &Path, parse: impl Fn(&str, &Path) -> Result<T, String>) -
 }
 
 fn check_name(name: &str) -> Result<(), String> {
-    match name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-        true => Err(format!(
+    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        Err(format!(
             "`name` must be usable as the name of a folder, not {name:?}"
-        )),
-        false => Ok(()),
+        ))
+    } else {
+        Ok(())
     }
 }
 

@@ -278,7 +278,10 @@ fn queries(sample: &Value) -> Markup {
                 p.warning.without-js { "The queries need scripts, which this browser does not run." }
                 div.needs-js id="explorer" {}
             } @else {
-                p.warning { "This run has no " code { "queries.json" } ": no router worked." }
+                p.warning {
+                    "This run has no " code { "queries.json" } ": no router worked, or the file was taken away. Run the experiment again to look at \
+                     queries here."
+                }
             }
         }
     }
