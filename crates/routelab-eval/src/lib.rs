@@ -51,6 +51,7 @@
 
 pub mod bootstrap;
 pub mod budget;
+mod choices;
 pub mod collapse;
 pub mod curve;
 pub mod decompose;
@@ -73,17 +74,17 @@ mod unbounded;
 pub mod variance;
 
 pub use budget::{Budgets, spaced_grid};
+pub use choices::{Choices, choose, prices};
 pub use collapse::Strongest;
 pub use curve::{CurvePoint, SharedInterval};
 pub use decompose::{Cause, Decomposition, DecompositionOptions, Stage, decompose};
 pub use error::EvalError;
-pub use evaluate::{Evaluation, EvaluationOptions, among, evaluate};
+pub use evaluate::{AtPrice, Evaluation, EvaluationOptions, among, evaluate};
 pub use matrices::{Scores, Truth, oracle};
 pub use metric::{Better, METRICS, Metric, Value};
 pub use neighbours::Neighbours;
-pub use path::{Choices, choose, prices};
 pub use predictability::{Predictability, PredictabilityOptions, predictability};
-pub use rule::{Decision, Infeasible, Rule, Ties};
+pub use rule::{Decision, Infeasible, Rule, Swept, Ties};
 pub use sweep::{Point, Sweep, sweep};
-pub use trade_off::{PriceCurve, choose_at};
+pub use trade_off::{PriceCurve, Prices, choose_at};
 pub use variance::{VarianceShares, variance_shares};

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::budget::{check_grid, sorted_distinct};
+use crate::choices::{Choices, Decider};
 use crate::exact::{ExactTruth, Extremes};
 use crate::matrices::check_pair;
-use crate::path::{Choices, Path, blocks_within};
-use crate::rule::Decision;
+use crate::path::Path;
 use crate::{EvalError, EvaluationOptions, Rule, Scores, SharedInterval, Truth};
 
 /// One operating point of a router.
@@ -45,11 +45,9 @@ pub fn sweep(
     check_grid(budgets)?;
     let budgets = sorted_distinct(budgets);
     let exact = ExactTruth::with(truth, largest);
-    let Decision::WithinBudget { margin } = rule.decision else {
-        return Ok(points(&exact, &Choices::new(scores, &budgets, rule)));
-    };
+    let decider = Decider::new(scores, rule);
     let none = || Changes::none(budgets.len(), truth.models());
-    let changes = blocks_within(scores, &budgets, rule, margin)
+    let changes = (decider.blocks(&budgets).1)
         .fold(none, |mut changes, (start, paths)| {
             (paths.rows().zip(start..)).for_each(|(path, row)| changes.add(&exact, row, path));
             changes
@@ -90,7 +88,7 @@ impl<'a> Sweep<'a> {
         let truth = truth.reborrow();
         let exact = ExactTruth::with(&truth, largest);
         let extremes = Extremes::of(&truth);
-        let budgets = options.budgets.resolve(scores.cost.view());
+        let decider = Decider::new(scores, &options.rule);
         let grid = options.shared_grid.as_ref();
         Ok(Self {
             truth,
@@ -100,8 +98,8 @@ impl<'a> Sweep<'a> {
             interval: exact.interval(&extremes),
             exact,
             extremes,
-            own: Choices::new(scores, &budgets, &options.rule),
-            grid: grid.map(|grid| Choices::new(scores, &sorted_distinct(grid), &options.rule)),
+            own: decider.choices(decider.budgets(&options.budgets)),
+            grid: grid.map(|grid| decider.choices(sorted_distinct(grid))),
         })
     }
 
@@ -111,7 +109,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// The points at the router's own budgets.
-    pub(crate) fn points(&self) -> Vec<Point> {
+    pub fn points(&self) -> Vec<Point> {
         points(&self.exact, &self.own)
     }
 

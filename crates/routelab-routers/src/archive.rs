@@ -61,6 +61,11 @@ impl Archive {
         serde_json::from_value(value.clone()).map_err(|error| self.broken(name, &error.to_string()))
     }
 
+    /// Whether there is a setting or a size of this name.
+    pub fn has_value(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// Reads a size, at least 1.
     ///
     /// # Errors

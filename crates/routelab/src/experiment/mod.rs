@@ -12,7 +12,7 @@ use routelab_data::DataSpec;
 use routelab_data::split::SplitSpec;
 use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Strongest, Ties};
 use routelab_plot::{PlotError, Style};
-use routelab_routers::{CostConfig, ParsedRouter, Registry, SearchSpace};
+use routelab_routers::{CostConfig, ParsedRouter, Registry, SearchSpace, decision};
 use serde::{Deserialize, Serialize};
 
 pub use embeddings::{EmbeddingsPart, EmbeddingsSpec};
@@ -99,6 +99,9 @@ pub struct EvaluationSpec {
     pub margin_threshold: f64,
     /// Replicates of the bootstrap over queries, at least 1.
     pub bootstrap: usize,
+    /// Prices of cost, in units of quality per unit of cost, for which `rci_prices.csv` is written; finite, 0 or more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rci_prices: Vec<f64>,
 }
 
 /// A shared grid of budgets.
@@ -124,6 +127,7 @@ impl Default for EvaluationSpec {
             strongest: StrongestSpec::default(),
             margin_threshold: 0.05,
             bootstrap: 2000,
+            rci_prices: Vec::new(),
         }
     }
 }
@@ -151,6 +155,7 @@ impl EvaluationSpec {
             shared_grid: grid,
             margin_threshold: self.margin_threshold,
             strongest: Strongest::Models(strongest.to_vec()),
+            rci_prices: self.rci_prices.clone(),
         }
     }
 }
@@ -209,6 +214,8 @@ pub enum Plan {
     Oracle {
         /// 0 or more.
         noise: f64,
+        /// How it decides, if not in the common way.
+        decision: Option<Decision>,
     },
     /// A router that is fitted.
     Fitted {
@@ -421,8 +428,12 @@ impl Experiment {
             table.insert("kind".into(), entry.plan.kind().into());
             table.insert("label".into(), entry.label.clone().into());
             match &entry.plan {
-                Plan::Oracle { noise } => {
+                Plan::Oracle { noise, decision } => {
                     table.insert("noise".into(), (*noise).into());
+                    if let Some(decision) = decision {
+                        let written = decision::written(*decision);
+                        table.insert(decision::KEY.into(), written);
+                    }
                 }
                 Plan::Fitted { parsed, .. } => table.extend(parsed.settings.clone()),
             }
@@ -544,12 +555,16 @@ fn read_router(mut table: toml::Table, registry: &Registry) -> Result<Entry, Str
                 "router `oracle`: `noise` must be a number of at least 0, not {noise}"
             ));
         };
+        let decision = (table.remove(decision::KEY))
+            .map(|value| decision::parse(&value))
+            .transpose()
+            .map_err(|reason| format!("router `oracle`: {reason}"))?;
         if let Some(key) = table.keys().next() {
             return Err(format!(
-                "router `oracle` has no setting `{key}`, only `noise`"
+                "router `oracle` has no setting `{key}`, only `noise` and `decision`"
             ));
         }
-        Plan::Oracle { noise }
+        Plan::Oracle { noise, decision }
     } else {
         let parsed = registry
             .parse(&kind, table)

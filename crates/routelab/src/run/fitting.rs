@@ -10,7 +10,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use routelab_data::RoutingTable;
-use routelab_eval::{Decision, Truth, oracle};
+use routelab_eval::{Truth, oracle};
 use routelab_heads::Backend;
 use routelab_routers::{Context, FittedRouter, Registry, RouterError, SharedCost, TrainingSet};
 
@@ -261,7 +261,7 @@ impl<'a> SeedFit<'a> {
         }
         let start = Instant::now();
         let (unit, fitted) = match &entry.plan {
-            Plan::Oracle { noise } => {
+            Plan::Oracle { noise, decision } => {
                 let truth =
                     Truth::new(self.test.quality(), self.test.cost()).map_err(Failure::failed)?;
                 let mut scores = oracle(&truth);
@@ -274,7 +274,7 @@ impl<'a> SeedFit<'a> {
                 }
                 let outcome = UnitOutcome::Predicted {
                     scores,
-                    decision: Decision::default(),
+                    decision: decision.unwrap_or_default(),
                 };
                 (
                     Unit {

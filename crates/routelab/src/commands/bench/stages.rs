@@ -7,7 +7,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_data::{CostUnit, Embeddings, RoutingTable, RoutingTableParts};
 use routelab_encode::{ClipVision, Encoder, MiniLm, Query};
-use routelab_eval::{Budgets, EvaluationOptions, Rule, Scores, Truth, evaluate, sweep};
+use routelab_eval::{
+    Budgets, Decision, EvaluationOptions, Rule, Scores, Sweep, Truth, evaluate, sweep,
+};
 use routelab_heads::equirouter::{
     EquiRouterConfig, FittedEquiRouter, Objective, Ranking, RankingLoss,
 };
@@ -249,7 +251,7 @@ impl Data {
         Ok(vec![fit, predict])
     }
 
-    /// The sweep over 100 budgets, and all metrics, which include one.
+    /// The sweep over 100 budgets for every decision, and all metrics, which include one.
     pub fn evaluation(&self, peak: f64) -> Outcome<Vec<Measured>> {
         let [quality, cost] = self.test.outcomes();
         // Predictions that are the truth with noise, so that no router has to be fitted.
@@ -267,11 +269,31 @@ impl Data {
             sweep(&truth, &scores, &budgets, &Rule::default())
         });
         points.map_err(Failure::failed)?;
+        let rows = [
+            ("sweep, price", Decision::PRICE),
+            ("sweep, cap+price", Decision::capped_price(2.0)),
+        ];
+        let mut swept = vec![swept];
+        for (name, decision) in rows {
+            let options = EvaluationOptions {
+                rule: Rule {
+                    decision,
+                    ..Rule::default()
+                },
+                ..EvaluationOptions::default()
+            };
+            let (points, measured) = measure(name, work(), peak, || {
+                Sweep::new(&truth, &scores, &options).map(|sweep| sweep.points())
+            });
+            points.map_err(Failure::failed)?;
+            swept.push(measured);
+        }
         let (metrics, evaluated) = measure("metrics", work(), peak, || {
             evaluate(&truth, &scores, &EvaluationOptions::default())
         });
         metrics.map_err(Failure::failed)?;
-        Ok(vec![swept, evaluated])
+        swept.push(evaluated);
+        Ok(swept)
     }
 
     /// The table of the queries that are predicted, written to a Parquet file and loaded again.
