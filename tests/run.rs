@@ -480,3 +480,47 @@ fn a_study_divides_variance_among_settings() {
         says(&error, &["small.toml", "`factors`", "every combination"]);
     }
 }
+
+#[test]
+fn routers_that_differ_in_their_decision_are_fitted_once_where_none_is_kept() {
+    let mlp = |decision: &str| {
+        format!(
+            "[[router]]\nkind = \"mlp\"\nlabel = \"{decision}\"\nepochs = 3\ndecision = \"{decision}\"\n"
+        )
+    };
+    let routers = mlp("price") + &mlp("cap") + "[[router]]\nkind = \"mlp\"\nepochs = 3\n";
+    let place = workplace(&table(60), &experiment(&routers));
+    let file = place.path().join("small.toml");
+    let run = |out: &str| {
+        let out = place.path().join(out);
+        success(&["run", arg(&file), "--out", arg(&out), "--quiet"]);
+        out.join("small")
+    };
+    let kept = run("kept");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("models = false\n{text}")).unwrap();
+    let none = run("none");
+    assert!(kept.join("models/price").is_dir() && !none.join("models").exists());
+    for name in ["metrics.csv", "grid_points.csv", "comparisons.csv"] {
+        assert_eq!(
+            fs::read(kept.join(name)).unwrap(),
+            fs::read(none.join(name)).unwrap(),
+            "{name}"
+        );
+    }
+    let unit = |name: &str, file: &str| {
+        fs::read_to_string(none.join(format!("units/43/{name}/{file}"))).unwrap()
+    };
+    assert_eq!(unit("cap", "seconds.txt"), unit("price", "seconds.txt"));
+    assert_ne!(unit("cap", "unit.json"), unit("price", "unit.json"));
+    // One that names none has its own, which only its fit tells.
+    let rows = fs::read_to_string(none.join("metrics.csv")).unwrap();
+    let row = |label: &str| {
+        let row = rows
+            .lines()
+            .find(|row| row.starts_with(&format!("{label},mlp,43")));
+        row.unwrap().split_once(',').unwrap().1.to_owned()
+    };
+    assert_eq!(row("cap"), row("mlp"));
+    assert_ne!(row("cap"), row("price"));
+}

@@ -139,6 +139,19 @@ impl Router for Decided {
     }
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        Ok(Box::new(FittedDecided {
+            router: self.router.fit(train, context)?,
+            decision: self.decision,
+            prices: None,
+            named: true,
+        }))
+    }
+
+    fn fit_to_route(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        self.validate().map_err(|reason| RouterError::Settings {
+            kind: self.kind().to_owned(),
+            reason,
+        })?;
         let fit = |train: &TrainingSet, context: &Context| self.router.fit(train, context);
         let fitted = FittedDecided::fit(self.decision, train, context, fit)?;
         Ok(Box::new(FittedDecided {

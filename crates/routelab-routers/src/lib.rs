@@ -228,6 +228,16 @@ pub trait Router: Send + Sync {
         self.fit_checked(train, context)
     }
 
+    /// As [`fit`](Self::fit), with what it takes to decide queries one by one: for a decision by one price, its prices, which are
+    /// found by fits on parts of the training queries. An evaluation decides all of its queries together and needs none.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit).
+    fn fit_to_route(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        self.fit(train, context)
+    }
+
     /// Fits the router, given that its settings have been checked and that the training set is one it takes: the part of
     /// [`fit`](Self::fit) that each router writes.
     ///
