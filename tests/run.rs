@@ -112,6 +112,87 @@ fn a_run_writes_everything_and_another_one_repeats_it() {
 }
 
 /// `tasks.csv` divides what `metrics.json` has: weighted by their queries, the tasks' call rates make those of the whole.
+/// The rows of `metrics.csv` of a router, without its names.
+fn numbers_of(csv: &str, label: &str) -> Vec<String> {
+    let rows = csv
+        .lines()
+        .map(|row| row.splitn(3, ',').collect::<Vec<_>>());
+    rows.filter(|row| row[0] == label)
+        .map(|row| row[2].to_owned())
+        .collect()
+}
+
+#[test]
+fn a_decision_is_a_setting_of_every_router() {
+    let routers = r#"
+[[router]]
+kind = "margin-rule"
+base = { kind = "knn", k = 5 }
+
+[[router]]
+kind = "knn"
+label = "within a margin"
+k = 5
+decision = { kind = "margin", delta = 0.05 }
+
+[[router]]
+kind = "carrot"
+k = 5
+
+[[router]]
+kind = "knn"
+label = "by price"
+k = 5
+decision = { kind = "price", budgets = "costs" }
+
+[[router]]
+kind = "knn"
+label = "capped"
+k = 5
+decision = "cap+price"
+
+[[router]]
+kind = "oracle"
+decision = "price"
+"#;
+    let text =
+        experiment(routers).replace("[evaluation]\n", "[evaluation]\nrci_prices = [0, 10]\n");
+    let place = workplace(&table(120), &text);
+    let (file, out) = (place.path().join("small.toml"), place.path().join("runs"));
+    success(&["run", arg(&file), "--out", arg(&out), "--quiet"]);
+    let folder = out.join("small");
+    let metrics = fs::read_to_string(folder.join("metrics.csv")).unwrap();
+    for (own, by_setting) in [("margin-rule", "within a margin"), ("carrot", "by price")] {
+        let expected = numbers_of(&metrics, own);
+        assert_eq!(expected.len(), 2, "{own}");
+        assert_eq!(numbers_of(&metrics, by_setting), expected, "{own}");
+    }
+    assert_ne!(
+        numbers_of(&metrics, "capped"),
+        numbers_of(&metrics, "by price")
+    );
+    // The experiment is written out with its decisions, and read back.
+    let resolved = fs::read_to_string(folder.join("experiment.toml")).unwrap();
+    let resolved: toml::Table = toml::from_str(&resolved).unwrap();
+    let routers = resolved["router"].as_array().unwrap();
+    assert_eq!(routers[4]["decision"]["cap"].as_float(), Some(2.0));
+    assert_eq!(routers[5]["decision"].as_str(), Some("price"));
+    assert!(routers[0].get("decision").is_none());
+    let unit = read(&folder.join("units/42/capped/unit.json"));
+    assert_eq!(unit["decision"]["kind"], "trade-off");
+    assert_eq!(unit["decision"]["cap"], 2.0);
+
+    let prices = fs::read_to_string(folder.join("rci_prices.csv")).unwrap();
+    let rows: Vec<&str> = prices.lines().collect();
+    assert!(rows[0].starts_with("router,seed,price,budget,cost,quality,rci,"));
+    assert_eq!(rows.len(), 1 + 6 * 2 * 2);
+
+    let bad = text.replace("decision = \"cap+price\"", "decision = \"dear\"");
+    fs::write(&file, bad).unwrap();
+    let error = refused(2, &["run", arg(&file), "--out", arg(&out), "--quiet"]);
+    says(&error, &["number 5", "decision", "`cap+price=2`"]);
+}
+
 #[test]
 fn tasks_add_up() {
     let place = workplace(&table(120), &experiment(QUICK_ROUTERS));

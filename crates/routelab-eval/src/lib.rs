@@ -85,6 +85,6 @@ pub use metric::{Better, METRICS, Metric, Value};
 pub use neighbours::Neighbours;
 pub use predictability::{Predictability, PredictabilityOptions, predictability};
 pub use rule::{Decision, Infeasible, Rule, Swept, Ties};
-pub use sweep::{Point, Sweep, sweep};
+pub use sweep::{Point, Sweep, sweep, sweep_over};
 pub use trade_off::{PriceCurve, Prices, choose_at};
 pub use variance::{VarianceShares, variance_shares};

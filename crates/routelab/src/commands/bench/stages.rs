@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use routelab_data::{CostUnit, Embeddings, RoutingTable, RoutingTableParts};
 use routelab_encode::{ClipVision, Encoder, MiniLm, Query};
 use routelab_eval::{
-    Budgets, Decision, EvaluationOptions, Rule, Scores, Sweep, Truth, evaluate, sweep,
+    Budgets, Decision, EvaluationOptions, Rule, Scores, Truth, evaluate, sweep_over,
 };
 use routelab_heads::equirouter::{
     EquiRouterConfig, FittedEquiRouter, Objective, Ranking, RankingLoss,
@@ -264,36 +264,28 @@ impl Data {
             rows: truth.queries(),
             ..Work::default()
         };
-        let (points, swept) = measure("sweep", work(), peak, || {
-            let budgets = Budgets::default().resolve(scores.cost.view());
-            sweep(&truth, &scores, &budgets, &Rule::default())
-        });
-        points.map_err(Failure::failed)?;
-        let rows = [
+        let mut stages = Vec::new();
+        for (name, decision) in [
+            ("sweep", Decision::CAP),
             ("sweep, price", Decision::PRICE),
             ("sweep, cap+price", Decision::capped_price(2.0)),
-        ];
-        let mut swept = vec![swept];
-        for (name, decision) in rows {
-            let options = EvaluationOptions {
-                rule: Rule {
-                    decision,
-                    ..Rule::default()
-                },
-                ..EvaluationOptions::default()
+        ] {
+            let rule = Rule {
+                decision,
+                ..Rule::default()
             };
             let (points, measured) = measure(name, work(), peak, || {
-                Sweep::new(&truth, &scores, &options).map(|sweep| sweep.points())
+                sweep_over(&truth, &scores, &Budgets::default(), &rule)
             });
             points.map_err(Failure::failed)?;
-            swept.push(measured);
+            stages.push(measured);
         }
         let (metrics, evaluated) = measure("metrics", work(), peak, || {
             evaluate(&truth, &scores, &EvaluationOptions::default())
         });
         metrics.map_err(Failure::failed)?;
-        swept.push(evaluated);
-        Ok(swept)
+        stages.push(evaluated);
+        Ok(stages)
     }
 
     /// The table of the queries that are predicted, written to a Parquet file and loaded again.
