@@ -61,6 +61,15 @@ impl Archive {
         serde_json::from_value(value.clone()).map_err(|error| self.broken(name, &error.to_string()))
     }
 
+    /// Reads a setting that need not be there.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Archive`] if it is of another type.
+    pub fn get_if_any<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, RouterError> {
+        (self.values.contains_key(name).then(|| self.get(name))).transpose()
+    }
+
     /// Reads a size, at least 1.
     ///
     /// # Errors
