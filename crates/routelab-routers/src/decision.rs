@@ -244,10 +244,9 @@ impl FittedDecided {
 
     /// The router of an archive as its kind has loaded it, with the decision that the archive names, if it does.
     pub(crate) fn load_named(archive: &Archive, router: Box<dyn FittedRouter>) -> FitResult {
-        if !archive.has_value(KEY) {
+        let Some(decision) = archive.get_if_any::<Decision>(KEY)? else {
             return Ok(router);
-        }
-        let decision: Decision = archive.get(KEY)?;
+        };
         (decision.validate()).map_err(|error| archive.broken(KEY, &error.to_string()))?;
         Ok(Box::new(Self {
             named: true,

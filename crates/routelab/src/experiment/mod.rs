@@ -593,7 +593,8 @@ fn read_router(mut table: toml::Table, registry: &Registry) -> Result<Entry, Str
         (Plan::Fitted { parsed, .. }, None) => parsed.router.search_space(),
         (Plan::Fitted { parsed, .. }, Some(space)) => {
             for (name, values) in &space {
-                if !parsed.settings.contains_key(name) {
+                let optional = parsed.router.optional_settings();
+                if !parsed.settings.contains_key(name) && !optional.contains(&name.as_str()) {
                     return Err(format!("`tune`: router `{kind}` has no setting `{name}`"));
                 }
                 values
