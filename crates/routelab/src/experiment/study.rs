@@ -344,25 +344,37 @@ fn read_variants(variants: Value) -> Result<Vec<Draft>, String> {
         .collect()
 }
 
-/// Puts the keys of `patch` into `table`, tables inside into tables. `router.LABEL` means the router with this label.
+/// Puts the keys of `patch` into `table`, tables inside into tables. `router.LABEL` means the router with this label, `router."*"` all
+/// routers that give the keys that are replaced.
 fn merge(table: &mut Table, patch: Table) -> Result<(), String> {
     for (key, value) in patch {
         match (table.get_mut(&key), value) {
             (Some(Value::Table(inner)), Value::Table(patch)) => merge(inner, patch)?,
             (Some(Value::Array(routers)), Value::Table(patches)) if key == "router" => {
                 for (label, patch) in patches {
-                    let router = routers
-                        .iter_mut()
-                        .filter_map(Value::as_table_mut)
-                        .find(|router| {
-                            let name = router.get("label").or(router.get("kind"));
-                            name.and_then(Value::as_str) == Some(&label)
-                        })
-                        .ok_or_else(|| format!("there is no router with the label {label:?}"))?;
                     let Value::Table(patch) = patch else {
                         return Err(format!("`router.{label}` must be a table of settings"));
                     };
-                    merge(router, patch)?;
+                    let all = label == "*";
+                    let mut found = false;
+                    for router in routers.iter_mut().filter_map(Value::as_table_mut) {
+                        let name = router.get("label").or(router.get("kind"));
+                        let meant = name.and_then(Value::as_str) == Some(&label);
+                        if meant || (all && patch.keys().all(|key| router.contains_key(key))) {
+                            found = true;
+                            merge(router, patch.clone())?;
+                        }
+                    }
+                    if !found {
+                        return Err(if all {
+                            format!(
+                                "no router gives {}",
+                                patch.keys().cloned().collect::<Vec<_>>().join(" and ")
+                            )
+                        } else {
+                            format!("there is no router with the label {label:?}")
+                        });
+                    }
                 }
             }
             (_, value) => {
