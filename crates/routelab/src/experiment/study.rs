@@ -46,7 +46,8 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// The levels of these settings for every router, as numbers; `None` for a router that lacks one of them.
+    /// The levels of these settings for every router, as numbers; of a table its `kind` is the level. `None` for a router that lacks one
+    /// of them.
     pub fn levels(&self, factors: &[String]) -> Vec<Option<Vec<usize>>> {
         let routers = self.experiment.resolved["router"].as_array();
         let mut known: Vec<Vec<&Value>> = vec![Vec::new(); factors.len()];
@@ -54,6 +55,8 @@ impl Variant {
         for router in routers.into_iter().flatten() {
             let of_router = factors.iter().zip(&mut known).map(|(factor, known)| {
                 let value = router.get(factor)?;
+                // Of a table its kind counts: what else is in it belongs to the kind.
+                let value = value.get("kind").unwrap_or(value);
                 let found = known.iter().position(|other| *other == value);
                 Some(found.unwrap_or_else(|| {
                     known.push(value);
