@@ -51,7 +51,7 @@ mod built_in;
 pub mod calibrated;
 pub mod carrot;
 pub mod cost;
-pub mod decision;
+
 pub mod eagle;
 pub mod embedllm;
 pub mod equirouter;
@@ -90,7 +90,7 @@ use routelab_heads::{Backend, Examples, Fit, HeadError, History, Objective};
 pub use archive::Archive;
 pub use base::Base;
 pub use cost::{CostConfig, SharedCost};
-pub use registry::{Loader, ParsedRouter, Registry, RouterInfo};
+pub use registry::{Loader, ParsedRouter, Registry, RouterInfo, decision};
 pub use space::{SearchSpace, Values};
 
 /// What a router may learn from: training rows only.

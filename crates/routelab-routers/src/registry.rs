@@ -1,5 +1,7 @@
 //! From a name in an experiment file to a router, and from an archive to a fitted one.
 
+pub mod decision;
+
 use std::sync::Arc;
 
 use ndarray::Axis;
@@ -8,8 +10,8 @@ use routelab_heads::Backend;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::decision::{self, Decided, FittedDecided};
 use crate::{Archive, FitResult, FittedRouter, Router, RouterError};
+use decision::{Decided, FittedDecided};
 
 /// The routers that a program knows. The default has all of this crate; [`with`](Self::with) adds others.
 #[derive(Clone, Debug)]
