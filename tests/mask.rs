@@ -233,8 +233,8 @@ fn the_other_routers_are_refused_by_name_before_the_first_fit() {
         ),
         ("\n[[router]]\nkind = \"gbt\"\n", ["router `gbt`", "knn"]),
         (
-            "\n[[router]]\nkind = \"equirouter\"\nobjective = \"listnet\"\n",
-            ["router `equirouter`", "with these settings"],
+            "\n[[router]]\nkind = \"graphrouter\"\nobjective = \"listnet\"\n",
+            ["router `graphrouter`", "equirouter"],
         ),
         (
             "\n[[router]]\nkind = \"margin-rule\"\nbase = { kind = \"carrot\" }\n",

@@ -41,6 +41,7 @@
 //! | [`neighbours`], [`predictability`](mod@predictability) | what embeddings can say at all: nearest queries, Bayes error |
 //! | [`margin`] | real and predicted margins |
 //! | [`ranking`] | pair accuracy, Kendall's τ-b, NDCG, flips, RMSE |
+//! | [`variance`] | shares of a metric's variance that settings explain |
 //! | [`two_model`] | PGR, APGR and CPT of two-model pools |
 //! | [`bootstrap`] | paired bootstrap over queries, Student's t over seeds |
 //!
@@ -70,6 +71,7 @@ pub mod sweep;
 mod trade_off;
 pub mod two_model;
 mod unbounded;
+pub mod variance;
 
 pub use budget::{Budgets, spaced_grid};
 pub use choices::{Choices, choose, prices};
@@ -85,3 +87,4 @@ pub use predictability::{Predictability, PredictabilityOptions, predictability};
 pub use rule::{Decision, Infeasible, Rule, Swept, Ties};
 pub use sweep::{Point, Sweep, sweep, sweep_over};
 pub use trade_off::{PriceCurve, Prices, choose_at};
+pub use variance::{VarianceShares, variance_shares};

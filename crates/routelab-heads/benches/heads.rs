@@ -6,10 +6,9 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use routelab_heads::equirouter::{
-    EquiRouterConfig, FittedEquiRouter, Objective, Ranking, RankingLoss,
-};
-use routelab_heads::{Backend, Fit, TrainConfig};
+use routelab_heads::equirouter::{EquiRouterConfig, FittedEquiRouter};
+use routelab_heads::objective::Pairwise;
+use routelab_heads::{Backend, Examples, Fit, Objective, TrainConfig};
 
 /// Candidate models, dimension of the embeddings, width of the representations and the hidden layers.
 const SIZES: [(usize, usize, usize); 3] = [(4, 64, 64), (11, 384, 512), (33, 768, 512)];
@@ -28,10 +27,12 @@ fn benchmark(criterion: &mut Criterion) {
             head_hidden: vec![width],
             ..EquiRouterConfig::default()
         };
-        let objective = Objective {
-            error_weight: 1.0,
-            rank_weight: 50.0,
-            ranking: Ranking::Pairwise(RankingLoss::default()),
+        let objective = Objective::Pairwise(Pairwise::default());
+        let examples = Examples {
+            x: x.view(),
+            quality: quality.view(),
+            cost: cost.view(),
+            measured: None,
         };
         let training = TrainConfig {
             epochs: 1,
@@ -44,8 +45,7 @@ fn benchmark(criterion: &mut Criterion) {
                 seed: 0,
                 progress: &|_| {},
             };
-            let (x, quality, cost) = (x.view(), quality.view(), cost.view());
-            FittedEquiRouter::fit(x, quality, cost, &config, &objective, &training, &fit)
+            FittedEquiRouter::fit(&examples, &config, &objective, &training, &fit)
                 .expect("random data can be fitted")
         };
         let fitted = train();

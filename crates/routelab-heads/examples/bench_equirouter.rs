@@ -9,10 +9,9 @@ use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_heads::backend::peak_memory;
-use routelab_heads::equirouter::{
-    EquiRouterConfig, FittedEquiRouter, Objective, Ranking, RankingLoss,
-};
-use routelab_heads::{Backend, Fit, TrainConfig};
+use routelab_heads::equirouter::{EquiRouterConfig, FittedEquiRouter};
+use routelab_heads::objective::Pairwise;
+use routelab_heads::{Backend, Examples, Fit, Objective, TrainConfig};
 use serde_json::json;
 
 fn main() {
@@ -32,10 +31,12 @@ fn main() {
     let mut matrix =
         |columns| Array2::from_shape_simple_fn((rows, columns), || rng.random::<f32>());
     let (x, quality, cost) = (matrix(dimension), matrix(models), matrix(models));
-    let objective = Objective {
-        error_weight: 1.0,
-        rank_weight: 50.0,
-        ranking: Ranking::Pairwise(RankingLoss::default()),
+    let objective = Objective::Pairwise(Pairwise::default());
+    let examples = Examples {
+        x: x.view(),
+        quality: quality.view(),
+        cost: cost.view(),
+        measured: None,
     };
     let training = TrainConfig {
         epochs: (steps * batch_size).div_ceil(rows),
@@ -51,16 +52,7 @@ fn main() {
     let start_mib = peak_mib();
 
     let begin = (Instant::now(), cpu_seconds());
-    let fitted = FittedEquiRouter::fit(
-        x.view(),
-        quality.view(),
-        cost.view(),
-        &config,
-        &objective,
-        &training,
-        &fit,
-    )
-    .unwrap();
+    let fitted = FittedEquiRouter::fit(&examples, &config, &objective, &training, &fit).unwrap();
     let fit_s = (begin.0.elapsed().as_secs_f64(), cpu_seconds() - begin.1);
     let fit_mib = peak_mib();
 

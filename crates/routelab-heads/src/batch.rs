@@ -25,6 +25,11 @@ impl Batch<'_> {
         self.index.dims()[0]
     }
 
+    /// The numbers of the examples, `[batch]`.
+    pub(crate) fn index(&self) -> &Tensor<1, Int> {
+        &self.index
+    }
+
     /// The numbers of the examples, read back from the device.
     pub(crate) fn rows(&self) -> Vec<usize> {
         let rows = self.index.clone().into_data().convert::<i32>();

@@ -7,6 +7,7 @@ use ndarray::{Array2, ArrayView2};
 use crate::backend::{self, Precision};
 use crate::batch::{self, Batch};
 use crate::init::{Initializer, Room};
+use crate::objective::{Examples, Objective, Output};
 use crate::train::{self, Fit, History, TrainConfig};
 use crate::{Backend, HeadError, WeightsError, matrix, weights};
 
@@ -22,11 +23,14 @@ pub trait Architecture: Clone {
     fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> Self::Network;
 }
 
-/// A network that predicts one number per query and candidate model.
+/// A network that gives one number per query and candidate model.
 pub trait Network: Module + Sync {
-    /// The function from embeddings `[queries, dimension]` to predictions `[queries, models]`. What does not depend on
+    /// What its scores are when it was trained on the loss of its authors.
+    const OUTPUT: Output = Output::Scores;
+
+    /// The function from embeddings `[queries, dimension]` to scores `[queries, models]`. What does not depend on
     /// the query is computed once, by this call.
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2>;
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2>;
 
     /// How many queries to predict at a time: bounds the memory of the widest intermediate.
     fn chunk(&self) -> usize {
@@ -42,6 +46,7 @@ pub struct FittedNetwork<A: Architecture> {
     models: usize,
     device: Device,
     precision: Precision,
+    output: Output,
     history: History,
 }
 
@@ -69,6 +74,33 @@ impl<A: Architecture> FittedNetwork<A> {
         ))
     }
 
+    /// Trains a new network on an objective; `scores` gets the network, the embeddings of a batch `[batch, dimension]` and the
+    /// batch, and returns scores `[batch, models]`.
+    pub(crate) fn train_on(
+        examples: &Examples,
+        architecture: &A,
+        objective: &Objective,
+        training: &TrainConfig,
+        fit: &Fit,
+        scores: impl Fn(&A::Network, Tensor<2>, &mut Batch) -> Tensor<2>,
+    ) -> Result<Self, HeadError> {
+        examples.check()?;
+        let (x, targets) = examples.on(&train::training_device(fit.backend));
+        let (sizes, rows) = (examples.sizes(), examples.len());
+        let fitted = Self::train(
+            architecture,
+            sizes,
+            rows,
+            training,
+            fit,
+            |network, batch| {
+                let scores = scores(network, batch.select(&x), batch);
+                objective.loss(scores, &targets.select(batch.index()))
+            },
+        )?;
+        Ok(fitted.with_output(objective.output()))
+    }
+
     /// A network that was trained elsewhere, on the backend's device.
     pub(crate) fn new(
         architecture: A,
@@ -84,8 +116,20 @@ impl<A: Architecture> FittedNetwork<A> {
             models,
             device: backend.device().clone(),
             precision: backend.precision(),
+            output: A::Network::OUTPUT,
             history,
         }
+    }
+
+    /// The same network with scores of another kind, as an objective other than that of its authors makes them.
+    #[must_use]
+    pub fn with_output(self, output: Output) -> Self {
+        Self { output, ..self }
+    }
+
+    /// What its scores are, where they are other than those of its authors' loss.
+    pub fn other_output(&self) -> Option<Output> {
+        (self.output != A::Network::OUTPUT).then_some(self.output)
     }
 
     /// Predicts `[queries, models]` from embeddings `[queries, dimension]`, in the backend's precision.
@@ -97,10 +141,10 @@ impl<A: Architecture> FittedNetwork<A> {
         crate::check_dimension(self.dimension, x.ncols())?;
         let reduced = (self.precision != Precision::F32)
             .then(|| backend::cast(self.network.clone(), self.precision));
-        let predictor = reduced.as_ref().unwrap_or(&self.network).predictor();
+        let predictor = reduced.as_ref().unwrap_or(&self.network).logits();
         let predict = |rows: ArrayView2<f32>| {
             let rows = matrix::to_tensor(rows, &self.device).cast(self.precision.dtype());
-            matrix::to_array(predictor(rows))
+            matrix::to_array(self.output.of(predictor(rows)))
         };
         Ok(crate::in_chunks(
             x,
@@ -144,7 +188,8 @@ impl<A: Architecture> FittedNetwork<A> {
         Ok(weights::to_bytes(&self.network)?)
     }
 
-    /// A fitted network from the weights that [`to_bytes`](Self::to_bytes) made of a network of the same sizes.
+    /// A fitted network from the weights that [`to_bytes`](Self::to_bytes) made of a network of the same sizes. Its scores are
+    /// those of its authors' loss, see [`with_output`](Self::with_output).
     ///
     /// # Errors
     ///

@@ -36,6 +36,7 @@ mod init;
 mod kernels;
 mod loss;
 mod matrix;
+pub mod objective;
 mod optimizer;
 pub mod ranges;
 #[cfg(test)]
@@ -47,6 +48,7 @@ mod weights;
 pub use backend::{Backend, BackendError, BackendInfo, Precision};
 pub use fitted::{Architecture, FittedNetwork};
 pub use init::Initializer;
+pub use objective::{Examples, Objective, Output};
 pub use train::{Fit, History, TrainConfig};
 pub use weights::WeightsError;
 

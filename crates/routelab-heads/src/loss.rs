@@ -1,28 +1,40 @@
-//! Losses that do not compare the models of a query with each other.
+//! Losses of single cells: a score and what it should be.
 
 use burn::tensor::{Tensor, activation};
 
-/// Mean squared error over all entries.
-pub(crate) fn mean_squared_error(predicted: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
-    let error = predicted - target;
-    (error.clone() * error).mean()
-}
-
-/// Mean squared error over the measured entries, those where `measured` is 1 and not 0; 0, with gradients 0, where there is none.
-pub(crate) fn measured_squared_error(
+/// Mean squared error over all entries, or over those where `measured` is 1 and not 0; 0, with gradients 0, where there is none.
+///
+/// All `[queries, models]`; returns `[1]`.
+pub(crate) fn squared_error(
     predicted: Tensor<2>,
     target: Tensor<2>,
-    measured: Tensor<2>,
+    measured: Option<Tensor<2>>,
 ) -> Tensor<1> {
-    let error = (predicted - target) * measured.clone();
-    (error.clone() * error).sum() / measured.sum().clamp_min(1.0)
+    let error = predicted - target;
+    match measured {
+        None => (error.clone() * error).mean(),
+        Some(measured) => {
+            let error = error * measured.clone();
+            (error.clone() * error).sum() / measured.sum().clamp_min(1.0)
+        }
+    }
 }
 
-/// Mean binary cross-entropy of logits against probabilities: `-t ln σ(z) - (1 - t) ln σ(-z)`.
-pub(crate) fn binary_cross_entropy(logits: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
+/// Mean binary cross-entropy of logits against probabilities, `-t ln σ(z) - (1 - t) ln σ(-z)`, over all entries, or over those
+/// where `measured` is 1 and not 0; 0, with gradients 0, where there is none.
+///
+/// All `[queries, models]`; returns `[1]`.
+pub(crate) fn binary_cross_entropy(
+    logits: Tensor<2>,
+    target: Tensor<2>,
+    measured: Option<Tensor<2>>,
+) -> Tensor<1> {
     // With ln σ(-z) = ln σ(z) - z; ln σ stays finite for large logits, where the logarithm of σ would not.
     let losses = logits.clone() * (target.neg() + 1.0) - activation::log_sigmoid(logits);
-    losses.mean()
+    match measured {
+        None => losses.mean(),
+        Some(measured) => (losses * measured.clone()).sum() / measured.sum().clamp_min(1.0),
+    }
 }
 
 #[cfg(test)]
@@ -38,7 +50,7 @@ mod tests {
             let target = tensor(&case.target, &device);
             let expected = (case.loss, &case.gradient);
             check_loss("cross-entropy", &case.logits, &device, expected, |logits| {
-                binary_cross_entropy(logits, target.clone())
+                binary_cross_entropy(logits, target.clone(), None)
             });
         }
     }

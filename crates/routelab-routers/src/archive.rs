@@ -61,9 +61,13 @@ impl Archive {
         serde_json::from_value(value.clone()).map_err(|error| self.broken(name, &error.to_string()))
     }
 
-    /// Whether there is a setting or a size of this name.
-    pub fn has_value(&self, name: &str) -> bool {
-        self.values.contains_key(name)
+    /// Reads a setting that need not be there.
+    ///
+    /// # Errors
+    ///
+    /// [`RouterError::Archive`] if it is of another type.
+    pub fn get_if_any<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, RouterError> {
+        (self.values.contains_key(name).then(|| self.get(name))).transpose()
     }
 
     /// Reads a size, at least 1.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ndarray::{Array1, Array2, ArrayView2};
 use routelab_data::Embeddings;
 use routelab_heads::scalar::mlp::{FittedMlp, Init, MlpConfig};
-use routelab_heads::{Architecture, Backend, TrainConfig};
+use routelab_heads::{Architecture, Backend, Output, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{Archive, Context, Loader, RouterError, TrainingSet, measured_scales, to_f32};
@@ -213,6 +213,24 @@ impl ScaledMlp {
             mean,
             deviation,
         })
+    }
+
+    /// A perceptron that was trained on targets as they are.
+    pub(crate) fn unscaled(network: FittedMlp) -> Self {
+        Self {
+            dimension: network.dimension(),
+            mean: Array1::zeros(network.models()),
+            deviation: Array1::ones(network.models()),
+            network,
+        }
+    }
+
+    /// The same perceptron with scores of another kind.
+    pub(crate) fn with_output(self, output: Output) -> Self {
+        Self {
+            network: self.network.with_output(output),
+            ..self
+        }
     }
 
     pub(crate) fn predict(&self, x: ArrayView2<f32>) -> Result<Array2<f64>, RouterError> {

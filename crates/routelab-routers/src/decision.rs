@@ -139,6 +139,19 @@ impl Router for Decided {
     }
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        Ok(Box::new(FittedDecided {
+            router: self.router.fit(train, context)?,
+            decision: self.decision,
+            prices: None,
+            named: true,
+        }))
+    }
+
+    fn fit_to_route(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        self.validate().map_err(|reason| RouterError::Settings {
+            kind: self.kind().to_owned(),
+            reason,
+        })?;
         let fit = |train: &TrainingSet, context: &Context| self.router.fit(train, context);
         let fitted = FittedDecided::fit(self.decision, train, context, fit)?;
         Ok(Box::new(FittedDecided {
@@ -231,10 +244,9 @@ impl FittedDecided {
 
     /// The router of an archive as its kind has loaded it, with the decision that the archive names, if it does.
     pub(crate) fn load_named(archive: &Archive, router: Box<dyn FittedRouter>) -> FitResult {
-        if !archive.has_value(KEY) {
+        let Some(decision) = archive.get_if_any::<Decision>(KEY)? else {
             return Ok(router);
-        }
-        let decision: Decision = archive.get(KEY)?;
+        };
         (decision.validate()).map_err(|error| archive.broken(KEY, &error.to_string()))?;
         Ok(Box::new(Self {
             named: true,

@@ -1,15 +1,16 @@
 //! EmbedLLM (Zhuang et al. 2024, arXiv 2410.02223): query and model meet in one space.
 
-use ndarray::Axis;
+use routelab_heads::objective::CrossEntropy;
 use routelab_heads::ranges::not_negative;
 use routelab_heads::scalar::embedllm::{EmbedLlmConfig, FittedEmbedLlm};
-use routelab_heads::{Architecture, TrainConfig};
+use routelab_heads::{Architecture, Objective, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::neural::{self, FittedNeural, PredictedCost};
 use crate::space::space;
 use crate::{
-    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, column_means,
+    validate_objective,
 };
 
 /// Predicts the probability that a model is right by the product of a projection of the query and an embedding of the
@@ -24,6 +25,9 @@ pub struct EmbedLlm {
     pub deviation: f64,
     /// Where costs come from.
     pub cost: CostSource,
+    /// What the network is trained on; without it cross-entropy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Objective>,
     /// How the network is trained.
     #[serde(flatten)]
     pub training: TrainConfig,
@@ -50,6 +54,7 @@ impl Default for EmbedLlm {
             noise: 0.05,
             deviation: 1.0,
             cost: CostSource::default(),
+            objective: None,
             training: TrainConfig {
                 epochs: 50,
                 batch_size: 128,
@@ -81,7 +86,16 @@ impl Router for EmbedLlm {
     fn validate(&self) -> Result<(), String> {
         self.network().validate()?;
         self.training.validate()?;
-        not_negative("noise", self.noise)
+        not_negative("noise", self.noise)?;
+        validate_objective(self.objective.as_ref())
+    }
+
+    fn optional_settings(&self) -> &'static [&'static str] {
+        &["objective"]
+    }
+
+    fn takes_mask(&self) -> bool {
+        true
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -95,23 +109,19 @@ impl Router for EmbedLlm {
     }
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        let own = Objective::CrossEntropy(CrossEntropy {});
         let quality = FittedEmbedLlm::fit(
-            train.x(),
-            to_f32(train.quality()).view(),
-            to_f32(train.cost()).view(),
+            &train.outcomes().examples(train.x()),
             &self.network(),
             self.noise,
+            &self.objective.unwrap_or(own),
             &self.training,
             &context.fit(),
         )?;
         let cost = match (self.cost, quality.costs()) {
             (CostSource::Network, _) => PredictedCost::Network(context.cost.get(train, context)?),
             (_, Some(learned)) => PredictedCost::PerModel(learned.mapv(f64::from)),
-            (_, None) => {
-                let mean = train.cost().mean_axis(Axis(0));
-                let mean = mean.expect("a training set has at least one query");
-                PredictedCost::PerModel(mean)
-            }
+            (_, None) => PredictedCost::PerModel(column_means(train.cost(), train.measured())),
         };
         Ok(Box::new(FittedNeural { quality, cost }))
     }

@@ -1,23 +1,33 @@
 //! EquiRouter (Lai & Ye 2026, arXiv 2602.03478): learns the order of the models instead of each one's score.
 
-use routelab_heads::equirouter::{
-    EquiRouterConfig, FittedEquiRouter, ListwiseKind, ListwiseLoss, Normalisation, Objective,
-    Ranking, RankingLoss, TieOrder,
-};
+use routelab_heads::equirouter::{EquiRouterConfig, FittedEquiRouter};
+use routelab_heads::objective::{LambdaRank, ListNet, Normalisation, Pairwise, Regret, TieOrder};
 use routelab_heads::ranges::{above_zero, not_negative};
-use routelab_heads::{Architecture, TrainConfig};
+use routelab_heads::{Architecture, Objective, TrainConfig};
+use serde::de::{Deserializer, Error};
 use serde::{Deserialize, Serialize};
 
 use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values,
+    validate_objective,
 };
 
-/// What EquiRouter's network learns, beside the squared error of every score by itself.
+/// What EquiRouter's network learns: by a word that goes with the settings beside it, or by an objective with its own.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Learned {
+    /// Beside the squared error of every score by itself, with the settings of the router.
+    Beside(Comparison),
+    /// With its own settings.
+    Only(Objective),
+}
+
+/// What is learned beside the squared error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ObjectiveKind {
+pub enum Comparison {
     /// The order of every pair of models (the paper).
     #[default]
     Pairwise,
@@ -31,14 +41,52 @@ pub enum ObjectiveKind {
     Regret,
 }
 
+impl<'de> Deserialize<'de> for Learned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "expected the name of an objective, or a table with its `kind` and its settings"
+        )]
+        enum Written {
+            Word(String),
+            Table(toml::Table),
+        }
+
+        match Written::deserialize(deserializer)? {
+            Written::Word(word) => {
+                let value = || toml::Value::from(word.as_str());
+                if let Ok(comparison) = value().try_into() {
+                    return Ok(Self::Beside(comparison));
+                }
+                value().try_into().map(Self::Only).map_err(|_| {
+                    let known = Objective::KINDS.join("`, `");
+                    D::Error::custom(format!(
+                        "unknown objective `{word}`, expected `pointwise` or one of `{known}`"
+                    ))
+                })
+            }
+            Written::Table(table) => (table.try_into().map(Self::Only))
+                .map_err(|error| D::Error::custom(error.message())),
+        }
+    }
+}
+
+impl Default for Learned {
+    fn default() -> Self {
+        Self::Beside(Comparison::default())
+    }
+}
+
 /// The network of the paper with the defaults of the authors' toolbox; costs come from the shared cost network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EquiRouter {
     /// Its sizes and parts.
     #[serde(flatten)]
     pub network: EquiRouterConfig,
-    /// What is learned: `pairwise` (the paper), `pointwise`, `listnet`, `lambdarank` or `regret`.
-    pub objective: ObjectiveKind,
+    /// What is learned: `pairwise` (the paper), `pointwise`, `listnet`, `lambdarank` or `regret` with the settings below, or an
+    /// [`Objective`] with its own, as other networks take it.
+    pub objective: Learned,
     /// Weight of the mean squared error, 0 or more.
     pub error_weight: f64,
     /// Weight of the objective beside it, 0 or more; `pointwise` has none.
@@ -58,7 +106,7 @@ impl Default for EquiRouter {
     fn default() -> Self {
         Self {
             network: EquiRouterConfig::default(),
-            objective: ObjectiveKind::default(),
+            objective: Learned::default(),
             error_weight: 1.0,
             rank_weight: 50.0,
             tie_order: TieOrder::default(),
@@ -74,30 +122,74 @@ impl Default for EquiRouter {
 }
 
 impl EquiRouter {
+    /// The objective with its settings, wherever they are written.
     fn objective(&self) -> Objective {
-        let listwise = |kind| {
-            Ranking::Listwise(ListwiseLoss {
-                kind,
-                tie_order: self.tie_order,
-                temperature: self.temperature,
+        let (tie_order, temperature) = (self.tie_order, self.temperature);
+        let (weight, error_weight) = (self.rank_weight, self.error_weight);
+        let pairwise = |weight| {
+            Objective::Pairwise(Pairwise {
+                tie_order,
+                normalisation: self.normalisation,
+                weight,
+                error_weight,
             })
         };
-        let pairwise = Ranking::Pairwise(RankingLoss {
-            tie_order: self.tie_order,
-            normalisation: self.normalisation,
-        });
-        let (rank_weight, ranking) = match self.objective {
-            ObjectiveKind::Pairwise => (self.rank_weight, pairwise),
-            ObjectiveKind::Pointwise => (0.0, pairwise),
-            ObjectiveKind::ListNet => (self.rank_weight, listwise(ListwiseKind::ListNet)),
-            ObjectiveKind::LambdaRank => (self.rank_weight, listwise(ListwiseKind::LambdaRank)),
-            ObjectiveKind::Regret => (self.rank_weight, listwise(ListwiseKind::Regret)),
-        };
-        Objective {
-            error_weight: self.error_weight,
-            rank_weight,
-            ranking,
+        match self.objective {
+            Learned::Only(objective) => objective,
+            Learned::Beside(Comparison::Pairwise) => pairwise(weight),
+            Learned::Beside(Comparison::Pointwise) => pairwise(0.0),
+            Learned::Beside(Comparison::ListNet) => Objective::ListNet(ListNet {
+                tie_order,
+                temperature,
+                weight,
+                error_weight,
+            }),
+            Learned::Beside(Comparison::LambdaRank) => Objective::LambdaRank(LambdaRank {
+                tie_order,
+                temperature,
+                weight,
+                error_weight,
+            }),
+            Learned::Beside(Comparison::Regret) => Objective::Regret(Regret {
+                tie_order,
+                temperature,
+                weight,
+                error_weight,
+            }),
         }
+    }
+
+    /// Checks the settings beside a comparison.
+    fn validate_comparison(&self, comparison: Comparison) -> Result<(), String> {
+        not_negative("rank_weight", self.rank_weight)?;
+        not_negative("error_weight", self.error_weight)?;
+        above_zero("temperature", self.temperature)?;
+        let compares = comparison != Comparison::Pointwise && self.rank_weight > 0.0;
+        if compares || self.error_weight > 0.0 {
+            return Ok(());
+        }
+        Err(
+            "`error_weight` and `rank_weight` must not both be 0, nor `error_weight` with the objective `pointwise`"
+                .into(),
+        )
+    }
+
+    /// Checks that nothing is set beside an objective with settings of its own.
+    fn validate_alone(&self, objective: &Objective) -> Result<(), String> {
+        let default = Self::default();
+        let unread = [
+            ("error_weight", self.error_weight == default.error_weight),
+            ("rank_weight", self.rank_weight == default.rank_weight),
+            ("tie_order", self.tie_order == default.tie_order),
+            ("normalisation", self.normalisation == default.normalisation),
+            ("temperature", self.temperature == default.temperature),
+        ];
+        if let Some((name, _)) = unread.iter().find(|(_, default)| !default) {
+            return Err(format!(
+                "`{name}` is not read where `objective` is a table: its settings are inside the table"
+            ));
+        }
+        validate_objective(Some(objective))
     }
 }
 
@@ -113,50 +205,39 @@ impl Router for EquiRouter {
     fn validate(&self) -> Result<(), String> {
         self.network.validate()?;
         self.training.validate()?;
-        not_negative("rank_weight", self.rank_weight)?;
-        not_negative("error_weight", self.error_weight)?;
-        above_zero("temperature", self.temperature)?;
-        let objective = self.objective();
-        if objective.error_weight + objective.rank_weight > 0.0 {
-            return Ok(());
+        match &self.objective {
+            Learned::Beside(comparison) => self.validate_comparison(*comparison),
+            Learned::Only(objective) => self.validate_alone(objective),
         }
-        Err(
-            "`error_weight` and `rank_weight` must not both be 0, nor `error_weight` with the objective `pointwise`"
-                .into(),
-        )
     }
 
-    /// Pairs with a model that was not measured are left out; the listwise objectives need whole lists.
     fn takes_mask(&self) -> bool {
-        self.objective().takes_mask()
+        true
     }
 
-    /// The settings that matter to the chosen objective.
+    /// The settings that matter to the chosen objective, and none of a table's.
     fn search_space(&self) -> SearchSpace {
         let mut space = space([
             ("epochs", Values::integers([2, 5, 10, 20, 40])),
             ("learning_rate", Values::log(3e-5, 1e-3)),
         ]);
-        if self.objective == ObjectiveKind::Pointwise {
-            return space;
-        }
+        let comparison = match self.objective {
+            Learned::Beside(Comparison::Pointwise) | Learned::Only(_) => return space,
+            Learned::Beside(comparison) => comparison,
+        };
         let weights = [0.0, 1.0, 5.0, 10.0, 50.0, 100.0].into_iter();
         let weights = weights.filter(|&weight| weight + self.error_weight > 0.0);
         space.insert("rank_weight".into(), Values::numbers(weights));
         space.insert("tie_order".into(), Values::words(["none", "cost"]));
-        if self.objective != ObjectiveKind::Pairwise {
+        if comparison != Comparison::Pairwise {
             space.insert("temperature".into(), Values::log(0.02, 1.0));
         }
         space
     }
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
-        let measured = train.measured_f32();
-        let quality = FittedEquiRouter::fit_measured(
-            train.x(),
-            to_f32(train.quality()).view(),
-            to_f32(train.cost()).view(),
-            measured.as_ref().map(|measured| measured.view()),
+        let quality = FittedEquiRouter::fit(
+            &train.outcomes().examples(train.x()),
             &self.network,
             &self.objective(),
             &self.training,

@@ -1,15 +1,17 @@
 //! GraphRouter (Feng et al. 2024, arXiv 2410.03834): messages between queries and models.
 
 use ndarray::Array2;
+use routelab_heads::objective::CrossEntropy;
 use routelab_heads::ranges::at_least_one;
 use routelab_heads::scalar::graph::{FittedGraph, GraphConfig};
-use routelab_heads::{Architecture, TrainConfig};
+use routelab_heads::{Architecture, Examples, Objective, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::neural;
 use crate::space::space;
 use crate::{
     Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
+    validate_objective,
 };
 
 /// Predicts the edges between a new query and the models of a graph of training queries and models, whose edges carry
@@ -21,6 +23,9 @@ pub struct GraphRouter {
     pub network: GraphConfig,
     /// The most training queries whose edges are read in one gradient step, at least 1.
     pub context: usize,
+    /// What the network is trained on; without it cross-entropy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Objective>,
     /// How the network is trained; the queries of a gradient step are those whose edges are hidden and predicted, never more than
     /// half of them.
     #[serde(flatten)]
@@ -35,6 +40,7 @@ impl Default for GraphRouter {
                 layers: 2,
             },
             context: 128,
+            objective: None,
             training: TrainConfig {
                 epochs: 10,
                 batch_size: 128,
@@ -56,7 +62,12 @@ impl Router for GraphRouter {
     fn validate(&self) -> Result<(), String> {
         self.network.validate()?;
         self.training.validate()?;
-        at_least_one("context", self.context)
+        at_least_one("context", self.context)?;
+        validate_objective(self.objective.as_ref())
+    }
+
+    fn optional_settings(&self) -> &'static [&'static str] {
+        &["objective"]
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -69,12 +80,19 @@ impl Router for GraphRouter {
     }
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        let (quality, cost) = (to_f32(train.quality()), relative_cost(train));
+        let examples = Examples {
+            x: train.x(),
+            quality: quality.view(),
+            cost: cost.view(),
+            measured: None,
+        };
+        let own = Objective::CrossEntropy(CrossEntropy {});
         let quality = FittedGraph::fit(
-            train.x(),
-            to_f32(train.quality()).view(),
-            relative_cost(train).view(),
+            &examples,
             &self.network,
             self.context,
+            &self.objective.unwrap_or(own),
             &self.training,
             &context.fit(),
         )?;

@@ -1,14 +1,19 @@
 //! IRT-Router (Song et al. 2025, arXiv 2506.01048): item response theory, linear (MIRT) and neural (NIRT).
 
+use routelab_heads::objective::CrossEntropy;
 use routelab_heads::scalar::irt::{FittedMirt, FittedNirt, MirtConfig, NirtConfig};
-use routelab_heads::{Architecture, TrainConfig};
+use routelab_heads::{Architecture, Objective, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::neural;
 use crate::space::space;
 use crate::{
-    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
+    Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values,
+    validate_objective,
 };
+
+/// What the authors train on.
+const OWN: Objective = Objective::CrossEntropy(CrossEntropy {});
 
 /// Predicts the probability that a model is right from its abilities and the query's discrimination and difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +21,9 @@ pub struct Mirt {
     /// Its sizes.
     #[serde(flatten)]
     pub network: MirtConfig,
+    /// What the network is trained on; without it cross-entropy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Objective>,
     /// How the network is trained.
     #[serde(flatten)]
     pub training: TrainConfig,
@@ -25,6 +33,7 @@ impl Default for Mirt {
     fn default() -> Self {
         Self {
             network: MirtConfig { latent: 25 },
+            objective: None,
             training: TrainConfig {
                 epochs: 9,
                 batch_size: 64,
@@ -45,7 +54,16 @@ impl Router for Mirt {
 
     fn validate(&self) -> Result<(), String> {
         self.network.validate()?;
-        self.training.validate()
+        self.training.validate()?;
+        validate_objective(self.objective.as_ref())
+    }
+
+    fn optional_settings(&self) -> &'static [&'static str] {
+        &["objective"]
+    }
+
+    fn takes_mask(&self) -> bool {
+        true
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -58,9 +76,9 @@ impl Router for Mirt {
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let quality = FittedMirt::fit(
-            train.x(),
-            to_f32(train.quality()).view(),
+            &train.outcomes().examples(train.x()),
             &self.network,
+            &self.objective.unwrap_or(OWN),
             &self.training,
             &context.fit(),
         )?;
@@ -80,6 +98,9 @@ pub struct Nirt {
     pub network: NirtConfig,
     /// Share of hidden units that a query is trained without, in [0, 1).
     pub dropout: f64,
+    /// What the network is trained on; without it cross-entropy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Objective>,
     /// How the network is trained.
     #[serde(flatten)]
     pub training: TrainConfig,
@@ -93,6 +114,7 @@ impl Default for Nirt {
                 hidden: 512,
             },
             dropout: 0.5,
+            objective: None,
             training: TrainConfig {
                 epochs: 9,
                 batch_size: 64,
@@ -114,6 +136,7 @@ impl Router for Nirt {
     fn validate(&self) -> Result<(), String> {
         self.network.validate()?;
         self.training.validate()?;
+        validate_objective(self.objective.as_ref())?;
         if (0.0..1.0).contains(&self.dropout) {
             return Ok(());
         }
@@ -121,6 +144,14 @@ impl Router for Nirt {
             "`dropout` must be at least 0 and below 1, not {}",
             self.dropout
         ))
+    }
+
+    fn optional_settings(&self) -> &'static [&'static str] {
+        &["objective"]
+    }
+
+    fn takes_mask(&self) -> bool {
+        true
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -134,10 +165,10 @@ impl Router for Nirt {
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         let quality = FittedNirt::fit(
-            train.x(),
-            to_f32(train.quality()).view(),
+            &train.outcomes().examples(train.x()),
             &self.network,
             self.dropout,
+            &self.objective.unwrap_or(OWN),
             &self.training,
             &context.fit(),
         )?;

@@ -85,7 +85,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Decision, Prices, Rule, Scores};
-use routelab_heads::{Backend, Fit, HeadError, History};
+use routelab_heads::{Backend, Examples, Fit, HeadError, History, Objective};
 
 pub use archive::Archive;
 pub use base::Base;
@@ -142,6 +142,15 @@ impl<'a> TrainingSet<'a> {
         (self.measured()).map(|measured| measured.mapv(|measured| f32::from(u8::from(measured))))
     }
 
+    /// The outcomes in single precision.
+    fn outcomes(&self) -> Outcomes {
+        Outcomes {
+            quality: to_f32(self.quality()),
+            cost: to_f32(self.cost()),
+            measured: self.measured_f32(),
+        }
+    }
+
     /// The number of candidate models.
     pub fn models(&self) -> usize {
         self.table.models().len()
@@ -151,6 +160,34 @@ impl<'a> TrainingSet<'a> {
     pub fn table(&self) -> &'a RoutingTable {
         self.table
     }
+}
+
+/// What the models scored and cost on the training queries, `[queries, models]` each, as networks read it.
+struct Outcomes {
+    quality: Array2<f32>,
+    cost: Array2<f32>,
+    /// 1 where a cell was measured, else 0.
+    measured: Option<Array2<f32>>,
+}
+
+impl Outcomes {
+    /// The examples with these embeddings, `[queries, dimension]`.
+    fn examples<'a>(&'a self, x: ArrayView2<'a, f32>) -> Examples<'a> {
+        Examples {
+            x,
+            quality: self.quality.view(),
+            cost: self.cost.view(),
+            measured: self.measured.as_ref().map(|measured| measured.view()),
+        }
+    }
+}
+
+/// Checks the objective of a router that asks for one; the error names both.
+fn validate_objective(objective: Option<&Objective>) -> Result<(), String> {
+    objective.map_or(Ok(()), |objective| {
+        let named = |reason| format!("`objective`: {reason}");
+        objective.validate().map_err(named)
+    })
 }
 
 /// Where and how a fit runs.
@@ -226,6 +263,16 @@ pub trait Router: Send + Sync {
         })?;
         Registry::default().check_gaps(kind, self.takes_mask(), train.table())?;
         self.fit_checked(train, context)
+    }
+
+    /// As [`fit`](Self::fit), with what it takes to decide queries one by one: for a decision by one price, its prices, which are
+    /// found by fits on parts of the training queries. An evaluation decides all of its queries together and needs none.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit).
+    fn fit_to_route(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        self.fit(train, context)
     }
 
     /// Fits the router, given that its settings have been checked and that the training set is one it takes: the part of

@@ -2,15 +2,16 @@
 
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::scalar::mlp::{Init, MlpConfig};
-use routelab_heads::{Architecture, History, TrainConfig};
+use routelab_heads::objective::SquaredError;
+use routelab_heads::scalar::mlp::{FittedMlp, Init, MlpConfig};
+use routelab_heads::{Architecture, History, Objective, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::cost::ScaledMlp;
 use crate::space::space;
 use crate::{
     Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
-    TrainingSet, Values,
+    TrainingSet, Values, validate_objective,
 };
 
 /// Predicts quality by a perceptron (ReLU), and cost by another of the same shape on standardised costs.
@@ -18,6 +19,9 @@ use crate::{
 pub struct Mlp {
     /// Widths of the hidden layers.
     pub hidden: Vec<usize>,
+    /// What the network of quality is trained on; without it the squared error. That of cost is trained on the squared error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Objective>,
     /// How each network is trained.
     #[serde(flatten)]
     pub training: TrainConfig,
@@ -27,6 +31,7 @@ impl Default for Mlp {
     fn default() -> Self {
         Self {
             hidden: vec![256, 128],
+            objective: None,
             training: TrainConfig {
                 epochs: 20,
                 batch_size: 2048,
@@ -70,33 +75,43 @@ struct Plan {
     network: MlpConfig,
     training: TrainConfig,
     standardise: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    objective: Option<Objective>,
 }
 
 impl Plan {
     fn validate(&self) -> Result<(), String> {
         self.network.validate()?;
-        self.training.validate()
+        self.training.validate()?;
+        validate_objective(self.objective.as_ref())
     }
 
     fn fit(self, train: &TrainingSet, context: &Context) -> FitResult {
         let half = |offset: f64| move |done: f64| (context.progress)(offset + done / 2.0);
-        let fit = |targets, standardise, progress: &(dyn Fn(f64) + Sync)| {
-            let context = Context {
-                progress,
-                ..*context
-            };
-            ScaledMlp::fit(
-                train,
-                targets,
-                standardise,
-                &self.network,
-                &self.training,
-                &context,
-            )
+        let (first, second) = (half(0.0), half(0.5));
+        let part = |progress| Context {
+            progress,
+            ..*context
         };
+        let own = Objective::SquaredError(SquaredError {});
+        let quality = FittedMlp::fit_on(
+            &train.outcomes().examples(train.x()),
+            &self.network,
+            &self.objective.unwrap_or(own),
+            &self.training,
+            &part(&first).fit(),
+        )?;
+        let cost = ScaledMlp::fit(
+            train,
+            train.cost(),
+            self.standardise,
+            &self.network,
+            &self.training,
+            &part(&second),
+        )?;
         Ok(Box::new(FittedPair {
-            quality: fit(train.quality(), false, &half(0.0))?,
-            cost: fit(train.cost(), self.standardise, &half(0.5))?,
+            quality: ScaledMlp::unscaled(quality),
+            cost,
             plan: self,
         }))
     }
@@ -113,6 +128,7 @@ impl Mlp {
             },
             training: self.training,
             standardise: true,
+            objective: self.objective,
         }
     }
 }
@@ -132,6 +148,10 @@ impl Router for Mlp {
 
     fn takes_mask(&self) -> bool {
         true
+    }
+
+    fn optional_settings(&self) -> &'static [&'static str] {
+        &["objective"]
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -162,6 +182,7 @@ impl MlpMf {
             },
             training: self.perceptron.training,
             standardise: self.standardise,
+            objective: self.perceptron.objective,
         }
     }
 }
@@ -181,6 +202,10 @@ impl Router for MlpMf {
 
     fn takes_mask(&self) -> bool {
         true
+    }
+
+    fn optional_settings(&self) -> &'static [&'static str] {
+        &["objective"]
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -203,7 +228,10 @@ impl Plan {
     fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let plan: Plan = archive.get("plan")?;
         let part = |name| ScaledMlp::load(archive, name, &plan.network, loader.backend);
-        let (quality, cost) = (part("quality")?, part("cost")?);
+        let (mut quality, cost) = (part("quality")?, part("cost")?);
+        if let Some(objective) = &plan.objective {
+            quality = quality.with_output(objective.output());
+        }
         Ok(Box::new(FittedPair {
             plan,
             quality,

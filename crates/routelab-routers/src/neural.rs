@@ -5,12 +5,15 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, Axis};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
-use routelab_heads::{Architecture, FittedNetwork, History};
+use routelab_heads::{Architecture, FittedNetwork, History, Output};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cost::CostNetwork;
 use crate::{Archive, Context, FitResult, FittedRouter, Loader, RouterError, TrainingSet, to_f64};
+
+/// The entry in an archive that says what the scores of the network are, where its authors' loss makes others.
+const OUTPUT: &str = "output";
 
 /// The file of costs per model in an archive.
 const PER_MODEL: &str = "cost_per_model";
@@ -67,8 +70,13 @@ impl<A: Architecture + DeserializeOwned> FittedNeural<A> {
         let architecture: A = archive.get("network")?;
         let (dimension, models) = (archive.size("dimension")?, archive.size("models")?);
         let (bytes, backend) = (archive.bytes("network")?, loader.backend);
+        let mut quality =
+            FittedNetwork::from_bytes(bytes, &architecture, dimension, models, backend)?;
+        if let Some(output) = archive.get_if_any::<Output>(OUTPUT)? {
+            quality = quality.with_output(output);
+        }
         Ok(Self {
-            quality: FittedNetwork::from_bytes(bytes, &architecture, dimension, models, backend)?,
+            quality,
             cost: PredictedCost::load(archive, models, loader)?,
         })
     }
@@ -92,6 +100,9 @@ where
         archive.put("dimension", &self.quality.dimension());
         archive.put("models", &self.quality.models());
         archive.put_bytes("network", self.quality.to_bytes()?);
+        if let Some(output) = self.quality.other_output() {
+            archive.put(OUTPUT, &output);
+        }
         self.cost.save(archive)
     }
 }

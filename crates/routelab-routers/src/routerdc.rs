@@ -2,7 +2,7 @@
 
 use routelab_heads::ranges::{above_zero, at_least_one, not_negative};
 use routelab_heads::scalar::routerdc::{DualContrast, FittedRouterDc, RouterDcConfig};
-use routelab_heads::{Architecture, TrainConfig};
+use routelab_heads::{Architecture, Objective, TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::kmeans::Clustering;
@@ -10,15 +10,17 @@ use crate::neural;
 use crate::space::space;
 use crate::{
     Archive, Context, FitResult, Loader, Router, SearchSpace, TrainingSet, Values, to_f32,
+    validate_objective,
 };
 
 /// Learns a space in which a query is near the models that do well on it, and near queries of its own cluster; predicts
 /// the cosine of query and model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RouterDc {
-    /// Its sizes.
-    #[serde(flatten)]
-    pub network: RouterDcConfig,
+    /// Widths of the hidden layers of the query encoder.
+    pub hidden: Vec<usize>,
+    /// Width of the space that queries and models share, at least 1.
+    pub width: usize,
     /// How many of the best models of a query are contrasted with how many of the worst, at least 1; never more than half
     /// of the pool.
     pub top: usize,
@@ -30,6 +32,9 @@ pub struct RouterDc {
     pub clusters: usize,
     /// Queries of other clusters that a query is contrasted with, at least 1.
     pub negatives: usize,
+    /// What the network is trained on, with cosines divided by the temperature as scores; without it the two contrasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<Objective>,
     /// How the network is trained.
     #[serde(flatten)]
     pub training: TrainConfig,
@@ -38,15 +43,14 @@ pub struct RouterDc {
 impl Default for RouterDc {
     fn default() -> Self {
         Self {
-            network: RouterDcConfig {
-                hidden: vec![256],
-                width: 256,
-            },
+            hidden: vec![256],
+            width: 256,
             top: 5,
             temperature: 0.07,
             cluster_weight: 1.0,
             clusters: 5,
             negatives: 3,
+            objective: None,
             training: TrainConfig {
                 epochs: 20,
                 batch_size: 64,
@@ -57,6 +61,15 @@ impl Default for RouterDc {
 }
 
 impl RouterDc {
+    /// The contrasts divide their cosines themselves.
+    fn network(&self) -> RouterDcConfig {
+        RouterDcConfig {
+            hidden: self.hidden.clone(),
+            width: self.width,
+            temperature: self.objective.map_or(1.0, |_| self.temperature),
+        }
+    }
+
     fn contrast(&self) -> DualContrast {
         DualContrast {
             models: self.top,
@@ -77,13 +90,23 @@ impl Router for RouterDc {
     }
 
     fn validate(&self) -> Result<(), String> {
-        self.network.validate()?;
+        self.network().validate()?;
         self.training.validate()?;
         at_least_one("top", self.top)?;
         at_least_one("clusters", self.clusters)?;
         at_least_one("negatives", self.negatives)?;
         above_zero("temperature", self.temperature)?;
-        not_negative("cluster_weight", self.cluster_weight)
+        not_negative("cluster_weight", self.cluster_weight)?;
+        validate_objective(self.objective.as_ref())
+    }
+
+    fn optional_settings(&self) -> &'static [&'static str] {
+        &["objective"]
+    }
+
+    /// The contrasts need the best and the worst models of every query.
+    fn takes_mask(&self) -> bool {
+        self.objective.is_some()
     }
 
     fn search_space(&self) -> SearchSpace {
@@ -97,12 +120,22 @@ impl Router for RouterDc {
     }
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        if let Some(objective) = &self.objective {
+            let quality = FittedRouterDc::fit_on(
+                &train.outcomes().examples(train.x()),
+                &self.network(),
+                objective,
+                &self.training,
+                &context.fit(),
+            )?;
+            return neural::with_shared_cost(quality, train, context);
+        }
         let clusters = Clustering::fit(train.x(), self.clusters, context.seed);
         let quality = FittedRouterDc::fit(
             train.x(),
             to_f32(train.quality()).view(),
             &clusters.labels,
-            &self.network,
+            &self.network(),
             &self.contrast(),
             &self.training,
             &context.fit(),

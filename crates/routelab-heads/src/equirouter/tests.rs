@@ -14,7 +14,8 @@ use serde::Deserialize;
 use super::*;
 use crate::Backend;
 use crate::init::Initializer;
-use crate::loss::mean_squared_error;
+use crate::loss::squared_error;
+use crate::objective::{Examples, Normalisation, Objective, Pairwise, Targets, TieOrder};
 use crate::reference::{assert_close, backends, cpu_backends, tensor};
 
 /// The golden files that parse as `T`; a file of this kind is tested by being there.
@@ -240,25 +241,22 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
     assert_close(&format!("{file}: scores"), &found, &case.scores.concat());
 
     let labels = tensor(&case.labels, device);
-    let ranking = RankingLoss {
-        tie_order: TieOrder::None,
-        normalisation: Normalisation::PerPair,
+    let targets = Targets::of(labels.clone(), labels.zeros_like());
+    let pairwise = Pairwise {
+        weight: case.config.rank_weight,
+        ..Pairwise::default()
     };
-    let mse = mean_squared_error(scores.clone(), labels.clone());
+    let mse = squared_error(scores.clone(), labels.clone(), None);
     assert_close(&format!("{file}: MSE"), &[number(mse)], &[case.mse]);
-    let rank = ranking.forward(scores.clone(), labels.clone(), labels.zeros_like());
+    let rank = pairwise.ranking(scores.clone(), &targets);
     assert_close(
         &format!("{file}: ranking loss"),
         &[number(rank)],
         &[case.pairwise_rank_per_pair],
     );
 
-    let objective = Objective {
-        error_weight: 1.0,
-        rank_weight: case.config.rank_weight,
-        ranking: Ranking::Pairwise(ranking),
-    };
-    let total = objective.loss(scores, labels.clone(), labels.zeros_like());
+    let objective = Objective::Pairwise(pairwise);
+    let total = objective.loss(scores, &targets);
     assert_close(
         &format!("{file}: total"),
         &[number(total.clone())],
@@ -268,7 +266,7 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
     let composed = train::gradients(&network, total).1;
     // The fused pass, which is what training uses on processors.
     let (value, fused) = network.loss_and_gradients(tensor(&case.inputs, device), |scores| {
-        objective.loss(scores, labels.clone(), labels.zeros_like())
+        objective.loss(scores, &targets)
     });
     assert_close(
         &format!("{file}: total, fused"),
@@ -361,12 +359,12 @@ fn the_fused_pass_equals_the_composed_network_for_every_shape() {
                 };
                 let x = random(batch, 9, 1) * 4.0 - 2.0;
                 let (quality, cost) = (random(batch, models, 2), random(batch, models, 4));
-                let objective = Objective {
-                    error_weight: 1.0,
-                    rank_weight: 3.0,
-                    ranking: Ranking::Pairwise(RankingLoss::default()),
-                };
-                let loss = |scores| objective.loss(scores, quality.clone(), cost.clone());
+                let objective = Objective::Pairwise(Pairwise {
+                    weight: 3.0,
+                    ..Pairwise::default()
+                });
+                let targets = Targets::of(quality, cost);
+                let loss = |scores| objective.loss(scores, &targets);
 
                 let scores = network.composed(x.clone());
                 let fused = network.valid().forward(x.clone().inner());
@@ -411,11 +409,12 @@ fn the_ranking_loss_of_a_batch_matches_the_reference() {
             let scores = tensor(&case.scores, &device).require_grad();
             let labels = tensor(&case.labels, &device);
             for normalisation in [Normalisation::PerPair, Normalisation::PerQuery] {
-                let ranking = RankingLoss {
-                    tie_order: TieOrder::None,
+                let pairwise = Pairwise {
                     normalisation,
+                    ..Pairwise::default()
                 };
-                let loss = ranking.forward(scores.clone(), labels.clone(), labels.zeros_like());
+                let targets = Targets::of(labels.clone(), labels.zeros_like());
+                let loss = pairwise.ranking(scores.clone(), &targets);
                 if normalisation == Normalisation::PerPair || case.pairwise_rank_per_pair == 0.0 {
                     assert_close(
                         &format!("{file} on {backend}"),
@@ -453,11 +452,13 @@ fn ties_in_quality_are_ordered_by_cost_and_queries_can_weigh_the_same() {
     let quality = tensor(&[vec![1.0, 1.0, 0.0], vec![0.5, 0.5, 0.5]], &device);
     let cost = tensor(&[vec![3.0, 1.0, 0.5], vec![1.0, 1.0, 1.0]], &device);
     let loss = |tie_order, normalisation| {
-        let ranking = RankingLoss {
+        let pairwise = Pairwise {
             tie_order,
             normalisation,
+            ..Pairwise::default()
         };
-        number(ranking.forward(scores.clone(), quality.clone(), cost.clone()))
+        let targets = Targets::of(quality.clone(), cost.clone());
+        number(pairwise.ranking(scores.clone(), &targets))
     };
     let (first, second, tie) = (softplus(0.5), softplus(1.25), softplus(0.75));
     for normalisation in [Normalisation::PerPair, Normalisation::PerQuery] {
@@ -471,11 +472,13 @@ fn ties_in_quality_are_ordered_by_cost_and_queries_can_weigh_the_same() {
     let quality = tensor(&[vec![1.0, 1.0, 0.0], vec![0.5, 0.5, 0.5]], &device);
     let cost = tensor(&[vec![3.0, 1.0, 0.5], vec![1.0, 1.0, 2.0]], &device);
     let per = |normalisation| {
-        let ranking = RankingLoss {
+        let pairwise = Pairwise {
             tie_order: TieOrder::Cost,
             normalisation,
+            ..Pairwise::default()
         };
-        number(ranking.forward(scores.clone(), quality.clone(), cost.clone()))
+        let targets = Targets::of(quality.clone(), cost.clone());
+        number(pairwise.ranking(scores.clone(), &targets))
     };
     let (one, two) = (first + second + tie, softplus(2.0) + softplus(1.0));
     assert_close(
@@ -495,7 +498,7 @@ fn large_score_gaps_give_finite_losses() {
     let device = Device::flex().autodiff();
     let scores = tensor(&[vec![-500.0, 500.0]], &device).require_grad();
     let quality = tensor(&[vec![1.0, 0.0]], &device);
-    let loss = RankingLoss::default().forward(scores.clone(), quality.clone(), quality);
+    let loss = Pairwise::default().ranking(scores.clone(), &Targets::of(quality.clone(), quality));
     assert_close("loss", &[number(loss.clone())], &[1000.0]);
     let gradient = scores.grad(&loss.backward()).unwrap();
     assert_close(
@@ -533,10 +536,12 @@ fn fit_small(
     backend: &Backend,
 ) -> (FittedEquiRouter, Array2<f32>) {
     let (x, quality, cost) = two_kinds(64);
-    let objective = Objective {
-        error_weight: 1.0,
-        rank_weight: 50.0,
-        ranking: Ranking::Pairwise(RankingLoss::default()),
+    let objective = Objective::Pairwise(Pairwise::default());
+    let examples = Examples {
+        x: x.view(),
+        quality: quality.view(),
+        cost: cost.view(),
+        measured: None,
     };
     let training = TrainConfig {
         epochs: 30,
@@ -548,16 +553,7 @@ fn fit_small(
         seed,
         progress: &|_| {},
     };
-    let fitted = FittedEquiRouter::fit(
-        x.view(),
-        quality.view(),
-        cost.view(),
-        config,
-        &objective,
-        &training,
-        &fit,
-    )
-    .unwrap();
+    let fitted = FittedEquiRouter::fit(&examples, config, &objective, &training, &fit).unwrap();
     (fitted, x)
 }
 
@@ -625,20 +621,14 @@ fn an_absurd_learning_rate_is_reported_as_divergence() {
         seed: 0,
         progress: &|_| {},
     };
-    let objective = Objective {
-        error_weight: 1.0,
-        rank_weight: 1.0,
-        ranking: Ranking::Pairwise(RankingLoss::default()),
+    let objective = Objective::Pairwise(Pairwise::default());
+    let examples = Examples {
+        x: x.view(),
+        quality: quality.view(),
+        cost: cost.view(),
+        measured: None,
     };
-    let result = FittedEquiRouter::fit(
-        x.view(),
-        quality.view(),
-        cost.view(),
-        &small(),
-        &objective,
-        &training,
-        &fit,
-    );
+    let result = FittedEquiRouter::fit(&examples, &small(), &objective, &training, &fit);
     let error = result
         .err()
         .expect("the loss cannot stay finite")

@@ -2,16 +2,17 @@
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
-use burn::tensor::{Tensor, activation};
-use ndarray::{Array1, ArrayView2};
+use burn::tensor::Tensor;
+use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
 use crate::init::{Init, Initializer};
-use crate::loss::{binary_cross_entropy, mean_squared_error};
+use crate::loss::squared_error;
+use crate::objective::{Examples, Objective, Output};
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, matrix};
 
 /// The sizes of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,61 +67,60 @@ pub struct EmbedLlm {
 
 impl EmbedLlm {
     /// `x`: `[batch, dimension]`, `models`: `[models, width]`; returns logits `[batch, models]`.
-    fn logits(&self, x: Tensor<2>, models: Tensor<2>) -> Tensor<2> {
+    fn score(&self, x: Tensor<2>, models: Tensor<2>) -> Tensor<2> {
         let query = self.projection.forward(x); // [batch, width]
         query.matmul(models.transpose()) + self.bias.val().unsqueeze::<2>()
     }
 }
 
 impl Network for EmbedLlm {
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        |x| activation::sigmoid(self.logits(x, self.models.val()))
+    const OUTPUT: Output = Output::Probabilities;
+
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
+        |x| self.score(x, self.models.val())
     }
 }
 
-/// A fitted EmbedLLM: predicts probabilities.
+/// A fitted EmbedLLM: predicts probabilities, if it was trained by cross-entropy as its authors do.
 pub type FittedEmbedLlm = FittedNetwork<EmbedLlmConfig>;
 
 impl FittedEmbedLlm {
-    /// Fits the network by binary cross-entropy.
+    /// Fits the network on an objective: cross-entropy is the authors'.
     ///
-    /// `x`: embeddings `[queries, dimension]`; `quality` in [0, 1]: `[queries, models]`. `noise` is the deviation of the
-    /// normal noise that is added to query and model embeddings while training, 0 or more. `cost`, `[queries, models]`, is
-    /// learned by squared error beside it, if the network has a map to costs.
+    /// `noise` is the deviation of the normal noise that is added to query and model embeddings while training, 0 or more. The
+    /// costs are learned by squared error beside it, if the network has a map to costs.
     ///
     /// # Errors
     ///
     /// Different numbers of rows, no rows, or a loss that is not a number.
     pub fn fit(
-        x: ArrayView2<f32>,
-        quality: ArrayView2<f32>,
-        cost: ArrayView2<f32>,
+        examples: &Examples,
         config: &EmbedLlmConfig,
         noise: f64,
+        objective: &Objective,
         training: &TrainConfig,
         fit: &Fit,
     ) -> Result<Self, HeadError> {
-        check_rows(x, &[quality, cost])?;
-        let sizes = [x.ncols(), quality.ncols()];
-        let rows = x.nrows();
-        let device = train::training_device(fit.backend);
-        let [x, quality, cost] =
-            [x, quality, cost].map(|values| matrix::to_tensor(values, &device));
-        Self::train(config, sizes, rows, training, fit, |network, batch| {
+        examples.check()?;
+        let (x, targets) = examples.on(&train::training_device(fit.backend));
+        let (sizes, rows) = (examples.sizes(), examples.len());
+        let fitted = Self::train(config, sizes, rows, training, fit, |network, batch| {
             let queries = batch.with_noise(batch.select(&x), noise);
             let models = batch.with_noise(network.models.val(), noise);
+            let targets = targets.select(batch.index());
             let error = network.cost.as_ref().map(|map| {
-                let real = batch.select(&cost); // [batch, models]
+                let real = targets.cost.clone(); // [batch, models]
                 let predicted = map.forward(models.clone()).transpose(); // [1, models]
-                mean_squared_error(predicted.expand(real.dims()), real)
+                let predicted = predicted.expand(real.dims());
+                squared_error(predicted, real, targets.measured.clone())
             });
-            let loss =
-                binary_cross_entropy(network.logits(queries, models), batch.select(&quality));
+            let loss = objective.loss(network.score(queries, models), &targets);
             match error {
                 Some(error) => loss + error,
                 None => loss,
             }
-        })
+        })?;
+        Ok(fitted.with_output(objective.output()))
     }
 
     /// The learned cost of every model, `[models]`; `None` if the network has no map to costs.

@@ -3,17 +3,16 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Device, Tensor, activation};
-use ndarray::ArrayView2;
 use rand::seq::index;
 use serde::{Deserialize, Serialize};
 
 use crate::batch;
 use crate::fitted::Network;
 use crate::init::{Init, Initializer};
-use crate::loss::binary_cross_entropy;
+use crate::objective::{Examples, Objective, Output};
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
+use crate::{Architecture, FittedNetwork, HeadError, matrix};
 
 /// Numbers computed at a time when the models are read off the whole graph: bounds `[queries, models, hidden]`.
 const GRAPH_SIZE: usize = 1 << 22;
@@ -57,7 +56,7 @@ impl Architecture for GraphConfig {
 
 impl GraphReadout {
     /// `x`: `[batch, dimension]`, `models`: `[models, hidden]`; returns logits `[batch, models]`.
-    fn logits(&self, x: Tensor<2>, models: Tensor<2>) -> Tensor<2> {
+    fn score(&self, x: Tensor<2>, models: Tensor<2>) -> Tensor<2> {
         let [_, hidden] = models.dims();
         let query = self.query.forward(x);
         query.matmul(models.transpose()) / (hidden as f64).sqrt()
@@ -65,8 +64,10 @@ impl GraphReadout {
 }
 
 impl Network for GraphReadout {
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        |x| activation::sigmoid(self.logits(x, self.models.val()))
+    const OUTPUT: Output = Output::Probabilities;
+
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
+        |x| self.score(x, self.models.val())
     }
 }
 
@@ -219,37 +220,38 @@ impl GraphNetwork {
     }
 }
 
-/// A fitted GraphRouter: predicts probabilities.
+/// A fitted GraphRouter: predicts probabilities, if it was trained by cross-entropy as its authors do.
 pub type FittedGraph = FittedNetwork<GraphConfig>;
 
 impl FittedGraph {
-    /// Fits the network by binary cross-entropy on queries whose edges are hidden; the models' nodes read up to `context`
-    /// other training queries, drawn for every step. After training they read all.
-    ///
-    /// `x`: embeddings `[queries, dimension]`; `quality` in [0, 1] and `cost` ≥ 0 (best with mean 1): `[queries, models]`.
+    /// Fits the network on an objective (cross-entropy is the authors') on queries whose edges are hidden; the models' nodes read
+    /// up to `context` other training queries, drawn for every step. After training they read all. Costs are best with mean 1.
     ///
     /// # Errors
     ///
-    /// Different numbers of rows, no rows, or a loss that is not a number.
+    /// Different numbers of rows, no rows, a loss that is not a number, or a mask: every query sends a message to every model.
     pub fn fit(
-        x: ArrayView2<f32>,
-        quality: ArrayView2<f32>,
-        cost: ArrayView2<f32>,
+        examples: &Examples,
         config: &GraphConfig,
         context: usize,
+        objective: &Objective,
         training: &TrainConfig,
         fit: &Fit,
     ) -> Result<Self, HeadError> {
-        check_rows(x, &[quality, cost])?;
-        let sizes = [x.ncols(), quality.ncols()];
-        let rows = x.nrows();
+        examples.check()?;
+        if examples.measured.is_some() {
+            return Err(HeadError::NoSignal {
+                reason: "a graph has an edge between every query and every model",
+            });
+        }
+        let (sizes, rows) = (examples.sizes(), examples.len());
         let on = |device: &Device| {
-            let [x, quality, cost] =
-                [x, quality, cost].map(|values| matrix::to_tensor(values, device));
-            Graph { x, quality, cost }
+            let (x, targets) = examples.on(device);
+            let (quality, cost) = (targets.quality.clone(), targets.cost.clone());
+            (Graph { x, quality, cost }, targets)
         };
         let device = train::training_device(fit.backend);
-        let graph = on(&device);
+        let (graph, targets) = on(&device);
         let network = config.network(sizes, fit.seed, &device);
         // At least half of the queries stay in the graph.
         let training = TrainConfig {
@@ -267,15 +269,16 @@ impl FittedGraph {
                 .collect();
             let seen = (!seen.is_empty()).then(|| graph.rows(&seen));
             let models = network.read(seen.as_slice());
-            let logits = network.readout.logits(batch.select(&graph.x), models);
-            binary_cross_entropy(logits, batch.select(&graph.quality))
+            let scores = network.readout.score(batch.select(&graph.x), models);
+            objective.loss(scores, &targets.select(batch.index()))
         })?;
 
-        let graph = on(fit.backend.device());
+        let (graph, _) = on(fit.backend.device());
         let part = (GRAPH_SIZE / (sizes[1] * config.hidden)).max(1);
         let all: Vec<usize> = (0..rows).collect();
         let parts: Vec<Graph> = all.chunks(part).map(|rows| graph.rows(rows)).collect();
         let readout = network.readout(&parts);
-        Ok(Self::new(*config, readout, sizes, fit.backend, history))
+        let fitted = Self::new(*config, readout, sizes, fit.backend, history);
+        Ok(fitted.with_output(objective.output()))
     }
 }

@@ -3,16 +3,17 @@
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::{Tensor, activation};
-use ndarray::{Array2, ArrayView2};
+use ndarray::Array2;
 use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Batch;
 use crate::fitted::Network;
 use crate::init::{Init, Initializer};
-use crate::loss::binary_cross_entropy;
+use crate::objective::{Examples, Objective, Output};
 use crate::ranges::at_least_one;
-use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
+use crate::train::{Fit, TrainConfig};
+use crate::{Architecture, FittedNetwork, HeadError};
 
 /// The discrimination of NIRT lies in (0, 9), as in the authors' code.
 const DISCRIMINATION_RANGE: f32 = 9.0;
@@ -56,7 +57,7 @@ pub struct Mirt {
 
 impl Mirt {
     /// `x`: `[batch, dimension]`; returns logits `[batch, models]`.
-    fn logits(&self, x: Tensor<2>) -> Tensor<2> {
+    fn score(&self, x: Tensor<2>) -> Tensor<2> {
         // softplus(z) = -ln σ(-z), everywhere finite.
         let discrimination = -activation::log_sigmoid(-self.discrimination.forward(x.clone()));
         let difficulty = self.difficulty.forward(x); // [batch, 1]
@@ -65,37 +66,37 @@ impl Mirt {
 }
 
 impl Network for Mirt {
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        |x| activation::sigmoid(self.logits(x))
+    const OUTPUT: Output = Output::Probabilities;
+
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
+        |x| self.score(x)
     }
 }
 
-/// A fitted MIRT: predicts probabilities.
+/// A fitted MIRT: predicts probabilities, if it was trained by cross-entropy as its authors do.
 pub type FittedMirt = FittedNetwork<MirtConfig>;
 
 impl FittedMirt {
-    /// Fits the network by binary cross-entropy.
-    ///
-    /// `x`: embeddings `[queries, dimension]`; `quality` in [0, 1]: `[queries, models]`.
+    /// Fits the network on an objective: cross-entropy is the authors'.
     ///
     /// # Errors
     ///
     /// Different numbers of rows, no rows, or a loss that is not a number.
     pub fn fit(
-        x: ArrayView2<f32>,
-        quality: ArrayView2<f32>,
+        examples: &Examples,
         config: &MirtConfig,
+        objective: &Objective,
         training: &TrainConfig,
         fit: &Fit,
     ) -> Result<Self, HeadError> {
-        check_rows(x, &[quality])?;
-        let sizes = [x.ncols(), quality.ncols()];
-        let rows = x.nrows();
-        let device = train::training_device(fit.backend);
-        let [x, quality] = [x, quality].map(|values| matrix::to_tensor(values, &device));
-        Self::train(config, sizes, rows, training, fit, |network, batch| {
-            binary_cross_entropy(network.logits(batch.select(&x)), batch.select(&quality))
-        })
+        Self::train_on(
+            examples,
+            config,
+            objective,
+            training,
+            fit,
+            |network, x, _| network.score(x),
+        )
     }
 }
 
@@ -145,7 +146,7 @@ pub struct Nirt {
 impl Nirt {
     /// `x`: `[batch, dimension]`; `mask`: `[batch, hidden]`, multiplies the hidden layer; returns logits
     /// `[batch, models]`.
-    fn logits(&self, x: Tensor<2>, mask: Option<Tensor<2>>) -> Tensor<2> {
+    fn score(&self, x: Tensor<2>, mask: Option<Tensor<2>>) -> Tensor<2> {
         let discrimination = activation::sigmoid(self.discrimination.forward(x.clone()));
         let difficulty = activation::sigmoid(self.difficulty.forward(x.clone()));
         let relevance = activation::softmax(self.relevance.forward(x), 1);
@@ -175,8 +176,10 @@ fn rising(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
 }
 
 impl Network for Nirt {
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        |x| activation::sigmoid(self.logits(x, None))
+    const OUTPUT: Output = Output::Probabilities;
+
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
+        |x| self.score(x, None)
     }
 
     fn chunk(&self) -> usize {
@@ -185,33 +188,27 @@ impl Network for Nirt {
     }
 }
 
-/// A fitted NIRT: predicts probabilities.
+/// A fitted NIRT: predicts probabilities, if it was trained by cross-entropy as its authors do.
 pub type FittedNirt = FittedNetwork<NirtConfig>;
 
 impl FittedNirt {
-    /// Fits the network by binary cross-entropy.
+    /// Fits the network on an objective: cross-entropy is the authors'.
     ///
-    /// `x`: embeddings `[queries, dimension]`; `quality` in [0, 1]: `[queries, models]`. `dropout` in [0, 1) is the share
-    /// of hidden units that a query is trained without.
+    /// `dropout` in [0, 1) is the share of hidden units that a query is trained without.
     ///
     /// # Errors
     ///
     /// Different numbers of rows, no rows, or a loss that is not a number.
     pub fn fit(
-        x: ArrayView2<f32>,
-        quality: ArrayView2<f32>,
+        examples: &Examples,
         config: &NirtConfig,
         dropout: f64,
+        objective: &Objective,
         training: &TrainConfig,
         fit: &Fit,
     ) -> Result<Self, HeadError> {
-        check_rows(x, &[quality])?;
-        let sizes = [x.ncols(), quality.ncols()];
-        let rows = x.nrows();
-        let device = train::training_device(fit.backend);
-        let [x, quality] = [x, quality].map(|values| matrix::to_tensor(values, &device));
         let kept = 1.0 / (1.0 - dropout as f32);
-        Self::train(config, sizes, rows, training, fit, |network, batch| {
+        let scores = |network: &Nirt, x, batch: &mut Batch| {
             let mask = (dropout > 0.0).then(|| {
                 let shape = (batch.len(), config.hidden);
                 let mask = Array2::from_shape_simple_fn(shape, || {
@@ -223,8 +220,8 @@ impl FittedNirt {
                 });
                 batch.constant(&mask)
             });
-            let logits = network.logits(batch.select(&x), mask);
-            binary_cross_entropy(logits, batch.select(&quality))
-        })
+            network.score(x, mask)
+        };
+        Self::train_on(examples, config, objective, training, fit, scores)
     }
 }

@@ -1,7 +1,7 @@
 //! A perceptron whose outputs are probabilities.
 
 use burn::module::Module;
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use super::mlp::{Mlp, MlpConfig};
 use crate::fitted::Network;
 use crate::init::Initializer;
 use crate::loss::binary_cross_entropy;
+use crate::objective::Output;
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
@@ -38,8 +39,10 @@ pub struct Logistic {
 }
 
 impl Network for Logistic {
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        |x| activation::sigmoid(self.logits.forward(x))
+    const OUTPUT: Output = Output::Probabilities;
+
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
+        |x| self.logits.forward(x)
     }
 }
 
@@ -68,7 +71,7 @@ impl FittedLogistic {
         let [x, targets] = [x, targets].map(|values| matrix::to_tensor(values, &device));
         Self::train(config, sizes, rows, training, fit, |network, batch| {
             let logits = network.logits.forward(batch.select(&x));
-            binary_cross_entropy(logits, batch.select(&targets))
+            binary_cross_entropy(logits, batch.select(&targets), None)
         })
     }
 }

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::fitted::Network;
 pub use crate::init::Init;
 use crate::init::Initializer;
-use crate::loss::{mean_squared_error, measured_squared_error};
-use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
+use crate::objective::{Examples, Objective, SquaredError};
+use crate::train::{Fit, TrainConfig};
+use crate::{Architecture, FittedNetwork, HeadError};
 
 /// The sizes of a perceptron.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ impl Mlp {
 }
 
 impl Network for Mlp {
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
         |x| self.forward(x)
     }
 }
@@ -123,21 +123,36 @@ impl FittedMlp {
         training: &TrainConfig,
         fit: &Fit,
     ) -> Result<Self, HeadError> {
-        let targets = [Some(y), measured].into_iter().flatten();
-        check_rows(x, &targets.collect::<Vec<_>>())?;
-        let sizes = [x.ncols(), y.ncols()];
-        let rows = x.nrows();
-        let device = train::training_device(fit.backend);
-        let [x, y] = [x, y].map(|values| matrix::to_tensor(values, &device));
-        if let Some(measured) = measured {
-            let measured = matrix::to_tensor(measured, &device);
-            return Self::train(config, sizes, rows, training, fit, |network, batch| {
-                let [y, measured] = [&y, &measured].map(|values| batch.select(values));
-                measured_squared_error(network.forward(batch.select(&x)), y, measured)
-            });
-        }
-        Self::train(config, sizes, rows, training, fit, |network, batch| {
-            mean_squared_error(network.forward(batch.select(&x)), batch.select(&y))
-        })
+        let examples = Examples {
+            x,
+            quality: y,
+            // The squared error reads no cost.
+            cost: y,
+            measured,
+        };
+        let objective = Objective::SquaredError(SquaredError {});
+        Self::fit_on(&examples, config, &objective, training, fit)
+    }
+
+    /// Fits the network on an objective.
+    ///
+    /// # Errors
+    ///
+    /// Different numbers of rows, no rows, or a loss that is not a number.
+    pub fn fit_on(
+        examples: &Examples,
+        config: &MlpConfig,
+        objective: &Objective,
+        training: &TrainConfig,
+        fit: &Fit,
+    ) -> Result<Self, HeadError> {
+        Self::train_on(
+            examples,
+            config,
+            objective,
+            training,
+            fit,
+            |network, x, _| network.forward(x),
+        )
     }
 }

@@ -77,7 +77,7 @@ impl Preference {
 
 impl Network for Preference {
     /// The mean over the other models of the probability of beating them: in the order of the scores.
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
         |x| {
             let scores = self.scores(x);
             let [batch, models] = scores.dims();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::mlp::{Init, Mlp, MlpConfig};
 use crate::fitted::Network;
 use crate::init::Initializer;
+use crate::objective::{expected, regrets};
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
@@ -178,7 +179,7 @@ impl Regret {
 }
 
 impl Network for Regret {
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
         |x| self.read(x)
     }
 }
@@ -238,8 +239,8 @@ fn expected_regret(
     prices: Tensor<2>,
 ) -> Tensor<1> {
     let utility = quality - cost * prices.clone();
-    let regret = (utility.clone().max_dim(1) - utility) / (prices + 1.0);
-    (activation::softmax(scores, 1) * regret).sum_dim(1).mean()
+    let regret = regrets(utility) / (prices + 1.0);
+    expected(scores, regret).sum_dim(1).mean()
 }
 
 #[cfg(test)]

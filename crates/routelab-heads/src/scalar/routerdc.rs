@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::mlp::{Init, Mlp, MlpConfig};
 use crate::fitted::Network;
 use crate::init::Initializer;
-use crate::ranges::at_least_one;
+use crate::objective::{Examples, Objective};
+use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
@@ -33,6 +34,17 @@ pub struct RouterDcConfig {
     pub hidden: Vec<usize>,
     /// Width of the space that queries and models share, at least 1.
     pub width: usize,
+    /// Divides the cosines, above 0: 1 leaves them as they are, in [-1, 1].
+    #[serde(default = "undivided", skip_serializing_if = "is_undivided")]
+    pub temperature: f64,
+}
+
+fn undivided() -> f64 {
+    1.0
+}
+
+fn is_undivided(temperature: &f64) -> bool {
+    *temperature == undivided()
 }
 
 impl RouterDcConfig {
@@ -51,23 +63,28 @@ impl Architecture for RouterDcConfig {
 
     fn validate(&self) -> Result<(), String> {
         self.encoder().validate()?;
-        at_least_one("width", self.width)
+        at_least_one("width", self.width)?;
+        above_zero("temperature", self.temperature)
     }
 
     fn init(&self, dimension: usize, models: usize, init: &mut Initializer) -> RouterDc {
         RouterDc {
             encoder: self.encoder().init(dimension, self.width, init),
             models: init.normal_matrix(models, self.width, EMBEDDING_DEVIATION),
+            temperature: self.temperature,
         }
     }
 }
 
-/// `s_m = cos(f(x), k_m)` with an encoder `f` and model embeddings `k`.
+/// `s_m = cos(f(x), k_m) / τ` with an encoder `f` and model embeddings `k`.
 #[derive(Module, Debug)]
 pub struct RouterDc {
     encoder: Mlp,
     /// `k`, `[models, width]`
     models: Param<Tensor<2>>,
+    /// `τ`
+    #[module(skip)]
+    temperature: f64,
 }
 
 impl RouterDc {
@@ -80,6 +97,15 @@ impl RouterDc {
     fn similarity(&self, queries: Tensor<2>) -> Tensor<2> {
         queries.matmul(directions(self.models.val()).transpose())
     }
+
+    /// Scores `[batch, models]` of `x [batch, dimension]`.
+    fn score(&self, x: Tensor<2>) -> Tensor<2> {
+        let cosines = self.similarity(self.encode(x));
+        if self.temperature == undivided() {
+            return cosines;
+        }
+        cosines / self.temperature
+    }
 }
 
 /// Every row divided by its length.
@@ -90,8 +116,8 @@ fn directions(values: Tensor<2>) -> Tensor<2> {
 }
 
 impl Network for RouterDc {
-    fn predictor(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        |x| self.similarity(self.encode(x))
+    fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
+        |x| self.score(x)
     }
 }
 
@@ -110,11 +136,11 @@ pub struct DualContrast {
     pub negatives: usize,
 }
 
-/// A fitted RouterDC: predicts cosines, in [-1, 1].
+/// A fitted RouterDC: predicts cosines, in [-1, 1], if it was trained on its authors' loss and its temperature is 1.
 pub type FittedRouterDc = FittedNetwork<RouterDcConfig>;
 
 impl FittedRouterDc {
-    /// Fits the network.
+    /// Fits the network on its authors' loss.
     ///
     /// `x`: embeddings `[queries, dimension]`; `quality` in [0, 1]: `[queries, models]`; `clusters`: the cluster of
     /// every query.
@@ -159,6 +185,28 @@ impl FittedRouterDc {
             let grouping = contrastive(similar, batch.constant(&same), batch.constant(&other));
             loss + grouping * contrast.cluster_weight
         })
+    }
+
+    /// Fits the network on an objective.
+    ///
+    /// # Errors
+    ///
+    /// Different numbers of rows, no rows, or a loss that is not a number.
+    pub fn fit_on(
+        examples: &Examples,
+        config: &RouterDcConfig,
+        objective: &Objective,
+        training: &TrainConfig,
+        fit: &Fit,
+    ) -> Result<Self, HeadError> {
+        Self::train_on(
+            examples,
+            config,
+            objective,
+            training,
+            fit,
+            |network, x, _| network.score(x),
+        )
     }
 }
 

@@ -30,8 +30,8 @@ fn check<A: Architecture>(
         weight_name,
         device,
     );
-    let predict = network.predictor();
-    let found = values(predict(tensor(&reference.x, device)));
+    let scores = network.logits()(tensor(&reference.x, device));
+    let found = values(A::Network::OUTPUT.of(scores));
     assert_close(name, &found, &case.predictions.concat());
 }
 
@@ -58,6 +58,7 @@ fn predictions_match_the_reference() {
         let routerdc = RouterDcConfig {
             hidden: vec![6],
             width: 5,
+            temperature: 1.0,
         };
         let inside = |path: &[&str]| match path {
             ["encoder", "hidden", _, part] => plain_name(&["hidden", part]),
@@ -112,7 +113,8 @@ fn two_rounds_of_messages_match_the_reference() {
                 .map(|&size| graph.rows(&rows.by_ref().take(size).collect::<Vec<usize>>()))
                 .collect();
             let readout = network.readout(&parts);
-            let found = values(readout.predictor()(tensor(&reference.x, device)));
+            let scores = readout.logits()(tensor(&reference.x, device));
+            let found = values(super::graph::GraphReadout::OUTPUT.of(scores));
             assert_close("graph", &found, &case.predictions.concat());
         }
     }

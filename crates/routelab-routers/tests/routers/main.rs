@@ -15,6 +15,7 @@ mod linear_mf;
 mod margin;
 mod mask;
 mod neural;
+mod objectives;
 mod own;
 mod pairwise;
 mod settings;

@@ -10,7 +10,7 @@ use crate::common::{
 };
 
 /// The routers that take a mask.
-const TAKERS: [&str; 14] = [
+const TAKERS: [&str; 17] = [
     "random",
     "cheapest",
     "strongest",
@@ -24,6 +24,9 @@ const TAKERS: [&str; 14] = [
     "uniroute",
     "margin-rule",
     "calibrated",
+    "embedllm",
+    "mirt",
+    "nirt",
     "equirouter",
 ];
 
@@ -36,6 +39,8 @@ fn settings(kind: &str) -> &'static str {
         "calibrated" => "folds = 3\nbase = { kind = \"linear\" }",
         "margin-rule" => "base = { kind = \"uniroute\", clusters = 8 }",
         "mlp" | "mlp-mf" => "hidden = [8]\nepochs = 4\nbatch_size = 16",
+        "embedllm" => "width = 8\nepochs = 4\ncost = \"joint\"",
+        "mirt" | "nirt" => "epochs = 4",
         _ => settings_for(kind),
     }
 }
@@ -82,7 +87,9 @@ fn the_registry_knows_who_takes_a_mask() {
             .takes_mask()
     };
     assert!(takes("equirouter", "objective = \"pointwise\""));
-    assert!(!takes("equirouter", "objective = \"listnet\""));
+    assert!(takes("equirouter", "objective = \"listnet\""));
+    assert!(takes("routerdc", "objective = \"squared-error\""));
+    assert!(!takes("graphrouter", "objective = \"squared-error\""));
     assert!(!takes("margin-rule", "base = { kind = \"svr\" }"));
 }
 
@@ -145,8 +152,8 @@ fn the_others_refuse_by_name_and_name_those_that_do_not() {
             "{message}"
         );
     }
-    let Err(error) = try_fit("equirouter", "objective = \"regret\"", &data, 1) else {
-        panic!("a listwise objective was fitted");
+    let Err(error) = try_fit("margin-rule", "base = { kind = \"svr\" }", &data, 1) else {
+        panic!("a base that takes no mask was fitted");
     };
     assert!(error.to_string().contains("with these settings"), "{error}");
 }

@@ -59,8 +59,15 @@ struct File {
     tune: Option<Tuning>,
     #[serde(default)]
     figures: Figures,
+    #[serde(default = "kept")]
+    models: bool,
     #[serde(default, rename = "router")]
     routers: Vec<toml::Table>,
+}
+
+/// Fitted routers are kept unless a file says otherwise.
+fn kept() -> bool {
+    true
 }
 
 /// `seeds = 5` or `seeds = [1, 2, 3]`.
@@ -268,6 +275,8 @@ pub struct Experiment {
     pub routers: Vec<Entry>,
     /// The routers that there are.
     pub registry: Registry,
+    /// Whether the fitted routers of the first seed are kept.
+    pub models: bool,
     /// The experiment with every default written out, as it was meant: paths as in the file.
     pub resolved: toml::Table,
 }
@@ -401,6 +410,7 @@ impl Experiment {
             names: file.figures.names,
             routers,
             registry: registry.clone(),
+            models: file.models,
             resolved: toml::Table::new(),
         };
         experiment.resolved = experiment.resolve(file.data, file.embeddings);
@@ -449,6 +459,10 @@ impl Experiment {
         table.insert("seeds".into(), value(&self.seeds));
         if let Some(reference) = &self.reference {
             table.insert("reference".into(), reference.clone().into());
+        }
+        // Only where it is said: every other manifest stays what it was.
+        if !self.models {
+            table.insert("models".into(), false.into());
         }
         table.insert("data".into(), data.into());
         table.insert("embeddings".into(), embeddings.into());
@@ -579,7 +593,8 @@ fn read_router(mut table: toml::Table, registry: &Registry) -> Result<Entry, Str
         (Plan::Fitted { parsed, .. }, None) => parsed.router.search_space(),
         (Plan::Fitted { parsed, .. }, Some(space)) => {
             for (name, values) in &space {
-                if !parsed.settings.contains_key(name) {
+                let optional = parsed.router.optional_settings();
+                if !parsed.settings.contains_key(name) && !optional.contains(&name.as_str()) {
                     return Err(format!("`tune`: router `{kind}` has no setting `{name}`"));
                 }
                 values

@@ -10,10 +10,9 @@ use routelab_encode::{ClipVision, Encoder, MiniLm, Query};
 use routelab_eval::{
     Budgets, Decision, EvaluationOptions, Rule, Scores, Truth, evaluate, sweep_over,
 };
-use routelab_heads::equirouter::{
-    EquiRouterConfig, FittedEquiRouter, Objective, Ranking, RankingLoss,
-};
-use routelab_heads::{Backend, Fit, TrainConfig};
+use routelab_heads::equirouter::{EquiRouterConfig, FittedEquiRouter};
+use routelab_heads::objective::Pairwise;
+use routelab_heads::{Backend, Examples, Fit, Objective, TrainConfig};
 use routelab_routers::knn::Knn;
 use routelab_routers::{Context, CostConfig, FittedRouter, Router, SharedCost, TrainingSet};
 
@@ -155,11 +154,7 @@ impl Data {
             batch_size: 128,
             learning_rate: 1e-4,
         };
-        let objective = Objective {
-            error_weight: 1.0,
-            rank_weight: 50.0,
-            ranking: Ranking::Pairwise(RankingLoss::default()),
-        };
+        let objective = Objective::Pairwise(Pairwise::default());
         let fit = Fit {
             backend,
             seed: 0,
@@ -168,6 +163,12 @@ impl Data {
         let (x, new) = (self.train.embeddings(), self.test.embeddings());
         let [quality, cost] = self.train.outcomes();
         let (quality, cost) = (quality.mapv(|q| q as f32), cost.mapv(|c| c as f32));
+        let examples = Examples {
+            x: x.values(),
+            quality: quality.view(),
+            cost: cost.view(),
+            measured: None,
+        };
         let rows = epochs * sizes.train;
         let work = Work {
             rows,
@@ -175,15 +176,7 @@ impl Data {
             operations: Some(2.0 * both as f64 * rows as f64),
         };
         let (fitted, fit) = measure("equirouter fit", work, peak, || {
-            FittedEquiRouter::fit(
-                x.values(),
-                quality.view(),
-                cost.view(),
-                &config,
-                &objective,
-                &training,
-                &fit,
-            )
+            FittedEquiRouter::fit(&examples, &config, &objective, &training, &fit)
         });
         let fitted = fitted.map_err(Failure::failed)?;
         let work = Work {
