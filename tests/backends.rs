@@ -61,9 +61,10 @@ epochs = 2
 "#;
 
 /// Why `ndarray` cannot predict in half precision: it does not offer that, or is not in this build.
-const LACKS: &str = match cfg!(feature = "ndarray") {
-    true => "offers f32",
-    false => "not in this build",
+const LACKS: &str = if cfg!(feature = "ndarray") {
+    "offers f32"
+} else {
+    "not in this build"
 };
 
 /// What `routelab backends --json` says about one.
@@ -138,13 +139,13 @@ fn backends_are_compared_on_the_same_fits() {
         assert_eq!(router["agreement"]["quality"], 0.0);
         assert_eq!(router["agreement"]["decisions"], 1.0);
     }
-    match cfg!(feature = "ndarray") {
-        // Adam enlarges rounding where a gradient is nearly 0.
-        true => agrees(&found[1], 1e-2, 0.98),
-        false => says(
+    if cfg!(feature = "ndarray") {
+        agrees(&found[1], 1e-2, 0.98)
+    } else {
+        says(
             found[1]["problem"].as_str().unwrap(),
             &["not in this build", "--features ndarray"],
-        ),
+        )
     }
     says(found[2]["problem"].as_str().unwrap(), &["cuda9", "flex"]);
     // The same training, so the same losses; predictions in fewer digits, which move some decisions among close scores.

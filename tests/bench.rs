@@ -61,6 +61,8 @@ fn every_stage_is_measured_once_and_missing_weights_are_named() {
         "knn fit",
         "knn predict",
         "sweep",
+        "sweep, price",
+        "sweep, cap+price",
         "metrics",
         "table write",
         "table load",

@@ -104,6 +104,23 @@ base = { kind = "knn", k = 5 }
 [[router]]
 kind = "carrot"
 k = 7
+
+[[router]]
+kind = "knn"
+label = "kNN by price"
+k = 7
+decision = "price"
+
+[[router]]
+kind = "knn"
+label = "kNN by price, capped"
+k = 7
+decision = { kind = "cap+price", cap = 1.25 }
+
+[[router]]
+kind = "oracle"
+label = "Oracle by price"
+decision = "price"
 "#;
 
 #[test]

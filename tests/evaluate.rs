@@ -385,3 +385,59 @@ fn two_models_have_thresholds_for_shares_of_strong_calls() {
         says(&error, &["`--shares`", "help: "]);
     }
 }
+
+/// By hand: the second query gains more for its money, and a mean of 2.5 pays for it alone.
+#[test]
+fn a_decision_says_what_a_budget_means() {
+    let case = Case {
+        name: "two queries".into(),
+        quality: vec![vec![0.0, 1.0], vec![0.0, 1.0]],
+        cost: vec![vec![1.0, 2.0], vec![1.0, 4.0]],
+        predicted_quality: vec![vec![0.5, 0.6], vec![0.1, 0.9]],
+        predicted_cost: vec![vec![1.0, 2.0], vec![1.0, 4.0]],
+        legacy: Legacy {
+            nauc: 0.0,
+            peak: 0.0,
+            qnc: None,
+            rci: 0.0,
+        },
+        shared: Shared { nauc: 0.0 },
+    };
+    let place = tempfile::tempdir().unwrap();
+    let (table, predictions) = write(&place, &case);
+    let points = |decision: &str| -> Vec<(f64, f64, f64)> {
+        let found = evaluate(&table, &predictions, &["--decision", decision]);
+        let number = |point: &Value, name: &str| point[name].as_f64().unwrap();
+        let points = found["points"].as_array().unwrap().iter();
+        points
+            .map(|p| (number(p, "budget"), number(p, "cost"), number(p, "quality")))
+            .collect()
+    };
+    let cap = [(1.0, 1.0, 0.0), (2.0, 1.5, 0.5), (4.0, 3.0, 1.0)];
+    assert_eq!(points("cap"), cap);
+    assert_eq!(
+        points("price"),
+        [(1.0, 1.0, 0.0), (2.5, 2.5, 0.5), (3.0, 3.0, 1.0)]
+    );
+    // Where a query may cost no more than the mean, there is nothing left to price: as with a cap, but at more budgets.
+    let capped = points("cap+price=1");
+    assert!(capped.iter().all(|&(budget, cost, _)| {
+        let at = cap.iter().rfind(|point| point.0 <= budget).unwrap();
+        at.1 == cost
+    }));
+    // Within 0.1 of the best the first query keeps to its cheap model.
+    assert_eq!(points("margin=0.11")[2], (4.0, 2.5, 0.5));
+    let error = refused(
+        2,
+        &[
+            "evaluate",
+            "--table",
+            arg(&table),
+            "--predictions",
+            arg(&predictions),
+            "--decision",
+            "dear",
+        ],
+    );
+    says(&error, &["--decision", "`cap+price=2`"]);
+}

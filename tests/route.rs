@@ -37,11 +37,34 @@ fn prompts() -> Vec<String> {
 /// What one prompt after the other gives is what all of them give at once, in their order.
 #[test]
 fn many_prompts_are_routed_as_each_alone() {
-    let carrot = "\n[[router]]\nkind = \"carrot\"\nestimates = \"linear\"\n";
-    let (place, models) = fitted(&format!("{QUICK_ROUTERS}{carrot}"));
+    let more = r#"
+[[router]]
+kind = "carrot"
+estimates = "linear"
+
+[[router]]
+kind = "linear"
+label = "by price"
+decision = "price"
+
+[[router]]
+kind = "linear"
+label = "by capped price"
+decision = { kind = "cap+price", cap = 1.5 }
+
+[[router]]
+kind = "linear"
+label = "within a margin"
+decision = { kind = "margin", delta = 0.2 }
+"#;
+    let (place, models) = fitted(&format!("{QUICK_ROUTERS}{more}"));
     let file = place.path().join("prompts.txt");
     fs::write(&file, prompts().join("\n")).unwrap();
-    for router in ["linear", "knn", "equirouter", "carrot"] {
+    let by_decision = ["by-price", "by-capped-price", "within-a-margin"];
+    for router in ["linear", "knn", "equirouter", "carrot"]
+        .iter()
+        .chain(&by_decision)
+    {
         let model = models.join(router);
         let budget = ["--model", arg(&model), "--budget", "0.001"];
         let route = |more: &[&str]| success(&[&["route"], &budget[..], more].concat());

@@ -112,6 +112,87 @@ fn a_run_writes_everything_and_another_one_repeats_it() {
 }
 
 /// `tasks.csv` divides what `metrics.json` has: weighted by their queries, the tasks' call rates make those of the whole.
+/// The rows of `metrics.csv` of a router, without its names.
+fn numbers_of(csv: &str, label: &str) -> Vec<String> {
+    let rows = csv
+        .lines()
+        .map(|row| row.splitn(3, ',').collect::<Vec<_>>());
+    rows.filter(|row| row[0] == label)
+        .map(|row| row[2].to_owned())
+        .collect()
+}
+
+#[test]
+fn a_decision_is_a_setting_of_every_router() {
+    let routers = r#"
+[[router]]
+kind = "margin-rule"
+base = { kind = "knn", k = 5 }
+
+[[router]]
+kind = "knn"
+label = "within a margin"
+k = 5
+decision = { kind = "margin", delta = 0.05 }
+
+[[router]]
+kind = "carrot"
+k = 5
+
+[[router]]
+kind = "knn"
+label = "by price"
+k = 5
+decision = { kind = "price", budgets = "costs" }
+
+[[router]]
+kind = "knn"
+label = "capped"
+k = 5
+decision = "cap+price"
+
+[[router]]
+kind = "oracle"
+decision = "price"
+"#;
+    let text =
+        experiment(routers).replace("[evaluation]\n", "[evaluation]\nrci_prices = [0, 10]\n");
+    let place = workplace(&table(120), &text);
+    let (file, out) = (place.path().join("small.toml"), place.path().join("runs"));
+    success(&["run", arg(&file), "--out", arg(&out), "--quiet"]);
+    let folder = out.join("small");
+    let metrics = fs::read_to_string(folder.join("metrics.csv")).unwrap();
+    for (own, by_setting) in [("margin-rule", "within a margin"), ("carrot", "by price")] {
+        let expected = numbers_of(&metrics, own);
+        assert_eq!(expected.len(), 2, "{own}");
+        assert_eq!(numbers_of(&metrics, by_setting), expected, "{own}");
+    }
+    assert_ne!(
+        numbers_of(&metrics, "capped"),
+        numbers_of(&metrics, "by price")
+    );
+    // The experiment is written out with its decisions, and read back.
+    let resolved = fs::read_to_string(folder.join("experiment.toml")).unwrap();
+    let resolved: toml::Table = toml::from_str(&resolved).unwrap();
+    let routers = resolved["router"].as_array().unwrap();
+    assert_eq!(routers[4]["decision"]["cap"].as_float(), Some(2.0));
+    assert_eq!(routers[5]["decision"].as_str(), Some("price"));
+    assert!(routers[0].get("decision").is_none());
+    let unit = read(&folder.join("units/42/capped/unit.json"));
+    assert_eq!(unit["decision"]["kind"], "trade-off");
+    assert_eq!(unit["decision"]["cap"], 2.0);
+
+    let prices = fs::read_to_string(folder.join("rci_prices.csv")).unwrap();
+    let rows: Vec<&str> = prices.lines().collect();
+    assert!(rows[0].starts_with("router,seed,price,budget,cost,quality,rci,"));
+    assert_eq!(rows.len(), 1 + 6 * 2 * 2);
+
+    let bad = text.replace("decision = \"cap+price\"", "decision = \"dear\"");
+    fs::write(&file, bad).unwrap();
+    let error = refused(2, &["run", arg(&file), "--out", arg(&out), "--quiet"]);
+    says(&error, &["number 5", "decision", "`cap+price=2`"]);
+}
+
 #[test]
 fn tasks_add_up() {
     let place = workplace(&table(120), &experiment(QUICK_ROUTERS));
@@ -430,4 +511,97 @@ fn a_fit_that_runs_of_a_folder_have_in_common_is_made_once_and_changes_nothing()
     success(&["run", arg(&second), "--out", arg(out.path()), "--quiet"]);
     let without = out.path().join("second");
     assert!(files(&with, &REPEATED) == files(&without, &REPEATED));
+}
+
+#[test]
+fn a_study_divides_variance_among_settings() {
+    let router = |kind: &str, epochs: usize| {
+        format!("[[router]]\nkind = \"{kind}\"\nlabel = \"{kind} {epochs}\"\nepochs = {epochs}\n")
+    };
+    let mut routers = "[[router]]\nkind = \"knn\"\n".to_owned();
+    for kind in ["mlp", "embedllm"] {
+        routers += &(router(kind, 1) + &router(kind, 4));
+    }
+    let study = |factors: &str, routers: &str| {
+        let vary = "[vary]\nkey = \"split.train\"\nvalues = [0.3, 0.5]\n";
+        format!("factors = {factors}\n{}\n{vary}", experiment(routers))
+    };
+    let place = workplace(&table(60), &study("[\"kind\", \"epochs\"]", &routers));
+    let file = place.path().join("small.toml");
+    let out = place.path().join("runs");
+    success(&["run", arg(&file), "--out", arg(&out), "--quiet"]);
+    let csv = fs::read_to_string(out.join("small/variance.csv")).unwrap();
+    for measure in ["nAUC (shared)", "RCI"] {
+        for variant in ["0.3", "0.5", "all"] {
+            let start = format!("{measure},{variant},");
+            let rows = csv.lines().filter_map(|line| line.strip_prefix(&start));
+            let shares: Vec<f64> = rows
+                .map(|row| row.split(',').nth(1).unwrap().parse().unwrap())
+                .collect();
+            // Kind, epochs, and what both do together; kNN has no epochs and is no part of it.
+            assert_eq!(shares.len(), 3, "{csv}");
+            let sum: f64 = shares.iter().sum();
+            assert!(sum < 1e-9 || (sum - 1.0).abs() < 1e-9, "{start}{sum}");
+        }
+    }
+    let page = fs::read_to_string(out.join("small/report.html")).unwrap();
+    says(
+        &page,
+        &["Variance of RCI between the routers", "kind", "epochs"],
+    );
+    assert!(out.join("small/figures/variance.svg").is_file());
+
+    let three = &routers[..routers.rfind("[[router]]").unwrap()];
+    for (factors, routers) in [
+        ("[\"kind\", \"epochs\"]", three),
+        ("[\"kind\", \"nothing\"]", &routers),
+    ] {
+        fs::write(&file, study(factors, routers)).unwrap();
+        let error = refused(2, &["run", arg(&file), "--out", arg(&out), "--quiet"]);
+        says(&error, &["small.toml", "`factors`", "every combination"]);
+    }
+}
+
+#[test]
+fn routers_that_differ_in_their_decision_are_fitted_once_where_none_is_kept() {
+    let mlp = |decision: &str| {
+        format!(
+            "[[router]]\nkind = \"mlp\"\nlabel = \"{decision}\"\nepochs = 3\ndecision = \"{decision}\"\n"
+        )
+    };
+    let routers = mlp("price") + &mlp("cap") + "[[router]]\nkind = \"mlp\"\nepochs = 3\n";
+    let place = workplace(&table(60), &experiment(&routers));
+    let file = place.path().join("small.toml");
+    let run = |out: &str| {
+        let out = place.path().join(out);
+        success(&["run", arg(&file), "--out", arg(&out), "--quiet"]);
+        out.join("small")
+    };
+    let kept = run("kept");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("models = false\n{text}")).unwrap();
+    let none = run("none");
+    assert!(kept.join("models/price").is_dir() && !none.join("models").exists());
+    for name in ["metrics.csv", "grid_points.csv", "comparisons.csv"] {
+        assert_eq!(
+            fs::read(kept.join(name)).unwrap(),
+            fs::read(none.join(name)).unwrap(),
+            "{name}"
+        );
+    }
+    let unit = |name: &str, file: &str| {
+        fs::read_to_string(none.join(format!("units/43/{name}/{file}"))).unwrap()
+    };
+    assert_eq!(unit("cap", "seconds.txt"), unit("price", "seconds.txt"));
+    assert_ne!(unit("cap", "unit.json"), unit("price", "unit.json"));
+    // One that names none has its own, which only its fit tells.
+    let rows = fs::read_to_string(none.join("metrics.csv")).unwrap();
+    let row = |label: &str| {
+        let row = rows
+            .lines()
+            .find(|row| row.starts_with(&format!("{label},mlp,43")));
+        row.unwrap().split_once(',').unwrap().1.to_owned()
+    };
+    assert_eq!(row("cap"), row("mlp"));
+    assert_ne!(row("cap"), row("price"));
 }

@@ -17,6 +17,7 @@ tune = { k = [1, 3, 40] }
 
 [[router]]
 kind = \"linear\"
+decision = \"price\"
 
 [[router]]
 kind = \"cheapest\"
@@ -92,6 +93,7 @@ fn a_search_takes_the_best_trial_on_validation_rows_and_repeats() {
     let tuned = fs::read_to_string(folder.join("tuned.toml")).unwrap();
     fs::write(place.path().join("tuned.toml"), &tuned).unwrap();
     assert!(!tuned.contains("\n[tune]"));
+    assert!(tuned.contains("decision = \"price\""), "{tuned}");
     success(&[
         "run",
         arg(&place.path().join("tuned.toml")),

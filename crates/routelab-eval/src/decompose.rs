@@ -17,7 +17,7 @@
 //! the largest `q̂`: models that are predicted to be better than the choice have a gap of 0.
 //!
 //! `A` is `{m : ĉ[m] <= B}`, or only the choice if that is empty. For a trade-off the budget limits a mean and no query by
-//! itself: `A` is every model (and mended choices may cost more than `B` on average), or only the choice if even the
+//! itself: `A` is every model, with a cap those within it (and mended choices may cost more than `B` on average), or only the choice if even the
 //! cheapest models are above `B`.
 
 use rayon::prelude::*;
@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{self, Interval};
 use crate::budget::check_grid;
+use crate::choices::Choices;
 use crate::collapse::{self, Rci};
-use crate::path::Choices;
 use crate::{CurvePoint, EvalError, EvaluationOptions, Scores, Sweep, Truth, curve, ranking};
 
 mod judge;

@@ -29,6 +29,9 @@ pub struct EvaluationOptions {
     pub margin_threshold: f64,
     /// Which models count as strongest, in RCI and in the share of calls to them.
     pub strongest: Strongest,
+    /// Prices of real cost, in units of quality per unit of cost, for each of which the budget is found that is worth most; finite, 0
+    /// or more.
+    pub rci_prices: Vec<f64>,
 }
 
 impl Default for EvaluationOptions {
@@ -39,6 +42,7 @@ impl Default for EvaluationOptions {
             shared_grid: None,
             margin_threshold: 0.05,
             strongest: Strongest::default(),
+            rci_prices: Vec::new(),
         }
     }
 }
@@ -59,8 +63,27 @@ impl EvaluationOptions {
                 expected: "a finite number, 0 or more",
             });
         }
-        Ok(())
+        let bad = |price: &&f64| !(price.is_finite() && **price >= 0.0);
+        match self.rci_prices.iter().find(bad) {
+            None => Ok(()),
+            Some(price) => Err(EvalError::Option {
+                option: "rci_prices",
+                value: price.to_string(),
+                expected: "finite numbers, 0 or more",
+            }),
+        }
     }
+}
+
+/// The budget of a sweep that is worth most at a price of real cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AtPrice {
+    /// `λ`, in units of quality per unit of cost.
+    pub price: f64,
+    /// The point with the largest mean of `q - λ c`, real quality less priced real cost; of equal ones the cheapest.
+    pub point: Point,
+    /// The routing collapse index there.
+    pub rci: Rci,
 }
 
 /// Results of one router on `N` queries and `M` models. Unless said otherwise, metrics that need one choice per query
@@ -93,6 +116,9 @@ pub struct Evaluation {
     pub predicted_margins: Vec<f64>,
     /// RouteLLM's metrics, for pools of two models of different mean quality.
     pub two_model: Option<TwoModel>,
+    /// One per price of [`EvaluationOptions::rci_prices`], in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_prices: Vec<AtPrice>,
     /// The metrics of [`METRICS`] by name; `None` where one is undefined or infinite. [`Evaluation::get`] tells the two apart.
     pub metrics: BTreeMap<String, Option<f64>>,
 }
@@ -143,7 +169,8 @@ impl<'a> Sweep<'a> {
     fn whole_of(&self, points: &[Point], best_single: CurvePoint) -> Whole<'a> {
         let (truth, scores) = (self.truth, self.scores);
         let choices = self.own().last();
-        let largest = self.own().budgets()[self.own().budgets().len() - 1];
+        let budgets = self.own().budgets();
+        let limit = (self.options.rule.decision).limit(budgets[budgets.len() - 1]);
         let called = choices
             .iter()
             .filter(|m| self.strongest.contains(m))
@@ -151,7 +178,11 @@ impl<'a> Sweep<'a> {
         let queries = truth.queries() as f64;
         let curve: Vec<CurvePoint> = points.iter().map(CurvePoint::from).collect();
         let predicted_cost = scores.cost.view();
+        let reaches = |&at: &usize| curve[at].quality >= best_single.quality;
+        let cheapest = |a: &usize, b: &usize| curve[*a].cost.total_cmp(&curve[*b].cost);
+        let qnc = (0..curve.len()).filter(reaches).min_by(cheapest);
         Whole {
+            rci_at_qnc: qnc.map(|at| self.rci_at(at)),
             truth,
             scores,
             means: Means {
@@ -164,11 +195,33 @@ impl<'a> Sweep<'a> {
                 regret: collapse::regrets(&truth, &choices).iter().sum::<f64>() / queries,
             },
             call_rates: collapse::call_rates(&choices, truth.models()),
-            real_margins: margin::margins(truth.quality, predicted_cost, largest),
-            predicted_margins: margin::margins(scores.quality.view(), predicted_cost, largest),
+            real_margins: margin::margins(truth.quality, predicted_cost, limit),
+            predicted_margins: margin::margins(scores.quality.view(), predicted_cost, limit),
             margin_threshold: self.options.margin_threshold,
             two_model: TwoModel::of(&truth, scores),
             choices,
+        }
+    }
+
+    /// The routing collapse index at the budget at `position` of the router's own.
+    fn rci_at(&self, position: usize) -> Rci {
+        let choices = self.own().at(position);
+        Rci::of(&collapse::verdicts(&self.truth, &choices, &self.strongest))
+    }
+
+    /// The point that is worth most at a price.
+    fn at_price(&self, points: &[Point], price: f64) -> AtPrice {
+        let worth = |at: usize| points[at].quality - price * points[at].cost;
+        let order = |&a: &usize, &b: &usize| {
+            (worth(a).total_cmp(&worth(b)))
+                .then_with(|| points[b].cost.total_cmp(&points[a].cost))
+                .then(b.cmp(&a))
+        };
+        let best = (0..points.len()).max_by(order).unwrap_or_default();
+        AtPrice {
+            price,
+            point: points[best].clone(),
+            rci: self.rci_at(best),
         }
     }
 
@@ -181,7 +234,9 @@ impl<'a> Sweep<'a> {
             let value = metric.of(&whole).filter(|value| value.is_finite());
             (metric.name.to_owned(), value)
         };
+        let prices = self.options.rci_prices.iter();
         Evaluation {
+            at_prices: prices.map(|&price| self.at_price(&points, price)).collect(),
             points,
             grid_points: self.grid_points(),
             shared_interval: self.interval,

@@ -41,6 +41,7 @@
 //! | [`neighbours`], [`predictability`](mod@predictability) | what embeddings can say at all: nearest queries, Bayes error |
 //! | [`margin`] | real and predicted margins |
 //! | [`ranking`] | pair accuracy, Kendall's τ-b, NDCG, flips, RMSE |
+//! | [`variance`] | shares of a metric's variance that settings explain |
 //! | [`two_model`] | PGR, APGR and CPT of two-model pools |
 //! | [`bootstrap`] | paired bootstrap over queries, Student's t over seeds |
 //!
@@ -50,6 +51,7 @@
 
 pub mod bootstrap;
 pub mod budget;
+mod choices;
 pub mod collapse;
 pub mod curve;
 pub mod decompose;
@@ -69,18 +71,20 @@ pub mod sweep;
 mod trade_off;
 pub mod two_model;
 mod unbounded;
+pub mod variance;
 
 pub use budget::{Budgets, spaced_grid};
+pub use choices::{Choices, choose, prices};
 pub use collapse::Strongest;
 pub use curve::{CurvePoint, SharedInterval};
 pub use decompose::{Cause, Decomposition, DecompositionOptions, Stage, decompose};
 pub use error::EvalError;
-pub use evaluate::{Evaluation, EvaluationOptions, among, evaluate};
+pub use evaluate::{AtPrice, Evaluation, EvaluationOptions, among, evaluate};
 pub use matrices::{Scores, Truth, oracle};
 pub use metric::{Better, METRICS, Metric, Value};
 pub use neighbours::Neighbours;
-pub use path::{Choices, choose, prices};
 pub use predictability::{Predictability, PredictabilityOptions, predictability};
-pub use rule::{Decision, Infeasible, Rule, Ties};
-pub use sweep::{Point, Sweep, sweep};
-pub use trade_off::{PriceCurve, choose_at};
+pub use rule::{Decision, Infeasible, Rule, Swept, Ties};
+pub use sweep::{Point, Sweep, sweep, sweep_over};
+pub use trade_off::{PriceCurve, Prices, choose_at};
+pub use variance::{VarianceShares, variance_shares};

@@ -115,6 +115,9 @@ pub struct Whole<'a> {
     pub means: Means,
     /// `N` chosen models at the largest budget.
     pub choices: Vec<usize>,
+    /// The routing collapse index at the budget of the sweep where the best single model's quality is reached at the least real cost;
+    /// the smallest such budget. `None` where it is never reached.
+    pub rci_at_qnc: Option<Rci>,
     /// Share of the queries sent to each of the `M` models at the largest budget.
     pub call_rates: Vec<f64>,
     /// Real margins of the queries with at least two feasible models, in the order of the queries.
@@ -497,5 +500,13 @@ pub const METRICS: &[Metric] = &[
         meaning: "the same for four fifths of the gap",
         value: Value::TwoModels(|two| two.cpt_80),
         ..LOWER
+    },
+    Metric {
+        name: "rci_at_qnc",
+        heading: "RCI at QNC",
+        meaning: "routing collapse index at the budget where QNC is read: the cheapest that reaches the best single model's quality; undefined if none does",
+        digits: 3,
+        value: Value::Whole(|whole| whole.rci_at_qnc.map(|rci| rci.rci)),
+        ..LOWER_SHARE
     },
 ];

@@ -5,12 +5,12 @@ use std::iter;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{check_grid, sorted_distinct};
+use crate::budget::sorted_distinct;
+use crate::choices::{Choices, Decider};
 use crate::exact::{ExactTruth, Extremes};
 use crate::matrices::check_pair;
-use crate::path::{Choices, Path, blocks_within};
-use crate::rule::Decision;
-use crate::{EvalError, EvaluationOptions, Rule, Scores, SharedInterval, Truth};
+use crate::path::Path;
+use crate::{Budgets, EvalError, EvaluationOptions, Rule, Scores, SharedInterval, Truth};
 
 /// One operating point of a router.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,11 +26,7 @@ pub struct Point {
     pub call_rates: Vec<f64>,
 }
 
-/// The points of a router at `budgets`, in ascending order of budget, each budget once.
-///
-/// `O(N S (M + log K) + K M)` for `K` budgets and queries whose choice changes `S` times: about `ln M` times if predicted
-/// quality and cost have nothing to do with each other, `M - 1` times if every dearer model is predicted to be better. Only the
-/// changes are added up. The result does not depend on the number of threads.
+/// The points of a router at `budgets`, in ascending order of budget, each budget once; see [`sweep_over`].
 ///
 /// # Errors
 /// [`EvalError`] if shapes disagree, if there is no budget or one that is not a number, or for a bad rule.
@@ -40,16 +36,32 @@ pub fn sweep(
     budgets: &[f64],
     rule: &Rule,
 ) -> Result<Vec<Point>, EvalError> {
+    sweep_over(truth, scores, &Budgets::Grid(budgets.to_vec()), rule)
+}
+
+/// The points of a router at the budgets of its sweep, in ascending order of budget.
+///
+/// `O(N S (M + log K) + K M)` for `K` budgets and queries whose choice changes `S` times: about `ln M` times if predicted
+/// quality and cost have nothing to do with each other, `M - 1` times if every dearer model is predicted to be better. Only the
+/// changes are added up. Where a budget limits the mean, `O(N M log N M)` for the prices. The result does not depend on the number of
+/// threads.
+///
+/// # Errors
+/// [`EvalError`] if shapes disagree, or for bad budgets or a bad rule.
+pub fn sweep_over(
+    truth: &Truth,
+    scores: &Scores,
+    budgets: &Budgets,
+    rule: &Rule,
+) -> Result<Vec<Point>, EvalError> {
     let largest = check_pair(truth, scores)?;
     rule.validate()?;
-    check_grid(budgets)?;
-    let budgets = sorted_distinct(budgets);
+    budgets.validate()?;
     let exact = ExactTruth::with(truth, largest);
-    let Decision::WithinBudget { margin } = rule.decision else {
-        return Ok(points(&exact, &Choices::new(scores, &budgets, rule)));
-    };
+    let decider = Decider::new(scores, rule);
+    let budgets = decider.budgets(budgets);
     let none = || Changes::none(budgets.len(), truth.models());
-    let changes = blocks_within(scores, &budgets, rule, margin)
+    let changes = (decider.blocks(&budgets).1)
         .fold(none, |mut changes, (start, paths)| {
             (paths.rows().zip(start..)).for_each(|(path, row)| changes.add(&exact, row, path));
             changes
@@ -90,7 +102,7 @@ impl<'a> Sweep<'a> {
         let truth = truth.reborrow();
         let exact = ExactTruth::with(&truth, largest);
         let extremes = Extremes::of(&truth);
-        let budgets = options.budgets.resolve(scores.cost.view());
+        let decider = Decider::new(scores, &options.rule);
         let grid = options.shared_grid.as_ref();
         Ok(Self {
             truth,
@@ -100,8 +112,8 @@ impl<'a> Sweep<'a> {
             interval: exact.interval(&extremes),
             exact,
             extremes,
-            own: Choices::new(scores, &budgets, &options.rule),
-            grid: grid.map(|grid| Choices::new(scores, &sorted_distinct(grid), &options.rule)),
+            own: decider.choices(decider.budgets(&options.budgets)),
+            grid: grid.map(|grid| decider.choices(sorted_distinct(grid))),
         })
     }
 
@@ -111,7 +123,7 @@ impl<'a> Sweep<'a> {
     }
 
     /// The points at the router's own budgets.
-    pub(crate) fn points(&self) -> Vec<Point> {
+    pub fn points(&self) -> Vec<Point> {
         points(&self.exact, &self.own)
     }
 

@@ -101,10 +101,7 @@ mod tests {
             m in 0usize..70, k in 0usize..70, n in 0usize..70, layout in 0usize..16,
         ) {
             let transposed = |bit: usize| layout >> bit & 1 == 1;
-            let stored = |rows, columns, seed, bit| match transposed(bit) {
-                true => numbers(columns, rows, seed).reversed_axes(),
-                false => numbers(rows, columns, seed),
-            };
+            let stored = |rows, columns, seed, bit| if transposed(bit) { numbers(columns, rows, seed).reversed_axes() } else { numbers(rows, columns, seed) };
             let (a, b) = (stored(m, k, 1, 0), stored(k, n, 2, 1));
             let threads = if transposed(3) { Threads::All } else { Threads::One };
             let expected = Array2::from_shape_fn((m, n), |(i, j)| {

@@ -197,9 +197,10 @@ impl Axis {
             choices.push(choice(&[1, 2, 5], 1));
             choices.push(choice(&[1, 3], 1));
         }
-        let every: Vec<i32> = match count > MANY_DECADES {
-            true => vec![10, 20, 50, 100, 200, 500],
-            false => (1..=count).collect(),
+        let every: Vec<i32> = if count > MANY_DECADES {
+            vec![10, 20, 50, 100, 200, 500]
+        } else {
+            (1..=count).collect()
         };
         choices.extend(every.into_iter().map(|every| choice(&[1], every)));
         if zero {

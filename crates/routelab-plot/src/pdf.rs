@@ -244,9 +244,12 @@ impl Page {
         part.outline(0.0, words.weight, &mut steps);
         let scale = words.size as f32 / 1000.0;
         let (x, y) = (words.at.0 as f32, words.at.1 as f32);
-        let place = |(right, down): (f32, f32)| match words.upright {
-            true => (x + down * scale, y - along - right * scale),
-            false => (x + along + right * scale, y + down * scale),
+        let place = |(right, down): (f32, f32)| {
+            if words.upright {
+                (x + down * scale, y - along - right * scale)
+            } else {
+                (x + along + right * scale, y + down * scale)
+            }
         };
         let mut pen = (0.0, 0.0);
         for step in steps {

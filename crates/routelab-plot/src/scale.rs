@@ -170,9 +170,10 @@ impl Ranged for Scale {
 /// Logarithm of `a / b`, both above 0, of whatever size.
 fn log_ratio(a: f64, b: f64) -> f64 {
     let ratio = a / b;
-    match ratio.is_finite() {
-        true => ratio.ln(),
-        false => a.ln() - b.ln(),
+    if ratio.is_finite() {
+        ratio.ln()
+    } else {
+        a.ln() - b.ln()
     }
 }
 

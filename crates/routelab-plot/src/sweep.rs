@@ -288,9 +288,10 @@ impl SweepPanel {
             .flatten()
             .flat_map(Estimate::numbers);
         Axis {
-            scale: match self.log {
-                true => Scale::log(numbers, 0.05),
-                false => Scale::around(numbers, 0.06),
+            scale: if self.log {
+                Scale::log(numbers, 0.05)
+            } else {
+                Scale::around(numbers, 0.06)
             },
             title: String::new(),
             numbers: self.metric.numbers(),

@@ -7,7 +7,8 @@ use routelab_heads::History;
 use serde::{Deserialize, Serialize};
 
 use crate::base::FittedBase;
-use crate::held_out::{Priced, held_out};
+use crate::decision::FittedDecided;
+use crate::held_out::held_out;
 use crate::{
     Archive, Base, Context, FitResult, FittedRouter, Loader, Registry, Router, RouterError,
     TrainingSet, measured_only,
@@ -98,10 +99,12 @@ impl Router for Calibrated {
             .collect();
         calibrate(&mut held_out, &curves);
         let calibrated = FittedCalibrated { base, curves };
-        Ok(match calibrated.decision() {
-            Decision::TradeOff => Priced::of(Box::new(calibrated), &held_out),
-            Decision::WithinBudget { .. } => Box::new(calibrated),
-        })
+        let decision = calibrated.decision();
+        Ok(Box::new(FittedDecided::priced(
+            Box::new(calibrated),
+            decision,
+            held_out,
+        )))
     }
 
     fn load(archive: &Archive, loader: &Loader) -> FitResult {
@@ -119,10 +122,9 @@ impl Router for Calibrated {
             curves,
             base: FittedBase::load("base", archive, loader)?,
         };
-        match calibrated.decision() {
-            Decision::TradeOff => Priced::load(archive, Box::new(calibrated)),
-            Decision::WithinBudget { .. } => Ok(Box::new(calibrated)),
-        }
+        let decision = calibrated.decision();
+        let loaded = FittedDecided::load(decision, archive, Box::new(calibrated))?;
+        Ok(Box::new(loaded))
     }
 }
 

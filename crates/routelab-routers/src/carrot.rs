@@ -1,11 +1,11 @@
 //! CARROT (Somerstep et al. 2025, arXiv 2502.03261): plug-in estimates of quality and cost, and one price for all queries.
 
 use routelab_data::Embeddings;
-use routelab_eval::Scores;
+use routelab_eval::{Decision, Scores};
 use serde::{Deserialize, Serialize};
 
 use crate::base::FittedBase;
-use crate::held_out::Priced;
+use crate::decision::FittedDecided;
 use crate::knn::Knn;
 use crate::linear::Linear;
 use crate::space::space;
@@ -25,7 +25,8 @@ pub enum Estimates {
     Linear,
 }
 
-/// Takes `argmax q̂ - λ ĉ` with one `λ` for all queries ([`Decision::TradeOff`](routelab_eval::Decision::TradeOff)); the estimates are those of another router.
+/// Takes `argmax q̂ - λ ĉ` with one `λ` for all queries: `knn` or `linear` with `decision = { kind = "price", budgets = "costs" }`
+/// ([`Decision::PRICE_OVER_COSTS`]); the estimates are those of another router.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Carrot {
     /// `knn` or `linear`.
@@ -86,15 +87,19 @@ impl Router for Carrot {
             Estimates::Knn => &self.knn(),
             Estimates::Linear => &self.linear(),
         };
-        Priced::fit(train, context, |train, context| {
+        let fit = |train: &TrainingSet, context: &Context| -> FitResult {
             let base = FittedBase::fit(base, train, context)?;
             Ok(Box::new(FittedEstimates(base)))
-        })
+        };
+        let fitted = FittedDecided::fit(Decision::PRICE_OVER_COSTS, train, context, fit)?;
+        Ok(Box::new(fitted))
     }
 
     fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let base = FittedBase::load("estimates", archive, loader)?;
-        Priced::load(archive, Box::new(FittedEstimates(base)))
+        let router = Box::new(FittedEstimates(base));
+        let loaded = FittedDecided::load(Decision::PRICE_OVER_COSTS, archive, router)?;
+        Ok(Box::new(loaded))
     }
 }
 

@@ -51,6 +51,7 @@ mod built_in;
 pub mod calibrated;
 pub mod carrot;
 pub mod cost;
+pub mod decision;
 pub mod eagle;
 pub mod embedllm;
 pub mod equirouter;
@@ -83,7 +84,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use routelab_data::{Embeddings, RoutingTable};
-use routelab_eval::{Decision, PriceCurve, Rule, Scores};
+use routelab_eval::{Decision, Prices, Rule, Scores};
 use routelab_heads::{Backend, Examples, Fit, HeadError, History, Objective};
 
 pub use archive::Archive;
@@ -264,6 +265,16 @@ pub trait Router: Send + Sync {
         self.fit_checked(train, context)
     }
 
+    /// As [`fit`](Self::fit), with what it takes to decide queries one by one: for a decision by one price, its prices, which are
+    /// found by fits on parts of the training queries. An evaluation decides all of its queries together and needs none.
+    ///
+    /// # Errors
+    ///
+    /// As [`fit`](Self::fit).
+    fn fit_to_route(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        self.fit(train, context)
+    }
+
     /// Fits the router, given that its settings have been checked and that the training set is one it takes: the part of
     /// [`fit`](Self::fit) that each router writes.
     ///
@@ -294,16 +305,18 @@ pub trait FittedRouter: Send + Sync {
     /// Embeddings of another dimension than those it was fitted on.
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError>;
 
-    /// What is chosen under a budget, given the predictions; the common decision for all but a few routers.
+    /// What is chosen under a budget, given the predictions; the common decision for all but a few routers. The setting
+    /// [`decision`](decision::KEY) of an experiment file takes its place.
     fn decision(&self) -> Decision {
         match self.prices() {
-            Some(_) => Decision::TradeOff,
+            Some(Prices::Curve(_)) => Decision::PRICE,
+            Some(Prices::Capped { cap, .. }) => Decision::capped_price(*cap),
             None => Decision::default(),
         }
     }
 
     /// For [`Decision::TradeOff`], the price of every mean budget, found on the training queries.
-    fn prices(&self) -> Option<&PriceCurve> {
+    fn prices(&self) -> Option<&Prices> {
         None
     }
 
@@ -324,13 +337,10 @@ pub trait FittedRouter: Send + Sync {
         };
         match rule.decision {
             Decision::WithinBudget { .. } => Ok(routelab_eval::choose(scores, budget, &rule)),
-            Decision::TradeOff => {
+            Decision::TradeOff { .. } => {
                 let prices = self.prices().ok_or(RouterError::Unpriced)?;
-                Ok(routelab_eval::choose_at(
-                    scores,
-                    prices.price(budget),
-                    &rule,
-                ))
+                let price = prices.price(budget);
+                Ok(routelab_eval::choose_at(scores, budget, price, &rule))
             }
         }
     }

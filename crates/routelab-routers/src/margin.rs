@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Takes the predictions of another router, but chooses the cheapest affordable model whose predicted quality is within
-/// `delta` of the best.
+/// `delta` of the best: that router with `decision = { kind = "margin", delta = … }`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MarginRule {
     /// `δ`, in units of quality, 0 or more.

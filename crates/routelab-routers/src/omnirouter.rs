@@ -1,11 +1,11 @@
 //! OmniRouter (Mei et al. 2025, arXiv 2502.20576): routing as one constrained problem over all queries.
 
 use routelab_data::Embeddings;
-use routelab_eval::Scores;
+use routelab_eval::{Decision, Scores};
 use routelab_heads::ranges::share;
 use serde::{Deserialize, Serialize};
 
-use crate::held_out::Priced;
+use crate::decision::FittedDecided;
 use crate::knn::Knn;
 use crate::linear::Linear;
 use crate::space::space;
@@ -19,7 +19,7 @@ use crate::{
 ///
 /// The Lagrangian of that problem is `Σ ĉ - μ Σ q̂`, so every query takes `argmax q̂ - λ ĉ` with `λ = 1/μ` in common. Targets of
 /// quality and mean budgets run through the same choices as `λ` falls; here the budget says how far
-/// ([`Decision::TradeOff`](routelab_eval::Decision::TradeOff)).
+/// ([`Decision::PRICE_OVER_COSTS`]).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OmniRouter {
     /// Retrieved training queries, at least 1.
@@ -77,13 +77,15 @@ impl Router for OmniRouter {
     }
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
-        Priced::fit(train, context, |train, context| {
+        let fit = |train: &TrainingSet, context: &Context| -> FitResult {
             Ok(Box::new(FittedMixture {
                 retrieval: self.retrieval,
                 retrieved: self.knn().fit(train, context)?,
                 trained: self.linear().fit(train, context)?,
             }))
-        })
+        };
+        let fitted = FittedDecided::fit(Decision::PRICE_OVER_COSTS, train, context, fit)?;
+        Ok(Box::new(fitted))
     }
 
     fn load(archive: &Archive, loader: &Loader) -> FitResult {
@@ -93,7 +95,8 @@ impl Router for OmniRouter {
             retrieved: part("retrieved")?,
             trained: part("trained")?,
         };
-        Priced::load(archive, Box::new(mixture))
+        let loaded = FittedDecided::load(Decision::PRICE_OVER_COSTS, archive, Box::new(mixture))?;
+        Ok(Box::new(loaded))
     }
 }
 

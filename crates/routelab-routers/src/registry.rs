@@ -8,6 +8,7 @@ use routelab_heads::Backend;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::decision::{self, Decided, FittedDecided};
 use crate::{Archive, FitResult, FittedRouter, Router, RouterError};
 
 /// The routers that a program knows. The default has all of this crate; [`with`](Self::with) adds others.
@@ -66,7 +67,8 @@ impl Loader<'_> {
     ///
     /// An archive that is damaged or of an unknown router.
     pub fn load(&self, archive: &Archive) -> FitResult {
-        (self.registry.find(&archive.kind)?.load)(archive, self)
+        let router = (self.registry.find(&archive.kind)?.load)(archive, self)?;
+        FittedDecided::load_named(archive, router)
     }
 }
 
@@ -93,13 +95,33 @@ impl Registry {
         &self.routers
     }
 
-    /// A router from its name and its settings; settings that are left out have their defaults.
+    /// A router from its name and its settings; settings that are left out have their defaults. Every router has one more than its
+    /// own, [`decision`](decision::KEY), which takes the place of its decision.
     ///
     /// # Errors
     ///
     /// [`RouterError::UnknownKind`] or [`RouterError::Settings`].
-    pub fn parse(&self, kind: &str, settings: toml::Table) -> Result<ParsedRouter, RouterError> {
-        (self.find(kind)?.parse)(self, settings)
+    pub fn parse(
+        &self,
+        kind: &str,
+        mut settings: toml::Table,
+    ) -> Result<ParsedRouter, RouterError> {
+        let info = self.find(kind)?;
+        let decision = settings.remove(decision::KEY);
+        let mut parsed = (info.parse)(self, settings)?;
+        if let Some(value) = decision {
+            let decision = decision::parse(&value).map_err(|reason| RouterError::Settings {
+                kind: kind.to_owned(),
+                reason,
+            })?;
+            let name = decision::KEY.to_owned();
+            parsed.settings.insert(name, decision::written(decision));
+            parsed.router = Box::new(Decided {
+                router: parsed.router,
+                decision,
+            });
+        }
+        Ok(parsed)
     }
 
     /// An archive of a fitted router.

@@ -50,11 +50,9 @@ impl<'a, 't> Judge<'a, 't> {
     pub fn judge(&self, row: usize, choice: usize, budget: f64, price: Option<f64>) -> Judgement {
         let right = &self.right[row];
         let cost = self.scores.cost.row(row);
-        let limit = match (self.decision, price) {
-            (Decision::WithinBudget { .. }, _) if cost.iter().any(|&c| c <= budget) => budget,
-            (Decision::TradeOff, Some(_)) => f64::INFINITY,
-            _ => f64::NEG_INFINITY,
-        };
+        let limit = self.decision.limit(budget);
+        let nothing = price.is_none() || cost.iter().all(|&c| c > limit);
+        let limit = if nothing { f64::NEG_INFINITY } else { limit };
         // R ∩ A. Where nothing is affordable, A is the choice.
         let candidates =
             || (right.iter().copied()).filter(|&model| model == choice || cost[model] <= limit);

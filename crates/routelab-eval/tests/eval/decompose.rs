@@ -204,7 +204,7 @@ fn a_trade_off_is_judged_at_its_price() {
     let scores = Scores::new(array![[0.5, 0.8], [0.5, 0.6]], cost.clone()).unwrap();
     let truth = Truth::new(quality.view(), cost.view()).unwrap();
     let options = EvaluationOptions {
-        rule: rule(Decision::TradeOff),
+        rule: rule(Decision::PRICE_OVER_COSTS),
         ..EvaluationOptions::default()
     };
     let found = |budget, band| decompose(&truth, &scores, &options, &at(budget, band)).unwrap();
@@ -258,7 +258,9 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     let decision = prop_oneof![
         (0.0..0.6).prop_map(|margin| Decision::WithinBudget { margin }),
         Just(Decision::WithinBudget { margin: 0.0 }),
-        Just(Decision::TradeOff),
+        Just(Decision::PRICE_OVER_COSTS),
+        Just(Decision::PRICE),
+        (1.0..4.0).prop_map(Decision::capped_price),
     ];
     let infeasible = prop_oneof![Just(Infeasible::Cheapest), Just(Infeasible::First)];
     let ties = prop_oneof![Just(Ties::Cheapest), Just(Ties::First)];

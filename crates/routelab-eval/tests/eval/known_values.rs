@@ -3,8 +3,8 @@
 use ndarray::{Array2, array};
 use routelab_eval::{
     Budgets, CurvePoint, Decision, EvalError, EvaluationOptions, Infeasible, METRICS, Metric, Rule,
-    Scores, SharedInterval, Strongest, Sweep, Ties, Truth, bootstrap, choose, collapse, curve,
-    evaluate, margin, oracle, prices, ranking, spaced_grid, sweep, two_model,
+    Scores, SharedInterval, Strongest, Sweep, Ties, Truth, bootstrap, choose, choose_at, collapse,
+    curve, evaluate, margin, oracle, prices, ranking, spaced_grid, sweep, two_model,
 };
 
 use crate::common::{near, value};
@@ -254,7 +254,7 @@ fn one_price_for_all_queries() {
     )
     .unwrap();
     let rule = Rule {
-        decision: Decision::TradeOff,
+        decision: Decision::PRICE_OVER_COSTS,
         ..Rule::default()
     };
     // Mean costs: 1, then 4/3 at prices below 0.4, 7/3 below 0.2, 3 below 0.05.
@@ -302,7 +302,106 @@ fn a_decision_is_one_table_in_a_file() {
     assert_eq!(margin, Decision::WithinBudget { margin: 0.05 });
     assert_eq!(serde_json::to_string(&margin).unwrap(), text);
     let trade_off: Decision = serde_json::from_str(r#"{"kind":"trade-off"}"#).unwrap();
-    assert_eq!(trade_off, Decision::TradeOff);
+    assert_eq!(trade_off, Decision::PRICE_OVER_COSTS);
+}
+
+#[test]
+fn a_decision_has_a_short_text() {
+    for (text, decision) in [
+        ("cap", Decision::CAP),
+        ("margin=0.1", Decision::WithinBudget { margin: 0.1 }),
+        ("price", Decision::PRICE),
+        ("cap+price=3", Decision::capped_price(3.0)),
+    ] {
+        assert_eq!(text.parse::<Decision>().unwrap(), decision);
+        assert_eq!(decision.to_string(), text);
+        let json = serde_json::to_string(&decision).unwrap();
+        assert_eq!(serde_json::from_str::<Decision>(&json).unwrap(), decision);
+    }
+    let margin: Decision = "margin".parse().unwrap();
+    assert_eq!(margin, Decision::WithinBudget { margin: 0.05 });
+    assert_eq!("cap+price".parse(), Ok(Decision::capped_price(2.0)));
+    for (bad, option) in [
+        ("cheap", "decision"),
+        ("cap=1", "decision"),
+        ("margin=much", "decision"),
+        ("margin=-1", "margin"),
+        ("cap+price=0.5", "cap"),
+        ("cap+price=inf", "cap"),
+    ] {
+        match bad.parse::<Decision>() {
+            Err(EvalError::Option { option: found, .. }) => assert_eq!(found, option, "{bad}"),
+            other => panic!("{bad}: {other:?}"),
+        }
+    }
+}
+
+/// By hand: two queries, each with a good model for 10 beside one for 1, and another for 2 of the first.
+#[test]
+fn a_cap_beside_the_price_keeps_single_queries_down() {
+    let quality = array![[0.2, 0.5, 0.9], [0.1, 0.1, 0.9]];
+    let cost = array![[1.0, 2.0, 10.0], [1.0, 1.0, 10.0]];
+    let scores = Scores::new(quality, cost).unwrap();
+    let rule = |decision| Rule {
+        decision,
+        ..Rule::default()
+    };
+    // A mean of 6 pays for one of the two, for the second by its slope of 0.8 / 9 against 0.4 / 8.
+    let price = rule(Decision::PRICE);
+    assert_eq!(choose(&scores, 6.0, &price), [1, 2]);
+    // Within 2 x 6 as well, but not within 1.5 x 6 = 9.
+    assert_eq!(
+        choose(&scores, 6.0, &rule(Decision::capped_price(2.0))),
+        [1, 2]
+    );
+    let capped = rule(Decision::capped_price(1.5));
+    assert_eq!(choose(&scores, 6.0, &capped), [1, 0]);
+    // A mean of 7 affords 10, by itself or beside a 2.
+    assert_eq!(choose(&scores, 7.0, &capped), [1, 2]);
+    assert_eq!(choose_at(&scores, 7.0, Some(0.0), &capped), [2, 2]);
+    assert_eq!(choose_at(&scores, 6.0, Some(0.0), &capped), [1, 0]);
+}
+
+/// By hand: model 1 is strongest and best on both queries, model 0 as good on the first.
+#[test]
+fn collapse_is_read_at_budgets_that_mean_something() {
+    let quality = array![[1.0, 1.0], [0.0, 1.0]];
+    let cost = array![[1.0, 2.0], [1.0, 4.0]];
+    let scores = Scores::new(array![[0.5, 0.6], [0.1, 0.9]], cost.clone()).unwrap();
+    let truth = Truth::new(quality.view(), cost.view()).unwrap();
+    let options = EvaluationOptions {
+        rule: Rule {
+            decision: Decision::PRICE,
+            ..Rule::default()
+        },
+        rci_prices: vec![0.0, 0.1, 1.0],
+        ..EvaluationOptions::default()
+    };
+    // Mean costs 1, 2.5 (the second query's step, of slope 0.8 / 3) and 3; qualities 1/2, 1 and 1.
+    let found = evaluate(&truth, &scores, &options).unwrap();
+    let curve: Vec<(f64, f64)> = found.points.iter().map(|p| (p.cost, p.quality)).collect();
+    assert_eq!(curve, [(1.0, 0.5), (2.5, 1.0), (3.0, 1.0)]);
+    // At the largest budget the first query is wasted; the best single model's quality is reached before.
+    assert_eq!(found.get(Metric::known("rci")), Some(0.5));
+    assert_eq!(found.get(Metric::known("rci_at_qnc")), Some(0.0));
+    // Free of charge, two budgets are worth 1 and the cheaper one is taken; at 0.1 it is 0.75 against 0.4 and 0.7.
+    let at: Vec<(f64, f64, f64)> = (found.at_prices.iter())
+        .map(|at| (at.price, at.point.cost, at.rci.rci))
+        .collect();
+    assert_eq!(at, [(0.0, 2.5, 0.0), (0.1, 2.5, 0.0), (1.0, 1.0, 0.5)]);
+    assert_eq!(found.at_prices[2].rci.wrong, 0.5);
+
+    // Never reached.
+    let worse = Scores::new(array![[0.9, 0.6], [0.9, 0.1]], cost.clone()).unwrap();
+    let found = evaluate(&truth, &worse, &options).unwrap();
+    assert_eq!(found.get(Metric::known("rci_at_qnc")), None);
+    for bad in [-1.0, f64::NAN, f64::INFINITY] {
+        let options = EvaluationOptions {
+            rci_prices: vec![bad],
+            ..EvaluationOptions::default()
+        };
+        assert!(options.validate().is_err(), "{bad}");
+    }
 }
 
 #[test]

@@ -6,8 +6,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_eval::bootstrap;
 use routelab_eval::{
-    Budgets, Decision, EvaluationOptions, Infeasible, Metric, Point, PriceCurve, Rule, Scores,
-    Strongest, Sweep, Ties, Truth, choose, choose_at, evaluate, oracle, prices, sweep,
+    Budgets, Choices, Decision, EvaluationOptions, Infeasible, Metric, Point, PriceCurve, Prices,
+    Rule, Scores, Strongest, Sweep, Swept, Ties, Truth, choose, choose_at, evaluate, oracle,
+    prices, sweep,
 };
 
 use crate::common::{Case, coarse, tied_case, value};
@@ -76,9 +77,19 @@ fn within_budget(rule: Rule) -> Rule {
     }
 }
 
+/// A trade-off, with a cap or without.
+fn any_trade_off() -> impl Strategy<Value = Rule> {
+    const CAPS: [Option<f64>; 5] = [None, Some(1.0), Some(1.5), Some(2.0), Some(4.0)];
+    let swept = prop_oneof![Just(Swept::Costs), Just(Swept::Curve)];
+    (any_rule(), prop::sample::select(&CAPS[..]), swept).prop_map(|(rule, cap, swept)| Rule {
+        decision: Decision::TradeOff { cap, swept },
+        ..rule
+    })
+}
+
 fn trade_off(rule: Rule) -> Rule {
     Rule {
-        decision: Decision::TradeOff,
+        decision: Decision::PRICE_OVER_COSTS,
         ..rule
     }
 }
@@ -119,14 +130,22 @@ fn whole(rows: usize, columns: usize, most: i64) -> impl Strategy<Value = Array2
 }
 
 /// The trade-off as its definition reads: the smallest price, among 0 and all at which a choice can change, whose choices
-/// are affordable on average. A price is a fraction of whole numbers.
+/// are affordable on average. A price is a fraction of whole numbers. With a cap, a query chooses among what is within it.
 fn scan_prices(
     quality: &Array2<i64>,
     cost: &Array2<i64>,
     budget: f64,
     infeasible: Infeasible,
+    cap: Option<f64>,
 ) -> Vec<usize> {
     let (n, m) = quality.dim();
+    let cheapest = |row: usize| (0..m).min_by_key(|&model| cost[[row, model]]).unwrap();
+    let limit = cap.map_or(f64::INFINITY, |cap| cap * budget);
+    let within = |row: usize| (0..m).filter(move |&model| cost[[row, model]] as f64 <= limit);
+    let unaffordable = |row: usize| match infeasible {
+        Infeasible::First => 0,
+        Infeasible::Cheapest => cheapest(row),
+    };
     let mut prices = vec![(0, 1), (1000, 1)];
     for row in 0..n {
         for (a, b) in (0..m).flat_map(|a| (0..m).map(move |b| (a, b))) {
@@ -139,27 +158,23 @@ fn scan_prices(
     }
     prices.sort_by(|a, b| (a.0 * b.1).cmp(&(b.0 * a.1)));
     for (rise, run) in prices {
-        let choices: Vec<usize> = (0..n)
+        let choices: Vec<Option<usize>> = (0..n)
             .map(|row| {
                 let value = |model: usize| quality[[row, model]] * run - rise * cost[[row, model]];
-                (0..m)
-                    .min_by_key(|&model| (-value(model), cost[[row, model]], model))
-                    .unwrap()
+                within(row).min_by_key(|&model| (-value(model), cost[[row, model]], model))
             })
             .collect();
         let spent: i64 = (choices.iter().enumerate())
-            .map(|(row, &model)| cost[[row, model]])
+            .map(|(row, choice)| cost[[row, choice.unwrap_or_else(|| cheapest(row))]])
             .sum();
         if spent as f64 <= budget * n as f64 {
-            return choices;
+            let chosen = choices.iter().enumerate();
+            return chosen
+                .map(|(row, choice)| choice.unwrap_or_else(|| unaffordable(row)))
+                .collect();
         }
     }
-    (0..n)
-        .map(|row| match infeasible {
-            Infeasible::First => 0,
-            Infeasible::Cheapest => (0..m).min_by_key(|&model| cost[[row, model]]).unwrap(),
-        })
-        .collect()
+    (0..n).map(unaffordable).collect()
 }
 
 fn naive_sweep(case: &Case, budgets: &[f64], rule: &Rule) -> Vec<Point> {
@@ -222,9 +237,10 @@ proptest! {
     fn fast_trade_offs_equal_a_scan_of_all_prices(
         quality in (1_usize..8, 1_usize..6).prop_flat_map(|(n, m)| whole(n, m, 6)),
         seed in any::<u64>(),
-        rule in any_rule().prop_map(trade_off),
+        rule in any_trade_off(),
     ) {
         let (n, m) = quality.dim();
+        let Decision::TradeOff { cap, .. } = rule.decision else { unreachable!("it is a trade-off") };
         // Costs from the same few numbers, some of them below 0, as regressions give them.
         let mut state = seed;
         let cost = quality.mapv(|_: i64| {
@@ -238,16 +254,22 @@ proptest! {
         let fast = sweep(&truth, &scores, &budgets, &rule).unwrap();
         let curve = PriceCurve::of(&scores);
         prop_assert_eq!(&PriceCurve::from_points(curve.points().view()).unwrap(), &curve);
-        for (point, &budget) in fast.iter().zip(&budgets) {
-            let expected = scan_prices(&quality, &cost, budget, rule.infeasible);
+        let found = Prices::of(scores.clone(), cap);
+        let choices = Choices::new(&scores, &budgets, &rule);
+        for (at, (point, &budget)) in fast.iter().zip(&budgets).enumerate() {
+            let expected = scan_prices(&quality, &cost, budget, rule.infeasible, cap);
+            prop_assert_eq!(&choices.at(at), &expected, "budget {}", budget);
             prop_assert_eq!(&choose(&scores, budget, &rule), &expected, "budget {}", budget);
             // Given the price, a query needs no others.
-            let price = curve.price(budget);
-            prop_assert_eq!(&[price][..], prices(&scores, &[budget]));
+            let price = found.price(budget);
+            prop_assert_eq!(price, choices.prices()[at]);
+            if cap.is_none() {
+                prop_assert_eq!(&[price][..], prices(&scores, &[budget]));
+            }
             for (row, &choice) in expected.iter().enumerate() {
                 let one = |values: &Array2<f64>| values.select(Axis(0), &[row]);
                 let alone = Scores::new(one(&scores.quality), one(&scores.cost)).unwrap();
-                prop_assert_eq!(choose_at(&alone, price, &rule), [choice]);
+                prop_assert_eq!(choose_at(&alone, budget, price, &rule), [choice]);
             }
             for (model, rate) in point.call_rates.iter().enumerate() {
                 let calls = expected.iter().filter(|&&choice| choice == model).count();
@@ -279,6 +301,35 @@ proptest! {
         prop_assert_eq!(choose(&case.scores, f64::INFINITY, &rule), best);
     }
 
+    /// Every place of the price curve is a budget that is spent to the last, and between two of them nothing changes.
+    #[test]
+    fn sweeps_along_the_curve_visit_its_places(
+        case in prop_oneof![tied_case(), distinct_case()],
+        levels in 2_usize..40,
+        cap in prop_oneof![Just(None), (1.0_f64..5.0).prop_map(Some)],
+    ) {
+        let rule = Rule { decision: Decision::TradeOff { cap, swept: Swept::Curve }, ..Rule::default() };
+        let options = EvaluationOptions { rule, budgets: Budgets::Quantiles(levels), ..Default::default() };
+        let budgets: Vec<f64> = evaluate(&case.truth(), &case.scores, &options).unwrap().points.iter().map(|p| p.budget).collect();
+        prop_assert!(budgets.len() <= levels && budgets.is_sorted_by(|a, b| a < b));
+        let curve = PriceCurve::of(&case.scores);
+        let means = curve.points().column(0).to_vec();
+        let last = *budgets.last().unwrap();
+        prop_assert_eq!(budgets[0], means[0].min(budgets[0]));
+        if cap.is_none() {
+            prop_assert!(budgets.iter().all(|budget| means.contains(budget)));
+            prop_assert_eq!((budgets[0], last), (means[0], means[means.len() - 1]));
+            let mut distinct = means.clone();
+            distinct.dedup();
+            if distinct.len() <= levels {
+                prop_assert_eq!(&budgets, &distinct);
+            }
+        }
+        // At the last budget nothing is limited.
+        let free = choose(&case.scores, f64::INFINITY, &Rule::default());
+        prop_assert_eq!(choose(&case.scores, last, &rule), free);
+    }
+
     #[test]
     fn permuting_models_permutes_call_rates(case in distinct_case(), shift in 0_usize..6, margin in 0.0_f64..0.4) {
         let m = case.quality.ncols();
@@ -296,7 +347,7 @@ proptest! {
     }
 
     #[test]
-    fn evaluation_is_coherent(case in tied_case(), rule in prop_oneof![any_rule(), any_rule().prop_map(trade_off)]) {
+    fn evaluation_is_coherent(case in tied_case(), rule in prop_oneof![any_rule(), any_trade_off()]) {
         let options = EvaluationOptions { rule, ..Default::default() };
         let result = evaluate(&case.truth(), &case.scores, &options).unwrap();
         prop_assert!(close(value(&result, "rci"), value(&result, "rci_wasteful") + value(&result, "rci_wrong")));

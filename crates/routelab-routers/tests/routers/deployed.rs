@@ -25,6 +25,26 @@ fn mean_cost(scores: &Scores, choices: &[usize]) -> f64 {
         / choices.len() as f64
 }
 
+/// `argmax q̂ - λ ĉ` among the models within the limit of a query, by trying all.
+fn by_definition(scores: &Scores, limit: f64, price: Option<f64>, rule: &Rule) -> Vec<usize> {
+    let choice = |row: usize| {
+        let (quality, cost) = (scores.quality.row(row), scores.cost.row(row));
+        let value = |model: usize| quality[model] - price.unwrap_or(0.0) * cost[model];
+        let cheapest = |models: &mut dyn Iterator<Item = usize>| {
+            models.min_by(|&a, &b| cost[a].total_cmp(&cost[b]))
+        };
+        let within = (0..cost.len()).filter(|&model| cost[model] <= limit && price.is_some());
+        let best = within.clone().map(value).fold(f64::NEG_INFINITY, f64::max);
+        // At a price the ends of an edge are worth the same but for rounding.
+        let chosen = cheapest(&mut within.filter(|&model| value(model) >= best - 1e-12));
+        chosen.unwrap_or_else(|| match rule.infeasible {
+            Infeasible::First => 0,
+            Infeasible::Cheapest => cheapest(&mut (0..cost.len())).unwrap(),
+        })
+    };
+    (0..scores.queries()).map(choice).collect()
+}
+
 /// Checks one router at one budget.
 fn check(fitted: &dyn FittedRouter, scores: &Scores, budget: f64, rule: &Rule, what: &str) {
     let deployed = fitted.choose(scores, budget, rule).unwrap();
@@ -41,10 +61,17 @@ fn check(fitted: &dyn FittedRouter, scores: &Scores, budget: f64, rule: &Rule, w
     let evaluated = match fitted.decision() {
         Decision::WithinBudget { .. } => choose(scores, budget, rule),
         // The evaluation finds the price of the budget that was spent.
-        Decision::TradeOff => match fitted.prices().unwrap().price(budget) {
+        Decision::TradeOff { cap: None, .. } => match fitted.prices().unwrap().price(budget) {
             None => choose(scores, f64::NEG_INFINITY, rule),
             Some(_) => choose(scores, mean_cost(scores, &deployed) * (1.0 + 1e-12), rule),
         },
+        // With a cap, another budget is another problem: here by the definition, given the price.
+        Decision::TradeOff { cap: Some(cap), .. } => by_definition(
+            scores,
+            budget * cap,
+            fitted.prices().unwrap().price(budget),
+            rule,
+        ),
     };
     assert_eq!(deployed, evaluated, "{what}");
 }
@@ -52,16 +79,41 @@ fn check(fitted: &dyn FittedRouter, scores: &Scores, budget: f64, rule: &Rule, w
 #[test]
 fn every_router_takes_what_its_evaluation_takes() {
     let (train, test) = (clusters(60, 1), clusters(24, 2));
-    let wrapped = ["margin-rule", "calibrated"].map(|kind| (kind, "base = { kind = 'carrot' }"));
+    let bases = ["kind = 'carrot'", "kind = 'knn', decision = 'price'"];
+    let wrapped = (bases.iter()).flat_map(|base| {
+        ["margin-rule", "calibrated"].map(|kind| (kind, format!("base = {{ {base} }}")))
+    });
     let registry = registry();
-    for (kind, settings) in (registry.routers().iter())
-        .map(|info| (info.kind, settings_for(info.kind)))
+    let decisions = [
+        "",
+        "'cap'",
+        "'price'",
+        "{ kind = 'margin', delta = 0.1 }",
+        "'cap+price=1.5'",
+    ];
+    let all = (registry.routers().iter())
+        .map(|info| (info.kind, settings_for(info.kind).to_owned()))
         .chain(wrapped)
-    {
+        .flat_map(|(kind, settings)| decisions.map(|decision| (kind, settings.clone(), decision)));
+    for (kind, settings, decision) in all {
+        let settings = match decision {
+            "" => settings,
+            decision => format!("decision = {decision}\n{settings}"),
+        };
+        let settings = settings.as_str();
         let fitted = fit(kind, settings, &train);
         let archive = registry.save(kind, &*fitted).unwrap();
         let loaded = registry.load(&archive, &backend()).unwrap();
         assert_eq!(loaded.prices(), fitted.prices(), "{kind}");
+        assert_eq!(loaded.decision(), fitted.decision(), "{kind}, {settings}");
+        let expected = match decision {
+            "" => None,
+            "'cap'" => Some(Decision::CAP),
+            "'price'" => Some(Decision::PRICE),
+            "'cap+price=1.5'" => Some(Decision::capped_price(1.5)),
+            _ => Some(Decision::WithinBudget { margin: 0.1 }),
+        };
+        assert_eq!(expected.unwrap_or(loaded.decision()), loaded.decision());
         let scores = loaded.predict(&test.embeddings).unwrap();
         for infeasible in [Infeasible::Cheapest, Infeasible::First] {
             for ties in [Ties::Cheapest, Ties::First] {
@@ -90,7 +142,7 @@ fn routers_with_one_price_have_one_for_every_budget() {
         ("calibrated", "base = { kind = 'carrot' }"),
     ] {
         let fitted = fit(kind, settings, &train);
-        assert_eq!(fitted.decision(), Decision::TradeOff, "{kind}");
+        assert!(fitted.decision().is_trade_off(), "{kind}");
         let prices = fitted.prices().unwrap();
         assert_eq!(prices.price(0.0), None, "{kind}");
         assert_eq!(prices.price(f64::INFINITY), Some(0.0), "{kind}");

@@ -1,9 +1,9 @@
 //! Routers that put one price on cost: CARROT and OmniRouter.
 
 use ndarray::{Array2, array};
-use routelab_eval::{Decision, Rule, Scores, choose};
+use routelab_eval::{Decision, EvaluationOptions, Rule, Scores, Truth, choose, evaluate};
 
-use crate::common::{Data, assert_close, clusters, fit, predict, queries};
+use crate::common::{Data, assert_close, clusters, fit, predict, queries, registry};
 
 #[test]
 fn carrot_has_the_estimates_of_its_base() {
@@ -17,7 +17,7 @@ fn carrot_has_the_estimates_of_its_base() {
         assert_eq!(predict("carrot", settings, &train, &x), expected);
         assert_eq!(
             fit("carrot", settings, &train).decision(),
-            Decision::TradeOff
+            Decision::PRICE_OVER_COSTS
         );
     }
 }
@@ -98,4 +98,109 @@ fn choices_solve_the_constrained_problem() {
     }
     distinct.dedup();
     assert!(distinct.len() >= 5, "{distinct:?}");
+}
+
+/// CARROT is kNN or ridge with a price, and the margin rule any router with a margin: predictions, choices and metrics to the bit.
+#[test]
+fn a_decision_makes_of_any_router_what_was_a_router_of_its_own() {
+    let (train, test) = (clusters(60, 1), clusters(24, 2));
+    let base = "base = { kind = 'linear' }";
+    for (own, own_settings, kind, settings) in [
+        (
+            "carrot",
+            "k = 5".to_owned(),
+            "knn",
+            "k = 5\ndecision = { kind = 'price', budgets = 'costs' }",
+        ),
+        (
+            "carrot",
+            "estimates = 'linear'".to_owned(),
+            "linear",
+            "decision = { kind = 'price', budgets = 'costs' }",
+        ),
+        (
+            "margin-rule",
+            format!("delta = 0.1\n{base}"),
+            "linear",
+            "decision = { kind = 'margin', delta = 0.1 }",
+        ),
+        (
+            "margin-rule",
+            base.to_owned(),
+            "linear",
+            "decision = 'margin'",
+        ),
+    ] {
+        let fitted = [fit(own, &own_settings, &train), fit(kind, settings, &train)];
+        let scores = [0, 1].map(|at| fitted[at].predict(&test.embeddings).unwrap());
+        assert_eq!(scores[0], scores[1], "{own}");
+        assert_eq!(fitted[0].decision(), fitted[1].decision(), "{own}");
+        assert_eq!(fitted[0].prices(), fitted[1].prices(), "{own}");
+        let rule = Rule::default();
+        for budget in [0.0, 0.9, 1.1, 1.3, 1.7, 4.0, 8.9, f64::INFINITY] {
+            let chosen = [0, 1].map(|at| fitted[at].choose(&scores[at], budget, &rule).unwrap());
+            assert_eq!(chosen[0], chosen[1], "{own}, {budget}");
+        }
+        let truth = Truth::new(test.table.quality(), test.table.cost()).unwrap();
+        let evaluation = [0, 1].map(|at| {
+            let decision = fitted[at].decision();
+            let options = EvaluationOptions {
+                rule: Rule { decision, ..rule },
+                ..EvaluationOptions::default()
+            };
+            evaluate(&truth, &scores[at], &options).unwrap()
+        });
+        assert_eq!(evaluation[0], evaluation[1], "{own}");
+    }
+}
+
+#[test]
+fn a_decision_is_checked_and_written_out() {
+    let parse = |settings: &str| registry().parse("knn", toml::from_str(settings).unwrap());
+    for (given, written) in [
+        ("'cap'", "'cap'"),
+        ("{ kind = 'cap' }", "'cap'"),
+        ("'price'", "'price'"),
+        (
+            "{ kind = 'price', budgets = 'costs' }",
+            "{ kind = 'price', budgets = 'costs' }",
+        ),
+        ("'margin'", "{ kind = 'margin', delta = 0.05 }"),
+        (
+            "{ kind = 'margin', delta = 0.2 }",
+            "{ kind = 'margin', delta = 0.2 }",
+        ),
+        (
+            "'cap+price'",
+            "{ kind = 'cap+price', cap = 2.0, budgets = 'curve' }",
+        ),
+        (
+            "{ kind = 'cap+price', cap = 3 }",
+            "{ kind = 'cap+price', cap = 3.0, budgets = 'curve' }",
+        ),
+    ] {
+        let found = parse(&format!("decision = {given}")).unwrap().settings;
+        let expected: toml::Table = toml::from_str(&format!("decision = {written}")).unwrap();
+        assert_eq!(found["decision"], expected["decision"], "{given}");
+        // What is written out is read back as the same.
+        assert_eq!(parse(&expected.to_string()).unwrap().settings, found);
+    }
+    assert!(!parse("k = 5").unwrap().settings.contains_key("decision"));
+    for (bad, part) in [
+        ("'dear'", "`cap`, `margin=0.05`, `price` or `cap+price=2`"),
+        ("{ kind = 'dear' }", "`cap`, `margin`, `price`, `cap+price`"),
+        ("{ kind = 'price', cap = 2 }", "cap"),
+        ("{ kind = 'margin', delta = -1 }", "0 or more"),
+        ("{ kind = 'cap+price', cap = 0.5 }", "1 or more"),
+        ("3", "decision"),
+    ] {
+        let error = parse(&format!("decision = {bad}"))
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("`knn`") && error.contains(part),
+            "{bad}: {error}"
+        );
+    }
 }

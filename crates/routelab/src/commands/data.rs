@@ -175,9 +175,10 @@ fn inspect(dataset: &Path, out: &Path, output: &Output) -> Outcome {
             model.mean_cost,
             share(model.only_best),
             model.name,
-            match model.measured == summary.queries {
-                true => String::new(),
-                false => format!("  (measured on {})", model.measured),
+            if model.measured == summary.queries {
+                String::new()
+            } else {
+                format!("  (measured on {})", model.measured)
             }
         );
     }

@@ -59,13 +59,13 @@ pub fn run(args: &EmbedArgs, output: &Output) -> Outcome {
     let loaded = routelab_data::load(&spec).map_err(Failure::request)?;
     let encoder = encoder(args, &backend)?;
     let embeddings = encoders::embed(encoder, &loaded.table, output)?;
-    let folder = match args.dataset.is_dir() {
-        true => args.dataset.clone(),
-        false => args
-            .dataset
+    let folder = if args.dataset.is_dir() {
+        args.dataset.clone()
+    } else {
+        args.dataset
             .parent()
             .map(ToOwned::to_owned)
-            .unwrap_or_default(),
+            .unwrap_or_default()
     };
     let path = args
         .out

@@ -5,8 +5,8 @@ use clap::{Args, ValueEnum};
 use routelab_data::DataSpec;
 use routelab_eval::two_model::CallShare;
 use routelab_eval::{
-    Budgets, Evaluation, EvaluationOptions, Infeasible, METRICS, Metric, Point, Rule, Strongest,
-    Ties, Truth, evaluate,
+    Budgets, Decision, Evaluation, EvaluationOptions, Infeasible, METRICS, Metric, Point, Rule,
+    Strongest, Ties, Truth, evaluate,
 };
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -25,6 +25,10 @@ pub struct EvaluateArgs {
     /// The router's predictions: `sample_id`, and for every model `MODEL|quality` and `MODEL|cost`; rows in any order.
     #[arg(long)]
     pub predictions: PathBuf,
+    /// What a budget means: `cap` (a limit for every query), `margin=δ` (the cheapest within δ of the best), `price` (a limit for the
+    /// mean of all queries), or `cap+price=κ` (the same, and κ times as much for every query).
+    #[arg(long, default_value = "cap", value_name = "DECISION")]
+    pub decision: Decision,
     /// The choice when nothing is predicted to be within the budget.
     #[arg(long, value_enum, default_value = "cheapest")]
     pub infeasible: Convention,
@@ -129,7 +133,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
         rule: Rule {
             infeasible: args.infeasible.into(),
             ties: args.ties.into(),
-            ..Rule::default()
+            decision: args.decision,
         },
         budgets: Budgets::Quantiles(args.budgets as usize),
         strongest: Strongest::Models(strongest),

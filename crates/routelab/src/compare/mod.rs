@@ -80,14 +80,15 @@ impl Comparison {
                     (&a, router_a, &predicted_a),
                     (&b, router_b, &predicted_b),
                 )?,
-                flips: match same_table {
-                    true => points
+                flips: if same_table {
+                    points
                         .iter()
                         .map(|point| {
                             flips::flips((&a, &predicted_a), (&b, &predicted_b), point.clone())
                         })
-                        .collect(),
-                    false => Vec::new(),
+                        .collect()
+                } else {
+                    Vec::new()
                 },
             });
         }
@@ -98,9 +99,10 @@ impl Comparison {
                     .working()
                     .map(|router| format!("{:?}", router.label))
                     .collect();
-                match labels.is_empty() {
-                    true => "none".to_owned(),
-                    false => labels.join(", "),
+                if labels.is_empty() {
+                    "none".to_owned()
+                } else {
+                    labels.join(", ")
                 }
             };
             return Err(bad_request!(

@@ -43,13 +43,15 @@ fn compare(key: &str, a: Option<&Value>, b: Option<&Value>, found: &mut Vec<Chan
             let plain = |character: char| {
                 character.is_alphanumeric() || character == '_' || character == '-'
             };
-            let name_written = match name.chars().all(plain) {
-                true => name.clone(),
-                false => format!("{name:?}"),
+            let name_written = if name.chars().all(plain) {
+                name.clone()
+            } else {
+                format!("{name:?}")
             };
-            let path = match key.is_empty() {
-                true => name_written,
-                false => format!("{key}.{name_written}"),
+            let path = if key.is_empty() {
+                name_written
+            } else {
+                format!("{key}.{name_written}")
             };
             compare(&path, inner_a.get(name), inner_b.get(name), found);
         }

@@ -32,7 +32,7 @@ pub struct EncoderInfo {
     /// What the ids of such encoders begin with.
     id: &'static str,
     /// Its settings, without the name; paths are relative to the folder.
-    read: fn(toml::Table, &Path) -> Result<Box<dyn EncoderSpec>, String>,
+    read: fn(toml::Table, &Path) -> Specified,
     /// The settings of an encoder with this id.
     restore: fn(&str, &Weights) -> Box<dyn EncoderSpec>,
 }
@@ -47,6 +47,9 @@ const ENCODERS: &[EncoderInfo] = &[
     #[cfg(test)]
     prompt_length::ENCODER,
 ];
+
+/// The settings of an encoder, or what is wrong with them.
+type Specified = Result<Box<dyn EncoderSpec>, String>;
 
 /// The settings of an encoder.
 pub trait EncoderSpec: Debug + Send + Sync {
@@ -125,7 +128,7 @@ pub fn find(name: &str) -> Result<&'static EncoderInfo, String> {
 fn read_as<S: EncoderSpec + DeserializeOwned + 'static>(
     table: toml::Table,
     folder: &Path,
-) -> Result<Box<dyn EncoderSpec>, String> {
+) -> Specified {
     let mut spec: S =
         (table.try_into()).map_err(|error: toml::de::Error| error.message().to_owned())?;
     spec.resolve(folder)?;

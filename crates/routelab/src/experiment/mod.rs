@@ -12,7 +12,7 @@ use routelab_data::DataSpec;
 use routelab_data::split::SplitSpec;
 use routelab_eval::{Budgets, Decision, EvaluationOptions, Infeasible, Rule, Strongest, Ties};
 use routelab_plot::{PlotError, Style};
-use routelab_routers::{CostConfig, ParsedRouter, Registry, SearchSpace};
+use routelab_routers::{CostConfig, ParsedRouter, Registry, SearchSpace, decision};
 use serde::{Deserialize, Serialize};
 
 pub use embeddings::{EmbeddingsPart, EmbeddingsSpec};
@@ -59,8 +59,15 @@ struct File {
     tune: Option<Tuning>,
     #[serde(default)]
     figures: Figures,
+    #[serde(default = "kept")]
+    models: bool,
     #[serde(default, rename = "router")]
     routers: Vec<toml::Table>,
+}
+
+/// Fitted routers are kept unless a file says otherwise.
+fn kept() -> bool {
+    true
 }
 
 /// `seeds = 5` or `seeds = [1, 2, 3]`.
@@ -99,6 +106,9 @@ pub struct EvaluationSpec {
     pub margin_threshold: f64,
     /// Replicates of the bootstrap over queries, at least 1.
     pub bootstrap: usize,
+    /// Prices of cost, in units of quality per unit of cost, for which `rci_prices.csv` is written; finite, 0 or more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rci_prices: Vec<f64>,
 }
 
 /// A shared grid of budgets.
@@ -124,6 +134,7 @@ impl Default for EvaluationSpec {
             strongest: StrongestSpec::default(),
             margin_threshold: 0.05,
             bootstrap: 2000,
+            rci_prices: Vec::new(),
         }
     }
 }
@@ -151,6 +162,7 @@ impl EvaluationSpec {
             shared_grid: grid,
             margin_threshold: self.margin_threshold,
             strongest: Strongest::Models(strongest.to_vec()),
+            rci_prices: self.rci_prices.clone(),
         }
     }
 }
@@ -209,6 +221,8 @@ pub enum Plan {
     Oracle {
         /// 0 or more.
         noise: f64,
+        /// How it decides, if not in the common way.
+        decision: Option<Decision>,
     },
     /// A router that is fitted.
     Fitted {
@@ -261,6 +275,8 @@ pub struct Experiment {
     pub routers: Vec<Entry>,
     /// The routers that there are.
     pub registry: Registry,
+    /// Whether the fitted routers of the first seed are kept.
+    pub models: bool,
     /// The experiment with every default written out, as it was meant: paths as in the file.
     pub resolved: toml::Table,
 }
@@ -282,11 +298,12 @@ fn read_file<T>(path: &Path, parse: impl Fn(&str, &Path) -> Result<T, String>) -
 }
 
 fn check_name(name: &str) -> Result<(), String> {
-    match name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-        true => Err(format!(
+    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        Err(format!(
             "`name` must be usable as the name of a folder, not {name:?}"
-        )),
-        false => Ok(()),
+        ))
+    } else {
+        Ok(())
     }
 }
 
@@ -393,6 +410,7 @@ impl Experiment {
             names: file.figures.names,
             routers,
             registry: registry.clone(),
+            models: file.models,
             resolved: toml::Table::new(),
         };
         experiment.resolved = experiment.resolve(file.data, file.embeddings);
@@ -420,8 +438,12 @@ impl Experiment {
             table.insert("kind".into(), entry.plan.kind().into());
             table.insert("label".into(), entry.label.clone().into());
             match &entry.plan {
-                Plan::Oracle { noise } => {
+                Plan::Oracle { noise, decision } => {
                     table.insert("noise".into(), (*noise).into());
+                    if let Some(decision) = decision {
+                        let written = decision::written(*decision);
+                        table.insert(decision::KEY.into(), written);
+                    }
                 }
                 Plan::Fitted { parsed, .. } => table.extend(parsed.settings.clone()),
             }
@@ -437,6 +459,10 @@ impl Experiment {
         table.insert("seeds".into(), value(&self.seeds));
         if let Some(reference) = &self.reference {
             table.insert("reference".into(), reference.clone().into());
+        }
+        // Only where it is said: every other manifest stays what it was.
+        if !self.models {
+            table.insert("models".into(), false.into());
         }
         table.insert("data".into(), data.into());
         table.insert("embeddings".into(), embeddings.into());
@@ -543,12 +569,16 @@ fn read_router(mut table: toml::Table, registry: &Registry) -> Result<Entry, Str
                 "router `oracle`: `noise` must be a number of at least 0, not {noise}"
             ));
         };
+        let decision = (table.remove(decision::KEY))
+            .map(|value| decision::parse(&value))
+            .transpose()
+            .map_err(|reason| format!("router `oracle`: {reason}"))?;
         if let Some(key) = table.keys().next() {
             return Err(format!(
-                "router `oracle` has no setting `{key}`, only `noise`"
+                "router `oracle` has no setting `{key}`, only `noise` and `decision`"
             ));
         }
-        Plan::Oracle { noise }
+        Plan::Oracle { noise, decision }
     } else {
         let parsed = registry
             .parse(&kind, table)

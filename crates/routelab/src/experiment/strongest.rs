@@ -112,9 +112,10 @@ fn with_means(values: ArrayView2<f64>, measured: ArrayView2<bool>) -> Array2<f64
         });
         let first = known().next().map_or(0.0, |(value, _)| *value);
         // Equal values have themselves as their mean, whatever rounding makes of the sum.
-        let mean = match known().all(|(value, _)| *value == first) {
-            true => first,
-            false => sum / f64::from(count),
+        let mean = if known().all(|(value, _)| *value == first) {
+            first
+        } else {
+            sum / f64::from(count)
         };
         for (value, measured) in column.iter_mut().zip(measured) {
             if !measured {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use routelab_eval::variance_shares;
 use routelab_routers::Registry;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -30,6 +31,8 @@ pub struct Study {
     pub axis: String,
     /// In the order of the file.
     pub variants: Vec<Variant>,
+    /// Settings of routers among which the variance of metrics is divided.
+    pub factors: Vec<String>,
 }
 
 /// One variant of a study.
@@ -40,6 +43,42 @@ pub struct Variant {
     pub value: Option<f64>,
     /// The experiment; its name is the folder inside the study's.
     pub experiment: Experiment,
+}
+
+impl Variant {
+    /// The levels of these settings for every router, as numbers; of a table its `kind` is the level. `None` for a router that lacks one
+    /// of them.
+    pub fn levels(&self, factors: &[String]) -> Vec<Option<Vec<usize>>> {
+        let routers = self.experiment.resolved["router"].as_array();
+        let mut known: Vec<Vec<&Value>> = vec![Vec::new(); factors.len()];
+        let mut levels = Vec::new();
+        for router in routers.into_iter().flatten() {
+            let of_router = factors.iter().zip(&mut known).map(|(factor, known)| {
+                let value = router.get(factor)?;
+                // Of a table its kind counts: what else is in it belongs to the kind.
+                let value = value.get("kind").unwrap_or(value);
+                let found = known.iter().position(|other| *other == value);
+                Some(found.unwrap_or_else(|| {
+                    known.push(value);
+                    known.len() - 1
+                }))
+            });
+            levels.push(of_router.collect());
+        }
+        levels
+    }
+
+    /// Checks that the routers with these settings are a full design.
+    fn check_factors(&self, factors: &[String]) -> Result<(), String> {
+        let levels: Vec<Vec<usize>> = self.levels(factors).into_iter().flatten().collect();
+        let zeros = vec![0.0; levels.len()];
+        variance_shares(&levels, &zeros).map(drop).map_err(|_| {
+            format!(
+                "`factors` are {}, but its routers do not have every combination of them, each equally often",
+                factors.join(", ")
+            )
+        })
+    }
 }
 
 /// `[vary]`: one key, or several keys together, take several values.
@@ -163,6 +202,12 @@ fn parse(
             return Err("[vary] and [[variant]] are two ways to say the same: give one".into());
         }
     };
+    let factors = match base.remove("factors") {
+        None => Vec::new(),
+        Some(value) => value
+            .try_into::<Vec<String>>()
+            .map_err(|_| "`factors` must be a list of settings of routers")?,
+    };
     let text_of = |key: &str| {
         base.get(key)
             .and_then(Value::as_str)
@@ -195,11 +240,16 @@ fn parse(
         let experiment = file
             .and_then(|file| Experiment::check(file, folder, seeds, registry))
             .map_err(wrong)?;
-        variants.push(Variant {
+        let variant = Variant {
             label,
             value,
             experiment,
-        });
+        };
+        if !factors.is_empty() {
+            let wrong = |reason| format!("variant {:?}: {reason}", variant.label);
+            variant.check_factors(&factors).map_err(wrong)?;
+        }
+        variants.push(variant);
     }
     Ok(Request::Study(Study {
         description: text_of("description"),
@@ -207,6 +257,7 @@ fn parse(
         title,
         axis,
         variants,
+        factors,
     }))
 }
 
@@ -296,25 +347,37 @@ fn read_variants(variants: Value) -> Result<Vec<Draft>, String> {
         .collect()
 }
 
-/// Puts the keys of `patch` into `table`, tables inside into tables. `router.LABEL` means the router with this label.
+/// Puts the keys of `patch` into `table`, tables inside into tables. `router.LABEL` means the router with this label, `router."*"` all
+/// routers that give the keys that are replaced.
 fn merge(table: &mut Table, patch: Table) -> Result<(), String> {
     for (key, value) in patch {
         match (table.get_mut(&key), value) {
             (Some(Value::Table(inner)), Value::Table(patch)) => merge(inner, patch)?,
             (Some(Value::Array(routers)), Value::Table(patches)) if key == "router" => {
                 for (label, patch) in patches {
-                    let router = routers
-                        .iter_mut()
-                        .filter_map(Value::as_table_mut)
-                        .find(|router| {
-                            let name = router.get("label").or(router.get("kind"));
-                            name.and_then(Value::as_str) == Some(&label)
-                        })
-                        .ok_or_else(|| format!("there is no router with the label {label:?}"))?;
                     let Value::Table(patch) = patch else {
                         return Err(format!("`router.{label}` must be a table of settings"));
                     };
-                    merge(router, patch)?;
+                    let all = label == "*";
+                    let mut found = false;
+                    for router in routers.iter_mut().filter_map(Value::as_table_mut) {
+                        let name = router.get("label").or(router.get("kind"));
+                        let meant = name.and_then(Value::as_str) == Some(&label);
+                        if meant || (all && patch.keys().all(|key| router.contains_key(key))) {
+                            found = true;
+                            merge(router, patch.clone())?;
+                        }
+                    }
+                    if !found {
+                        return Err(if all {
+                            format!(
+                                "no router gives {}",
+                                patch.keys().cloned().collect::<Vec<_>>().join(" and ")
+                            )
+                        } else {
+                            format!("there is no router with the label {label:?}")
+                        });
+                    }
                 }
             }
             (_, value) => {

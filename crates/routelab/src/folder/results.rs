@@ -38,7 +38,7 @@ impl<'de> Deserialize<'de> for Number {
 /// The numbers of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunResults {
-    /// [`SCHEMA`].
+    /// The version of the file.
     pub schema: u32,
     /// The version of the program that wrote it.
     pub routelab: String,

@@ -1,5 +1,6 @@
 //! Fits every router on every seed.
 
+use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -10,8 +11,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 use routelab_data::RoutingTable;
-use routelab_eval::{Decision, Truth, oracle};
+use routelab_eval::{Truth, oracle};
 use routelab_heads::Backend;
+use routelab_routers::decision;
 use routelab_routers::{Context, FittedRouter, Registry, RouterError, SharedCost, TrainingSet};
 
 use super::inputs::{Inputs, SplitEmbeddings};
@@ -76,6 +78,7 @@ pub fn fit(
         new: &|index| SeedFit::new(experiment, inputs, backend, store, index),
         fits: Mutex::new(experiment.seeds.iter().map(|_| Weak::new()).collect()),
     };
+    let open = grouped(experiment, open);
     for ((index, router), unit) in side_by_side(&seeds, experiment, &open, &report)? {
         units[index][router] = Some(unit);
     }
@@ -138,11 +141,37 @@ impl Report<'_> {
     }
 }
 
-/// Fits the `open` units, given by the numbers of their seed and router; every core takes the next one when it is done.
+/// Puts units together, given by the numbers of their seed and router, whose routers differ in nothing but the decision that they name:
+/// they predict the same. Not where fitted routers are kept, or settings are searched: each then has a fit of its own.
+fn grouped(experiment: &Experiment, open: Vec<(usize, usize)>) -> Vec<Vec<(usize, usize)>> {
+    let mut groups: Vec<Vec<(usize, usize)>> = Vec::new();
+    let mut known: HashMap<(usize, String), usize> = HashMap::new();
+    for (index, router) in open {
+        let kept = index == 0 && experiment.models;
+        let key = match &experiment.routers[router].plan {
+            Plan::Fitted { kind, parsed } if !kept && experiment.tuning.is_none() => {
+                let mut settings = parsed.settings.clone();
+                let named = settings.remove(decision::KEY);
+                named.map(|_| (index, format!("{kind} {settings}")))
+            }
+            _ => None,
+        };
+        match key.as_ref().and_then(|key| known.get(key)) {
+            Some(&group) => groups[group].push((index, router)),
+            None => {
+                known.extend(key.map(|key| (key, groups.len())));
+                groups.push(vec![(index, router)]);
+            }
+        }
+    }
+    groups
+}
+
+/// Fits the `open` units in their groups; every core takes the next group when it is done.
 fn side_by_side<'a>(
     seeds: &SeedFits<'a>,
     experiment: &Experiment,
-    open: &[(usize, usize)],
+    open: &[Vec<(usize, usize)>],
     report: &Report,
 ) -> Outcome<Vec<((usize, usize), Unit)>> {
     let next = AtomicUsize::new(0);
@@ -150,21 +179,31 @@ fn side_by_side<'a>(
         let mut done = Vec::new();
         // Held until the next one is there, so that what a seed's fits share outlives the time between two of them.
         let mut held: Option<Arc<SeedFit>> = None;
-        while let Some(&(index, router)) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let entry = &experiment.routers[router];
-            let seed_fit = &*held.insert(seeds.get(index)?);
-            report
-                .bar
-                .set_message(format!("seed {}: {}", seed_fit.seed, entry.label));
-            let steps = AtomicU64::new(0);
-            let unit = seed_fit.fit(entry, &|share| {
-                let now = (share * STEPS as f64) as u64;
-                let before = steps.fetch_max(now, Ordering::Relaxed);
-                report.bar.inc(now.saturating_sub(before));
-            })?;
-            report.bar.inc(STEPS - steps.into_inner().min(STEPS));
-            report.finished(seed_fit.seed, entry, &unit)?;
-            done.push(((index, router), unit));
+        while let Some(group) = open.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // What the first of the group predicted.
+            let mut first: Option<Unit> = None;
+            for &(index, router) in group {
+                let entry = &experiment.routers[router];
+                let seed_fit = &*held.insert(seeds.get(index)?);
+                report
+                    .bar
+                    .set_message(format!("seed {}: {}", seed_fit.seed, entry.label));
+                let steps = AtomicU64::new(0);
+                let unit = match &first {
+                    Some(first) => seed_fit.decide(entry, first)?,
+                    None => seed_fit.fit(entry, &|share| {
+                        let now = (share * STEPS as f64) as u64;
+                        let before = steps.fetch_max(now, Ordering::Relaxed);
+                        report.bar.inc(now.saturating_sub(before));
+                    })?,
+                };
+                report.bar.inc(STEPS - steps.into_inner().min(STEPS));
+                report.finished(seed_fit.seed, entry, &unit)?;
+                if group.len() > 1 {
+                    first.get_or_insert_with(|| unit.clone());
+                }
+                done.push(((index, router), unit));
+            }
         }
         Ok(done)
     };
@@ -188,6 +227,7 @@ fn side_by_side<'a>(
 /// What the fits of one seed share.
 struct SeedFit<'a> {
     seed: u64,
+    /// Whether its fitted routers are kept.
     first: bool,
     registry: &'a Registry,
     train: RoutingTable,
@@ -222,7 +262,7 @@ impl<'a> SeedFit<'a> {
             .transpose()?;
         Ok(Self {
             seed,
-            first: index == 0,
+            first: index == 0 && experiment.models,
             registry: &experiment.registry,
             train,
             search,
@@ -261,7 +301,7 @@ impl<'a> SeedFit<'a> {
         }
         let start = Instant::now();
         let (unit, fitted) = match &entry.plan {
-            Plan::Oracle { noise } => {
+            Plan::Oracle { noise, decision } => {
                 let truth =
                     Truth::new(self.test.quality(), self.test.cost()).map_err(Failure::failed)?;
                 let mut scores = oracle(&truth);
@@ -274,7 +314,7 @@ impl<'a> SeedFit<'a> {
                 }
                 let outcome = UnitOutcome::Predicted {
                     scores,
-                    decision: Decision::default(),
+                    decision: decision.unwrap_or_default(),
                 };
                 (
                     Unit {
@@ -295,7 +335,11 @@ impl<'a> SeedFit<'a> {
                     progress,
                 };
                 let router = &tuned.as_ref().unwrap_or(parsed).router;
-                let fitted = router.fit(&train, &context);
+                let fitted = if self.first {
+                    router.fit_to_route(&train, &context)
+                } else {
+                    router.fit(&train, &context)
+                };
                 let fit = start.elapsed().as_secs_f64();
                 let start = Instant::now();
                 let (outcome, fitted) = match self.predict(fitted) {
@@ -321,6 +365,20 @@ impl<'a> SeedFit<'a> {
         let history = fitted.as_ref().and_then(|fitted| fitted.history());
         self.store
             .put_unit(&entry.label, self.seed, &unit, history)?;
+        Ok(unit)
+    }
+
+    /// The unit of a router that predicts as `first` does, with its own decision.
+    fn decide(&self, entry: &Entry, first: &Unit) -> Outcome<Unit> {
+        let mut unit = first.clone();
+        if let (Plan::Fitted { parsed, .. }, UnitOutcome::Predicted { decision, .. }) =
+            (&entry.plan, &mut unit.outcome)
+            && let Some(value) = parsed.settings.get(decision::KEY)
+        {
+            *decision = decision::parse(value)
+                .map_err(|reason| Failure::failed(anyhow::anyhow!(reason)))?;
+        }
+        self.store.put_unit(&entry.label, self.seed, &unit, None)?;
         Ok(unit)
     }
 

@@ -267,7 +267,7 @@ fn check_models(
         let entry = &experiment.routers[router];
         let unit = run.unit(&entry.label, experiment.seeds[0]);
         let failed = unit.is_some_and(|unit| matches!(unit.outcome, UnitOutcome::Failed(_)));
-        if let (Plan::Fitted { .. }, false) = (&entry.plan, failed) {
+        if let (Plan::Fitted { .. }, false, true) = (&entry.plan, failed, experiment.models) {
             let archive = run.model(&entry.label)?;
             experiment.registry.load(&archive, backend)?;
         }
@@ -316,7 +316,8 @@ pub fn take(job: &Job, experiment: &Experiment, store: &Store) -> Outcome {
         for Entry { label, .. } in &experiment.routers {
             let shard = runs.iter().find(|run| run.unit(label, seed).is_some());
             if let (Some(run), None) = (shard, store.unit(label, seed)) {
-                store.take_unit(run, label, label, seed, index == 0)?;
+                let model = index == 0 && experiment.models;
+                store.take_unit(run, label, label, seed, model)?;
             }
         }
     }

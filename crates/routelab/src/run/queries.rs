@@ -120,7 +120,7 @@ pub fn write(
                 "cost": of_sample(&router.scores.cost),
                 "checks": checks.collect::<Vec<_>>(),
             });
-            if router.decision == Decision::TradeOff {
+            if router.decision.is_trade_off() {
                 value["prices"] = json!(router.choices.prices());
             }
             value

@@ -239,7 +239,7 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &[Vec<Unit>]) -
             label: entry.label.clone(),
             kind: entry.plan.kind().to_owned(),
             noise: match entry.plan {
-                Plan::Oracle { noise } => noise,
+                Plan::Oracle { noise, .. } => noise,
                 Plan::Fitted { .. } => 0.0,
             },
             seeds: Vec::new(),

@@ -31,7 +31,7 @@ impl Fits {
                 let Some(fit) = self.find(experiment, manifest, seed, entry) else {
                     continue;
                 };
-                let first = index == 0;
+                let first = index == 0 && experiment.models;
                 if store.unit(&entry.label, seed).is_some() || (first && !fit.model) {
                     continue;
                 }
@@ -67,7 +67,7 @@ impl Fits {
                     let fit = Fit {
                         run: (**store).clone(),
                         router: entry.label.clone(),
-                        model: index == 0,
+                        model: index == 0 && experiment.models,
                     };
                     fits.entry(key).or_insert(fit);
                 }

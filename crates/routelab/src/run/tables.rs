@@ -6,7 +6,7 @@ use routelab_eval::metric::Shown;
 use super::results::{Results, RouterResult, Summary};
 use super::store::Store;
 use crate::failure::Outcome;
-use crate::text::{Csv, PACKAGES, in_latex, in_markdown, optional};
+use crate::text::{self, Csv, PACKAGES, in_latex, in_markdown, optional};
 
 /// The columns of the main table.
 fn columns() -> impl Iterator<Item = &'static Metric> {
@@ -88,11 +88,38 @@ fn notes(results: &Results) -> Vec<String> {
     notes
 }
 
-/// Writes `table.csv`, `table.md` and `table.tex`.
+/// Writes `table.csv`, `table.md` and `table.tex`, and `rci_prices.csv` if prices were asked for.
 pub fn write(results: &Results, store: &Store) -> Outcome {
+    let priced = |router: &RouterResult| {
+        let mut seeds = router.seeds.iter();
+        seeds.any(|seed| !seed.evaluation.at_prices.is_empty())
+    };
+    if results.routers.iter().any(priced) {
+        store.write("rci_prices.csv", &rci_prices(results)?)?;
+    }
     store.write("table.csv", &csv(results)?)?;
     store.write("table.md", markdown(results).as_bytes())?;
     store.write("table.tex", latex(results).as_bytes())
+}
+
+/// The budget that is worth most at every price, and RCI there.
+fn rci_prices(results: &Results) -> Outcome<Vec<u8>> {
+    let header = "router,seed,price,budget,cost,quality,rci,rci_wasteful,rci_wrong";
+    let mut csv = Csv::headed(header, None)?;
+    for router in &results.routers {
+        for seed in &router.seeds {
+            for at in &seed.evaluation.at_prices {
+                let rci = &at.rci;
+                let numbers = [at.price, at.point.budget, at.point.cost, at.point.quality];
+                let numbers = numbers
+                    .into_iter()
+                    .chain([rci.rci, rci.wasteful, rci.wrong]);
+                let start = [router.label.clone(), seed.seed.to_string()];
+                csv.row(start.into_iter().chain(numbers.map(text::cell)))?;
+            }
+        }
+    }
+    csv.finish()
 }
 
 fn csv(results: &Results) -> Outcome<Vec<u8>> {

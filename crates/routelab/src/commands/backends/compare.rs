@@ -39,11 +39,12 @@ pub fn run(args: &CompareBackendsArgs, registry: &Registry, output: &Output) -> 
         let file = Path::new(file);
         return std::fs::write(file, json).map_err(|error| Failure::write(file, error));
     }
-    let names = match args.backends.is_empty() {
-        true => (BACKENDS.iter().filter(|info| info.place != Place::Network))
+    let names = if args.backends.is_empty() {
+        (BACKENDS.iter().filter(|info| info.place != Place::Network))
             .map(|info| info.name.to_owned())
-            .collect(),
-        false => args.backends.clone(),
+            .collect()
+    } else {
+        args.backends.clone()
     };
     let mut columns: Vec<Column> = Vec::new();
     for name in names {

@@ -7,7 +7,9 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_data::{CostUnit, Embeddings, RoutingTable, RoutingTableParts};
 use routelab_encode::{ClipVision, Encoder, MiniLm, Query};
-use routelab_eval::{Budgets, EvaluationOptions, Rule, Scores, Truth, evaluate, sweep};
+use routelab_eval::{
+    Budgets, Decision, EvaluationOptions, Rule, Scores, Truth, evaluate, sweep_over,
+};
 use routelab_heads::equirouter::{EquiRouterConfig, FittedEquiRouter};
 use routelab_heads::objective::Pairwise;
 use routelab_heads::{Backend, Examples, Fit, Objective, TrainConfig};
@@ -242,7 +244,7 @@ impl Data {
         Ok(vec![fit, predict])
     }
 
-    /// The sweep over 100 budgets, and all metrics, which include one.
+    /// The sweep over 100 budgets for every decision, and all metrics, which include one.
     pub fn evaluation(&self, peak: f64) -> Outcome<Vec<Measured>> {
         let [quality, cost] = self.test.outcomes();
         // Predictions that are the truth with noise, so that no router has to be fitted.
@@ -255,16 +257,28 @@ impl Data {
             rows: truth.queries(),
             ..Work::default()
         };
-        let (points, swept) = measure("sweep", work(), peak, || {
-            let budgets = Budgets::default().resolve(scores.cost.view());
-            sweep(&truth, &scores, &budgets, &Rule::default())
-        });
-        points.map_err(Failure::failed)?;
+        let mut stages = Vec::new();
+        for (name, decision) in [
+            ("sweep", Decision::CAP),
+            ("sweep, price", Decision::PRICE),
+            ("sweep, cap+price", Decision::capped_price(2.0)),
+        ] {
+            let rule = Rule {
+                decision,
+                ..Rule::default()
+            };
+            let (points, measured) = measure(name, work(), peak, || {
+                sweep_over(&truth, &scores, &Budgets::default(), &rule)
+            });
+            points.map_err(Failure::failed)?;
+            stages.push(measured);
+        }
         let (metrics, evaluated) = measure("metrics", work(), peak, || {
             evaluate(&truth, &scores, &EvaluationOptions::default())
         });
         metrics.map_err(Failure::failed)?;
-        Ok(vec![swept, evaluated])
+        stages.push(evaluated);
+        Ok(stages)
     }
 
     /// The table of the queries that are predicted, written to a Parquet file and loaded again.

@@ -220,7 +220,7 @@ fn text(router: &Deployed, choices: &Choices) -> String {
             Decision::WithinBudget { .. } => {
                 "(no model is predicted to be within the budget: this is the cheapest)\n"
             }
-            Decision::TradeOff => {
+            Decision::TradeOff { .. } => {
                 "(predicted to cost more: the budget is one for the mean of many queries)\n"
             }
         };

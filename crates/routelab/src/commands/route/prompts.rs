@@ -27,17 +27,19 @@ type Wrong = (String, &'static str);
 /// Reads prompts from a file, or from standard input for `-`. Also says how many blank lines were left out.
 pub fn read(path: &Path, kind: Option<PromptLines>) -> Outcome<(Vec<Prompt>, usize)> {
     let standard = path == Path::new("-");
-    let (name, folder) = match standard {
-        true => ("standard input".to_owned(), Path::new("")),
-        false => (
+    let (name, folder) = if standard {
+        ("standard input".to_owned(), Path::new(""))
+    } else {
+        (
             path.display().to_string(),
             path.parent().unwrap_or(Path::new("")),
-        ),
+        )
     };
     let mut bytes = Vec::new();
-    let read = match standard {
-        true => std::io::stdin().lock().read_to_end(&mut bytes),
-        false => std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes)),
+    let read = if standard {
+        std::io::stdin().lock().read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(path).and_then(|mut file| file.read_to_end(&mut bytes))
     };
     read.map_err(|error| {
         bad_request!("cannot read {name}: {error}\nhelp: give a file of prompts, one per line")

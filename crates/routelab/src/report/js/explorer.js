@@ -258,10 +258,10 @@ function modelsTable(index, query, shown, view, show) {
     ];
     if (of) {
       const cost = of.predicted.cost[index][number];
-      const over = of.predicted.decision.kind !== "trade-off" && cost > budget();
+      const over = cost > limit(of.predicted.decision, budget());
       cells.push(
         make("td", { class: over ? "over" : null }, digits(of.predicted.quality[index][number], 4)),
-        make("td", { class: over ? "over" : null }, money(cost), over ? make("small", {}, "over budget") : null),
+        make("td", { class: over ? "over" : null }, money(cost), over ? make("small", {}, of.predicted.decision.cap ? "over the cap" : "over budget") : null),
         make("td", { class: "chosen-by" }, ...shown.filter(({ choice }) => choice.model === number)
           .map(({ router }) => make("span", { title: router.label, role: "img", "aria-label": router.label }, swatch(router)))),
       );

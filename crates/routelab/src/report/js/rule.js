@@ -16,6 +16,12 @@ function fallback(cost, infeasible) {
   return cost.indexOf(Math.min(...cost));
 }
 
+/** The most that a model may be predicted to cost: a trade-off limits no query by itself, unless it has a cap. */
+function limit(decision, budget) {
+  if (decision.kind !== "trade-off") return budget;
+  return decision.cap === undefined ? Infinity : decision.cap * budget;
+}
+
 /** What the steps along the hull gain per unit of cost. */
 function slope(quality, cost, from, to) {
   const most = Number.MAX_VALUE;
@@ -47,14 +53,15 @@ function hull(quality, cost, order) {
  */
 function choose({ quality, cost, order }, budget, decision, rule, price) {
   const nothing = { model: fallback(cost, rule.infeasible), why: "nothing", infeasible: rule.infeasible };
+  const most = limit(decision, budget);
+  const affordable = order.filter((model) => cost[model] <= most);
   if (decision.kind === "trade-off") {
-    if (price === null) return nothing;
-    const steps = hull(quality, cost, order);
+    if (price === null || !affordable.length) return nothing;
+    const steps = hull(quality, cost, affordable);
     let at = 0;
     while (at + 1 < steps.length && slope(quality, cost, steps[at], steps[at + 1]) > price) at += 1;
     return { model: steps[at], why: "price", price };
   }
-  const affordable = order.filter((model) => cost[model] <= budget);
   if (!affordable.length) return nothing;
   const best = Math.max(...affordable.map((model) => quality[model]));
   const good = affordable.filter((model) => quality[model] >= best - decision.margin);

@@ -9,14 +9,18 @@ use routelab_plot::{
 };
 
 use super::Overview;
+use super::variance::Variance;
 use crate::failure::{Failure, Outcome};
 use crate::report;
 use crate::run::figures;
 use crate::run::results::RouterResult;
 
+/// The name of the figure of shares of variance.
+const VARIANCE: &str = "variance";
+
 impl Overview<'_> {
     /// Draws the overview: lines against a number, or tables of routers and variants.
-    pub fn figures(&self) -> Outcome {
+    pub fn figures(&self, variance: Option<&Variance>) -> Outcome {
         let folder = self.folder.file("figures");
         fs::create_dir_all(&folder).map_err(|error| Failure::write(&folder, error))?;
         let style = &self.study.variants[0].experiment.style;
@@ -24,6 +28,9 @@ impl Overview<'_> {
             let saved = drawing.and_then(|drawing| drawing.save(&folder, stem));
             saved.map(drop).map_err(Failure::failed)
         };
+        if let Some(variance) = variance {
+            save(variance.chart().draw(style), VARIANCE)?;
+        }
         let (costs, strongest) = (self.cost_note(), self.strongest_note());
         let both = costs
             .iter()
@@ -178,8 +185,9 @@ impl Overview<'_> {
             Some(_) => vec!["sweep"],
             None => Metric::drawn().map(|metric| metric.name).collect(),
         };
-        let figures = stems
-            .into_iter()
+        let variance = self.study.factors.iter().take(1).map(|_| VARIANCE);
+        let figures = variance
+            .chain(stems)
             .map(|stem| self.folder.text(&format!("figures/{stem}.svg")));
         Ok(report::OverviewPage {
             title: self.study.title.clone(),

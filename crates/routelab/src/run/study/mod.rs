@@ -2,6 +2,7 @@
 
 mod figures;
 mod tables;
+mod variance;
 
 use std::fs;
 use std::path::Path;
@@ -67,7 +68,13 @@ pub fn run(job: &Job, study: &Study, out: &Path) -> Outcome<Value> {
     }
     overview.folder.write("overview.csv", &overview.csv()?)?;
     // The comparisons in them take time: once for the text and the page.
-    let tables = overview.tables()?;
+    let mut tables = overview.tables()?;
+    let variance = overview.variance()?;
+    if let Some(variance) = &variance {
+        let csv = variance.csv(&overview.labels())?;
+        overview.folder.write("variance.csv", &csv)?;
+        tables.extend(variance.tables());
+    }
     let markdown = overview.markdown(&tables);
     overview.folder.write("overview.md", markdown.as_bytes())?;
     overview
@@ -76,7 +83,7 @@ pub fn run(job: &Job, study: &Study, out: &Path) -> Outcome<Value> {
     overview
         .folder
         .write("comparisons.csv", &overview.comparisons()?)?;
-    overview.figures()?;
+    overview.figures(variance.as_ref())?;
     let report = folder.join(REPORT);
     overview
         .folder
