@@ -177,7 +177,7 @@ pub(crate) struct FittedDecided {
 
 impl FittedDecided {
     /// What `fit` makes. Prices are those of its predictions on held-out queries; those on queries that it has seen would be too sure
-    /// of themselves.
+    /// of themselves. There are none where the context wants none.
     pub(crate) fn fit(
         decision: Decision,
         train: &TrainingSet,
@@ -186,7 +186,7 @@ impl FittedDecided {
     ) -> Result<Self, RouterError> {
         let router = fit(train, context)?;
         let prices = match decision {
-            Decision::TradeOff { cap, .. } if !has_prices(&*router, cap) => {
+            Decision::TradeOff { cap, .. } if context.prices && !has_prices(&*router, cap) => {
                 let scores = held_out_scores(&*router, train, context, fit)?;
                 Some(Prices::of(scores, cap))
             }

@@ -82,6 +82,7 @@ pub fn try_fit(kind: &str, settings: &str, data: &Data, seed: u64) -> FitResult 
     let backend = backend();
     let cost = SharedCost::new(cost_config());
     let context = Context {
+        prices: true,
         seed,
         backend: &backend,
         cost: &cost,

@@ -329,6 +329,7 @@ impl<'a> SeedFit<'a> {
                 let train = TrainingSet::new(&self.embeddings.train, &self.train)
                     .map_err(Failure::failed)?;
                 let context = Context {
+                    prices: self.first,
                     seed: self.seed,
                     backend: self.backend,
                     cost: &self.cost,
