@@ -201,3 +201,67 @@ fn bad_searches_are_refused() {
         &["tune", "`k`", "below `high`"],
     );
 }
+
+#[test]
+fn a_search_tries_objectives_only_where_the_experiment_asks_for_it() {
+    let routers = "
+[[router]]
+kind = \"oracle\"
+
+[[router]]
+kind = \"mlp\"
+label = \"asked\"
+hidden = [4]
+epochs = 2
+tune = { objective = [\"cross-entropy\", { kind = \"pairwise\", weight = 5 }] }
+
+[[router]]
+kind = \"mlp\"
+label = \"plain\"
+hidden = [4]
+";
+    let place = workplace(&table(60), &experiment(routers));
+    let file = place.path().join("small.toml");
+    let out = place.path().join("runs");
+    let args = [
+        "tune",
+        arg(&file),
+        "--trials",
+        "3",
+        "--out",
+        arg(&out),
+        "--quiet",
+    ];
+    success(&args);
+    let csv = fs::read_to_string(out.join("small-tuned/trials.csv")).unwrap();
+    let asked: Vec<String> = trials(&csv, "asked")
+        .into_iter()
+        .map(|trial| trial.3)
+        .collect();
+    assert_eq!(asked[0], "{}", "the first trial is the router as it is");
+    assert!(
+        asked
+            .iter()
+            .any(|settings| settings.contains("\"cross-entropy\"")),
+        "{csv}"
+    );
+    assert!(
+        asked
+            .iter()
+            .any(|settings| settings.contains("\"weight\":5")),
+        "{csv}"
+    );
+    let plain = trials(&csv, "plain");
+    assert!(
+        plain.len() >= 3 && plain.iter().all(|trial| !trial.3.contains("objective")),
+        "{csv}"
+    );
+
+    let unknown = routers.replace("tune = { objective", "tune = { objektive");
+    fs::write(&file, experiment(&unknown)).unwrap();
+    let error = refused(
+        2,
+        &["tune", arg(&file), "--trials", "3", "--out", arg(&out)],
+    );
+    says(&error, &["`tune`", "`objektive`"]);
+}

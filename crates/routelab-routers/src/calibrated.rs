@@ -7,8 +7,8 @@ use routelab_heads::History;
 use serde::{Deserialize, Serialize};
 
 use crate::base::FittedBase;
+use crate::decision::FittedDecided;
 use crate::held_out::held_out;
-use crate::registry::decision::FittedDecided;
 use crate::{
     Archive, Base, Context, FitResult, FittedRouter, Loader, Registry, Router, RouterError,
     TrainingSet, measured_only,
@@ -82,6 +82,7 @@ impl Router for Calibrated {
             router.fit(
                 seen,
                 &Context {
+                    prices: false,
                     progress,
                     ..*context
                 },

@@ -5,9 +5,9 @@ use routelab_eval::{Decision, Scores};
 use routelab_heads::ranges::share;
 use serde::{Deserialize, Serialize};
 
+use crate::decision::FittedDecided;
 use crate::knn::Knn;
 use crate::linear::Linear;
-use crate::registry::decision::FittedDecided;
 use crate::space::space;
 use crate::{
     Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
