@@ -20,6 +20,12 @@ kind = \"linear\"
 decision = \"price\"
 
 [[router]]
+kind = \"linear\"
+label = \"either\"
+decision = \"cap\"
+tune = { decision = [\"cap\", \"price\"] }
+
+[[router]]
 kind = \"cheapest\"
 ";
 
@@ -63,6 +69,7 @@ fn a_search_takes_the_best_trial_on_validation_rows_and_repeats() {
     // Three values are to be tried: the space is exhausted before the five trials are.
     assert_eq!(knn.len(), 2 * 3, "{csv}");
     assert_eq!(trials(&csv, "linear").len(), 2 * 5);
+    assert_eq!(trials(&csv, "either").len(), 2 * 2);
     assert!(trials(&csv, "cheapest").is_empty(), "nothing to search");
     for router in ["knn", "linear"] {
         for seed in ["42", "43"] {

@@ -2,7 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Point;
+/// One operating point of a router.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// The budget per query, in the unit of `ĉ`; null in JSON if there is no limit.
+    #[serde(with = "crate::unbounded")]
+    pub budget: f64,
+    /// Mean real cost of the chosen models.
+    pub cost: f64,
+    /// Mean real quality of the chosen models.
+    pub quality: f64,
+    /// Share of the queries sent to each of the `M` models; adds up to 1.
+    pub call_rates: Vec<f64>,
+}
 
 /// A policy's mean real cost and mean real quality.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use routelab_eval::{EvaluationOptions, Metric, Scores, Sweep, Truth};
+//! use routelab_eval::{Metric, Scores, Sweep, Truth};
 //!
 //! // Three queries and two models: the second costs four times as much, and only the second query needs it.
 //! let quality = array![[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]];
@@ -63,6 +63,7 @@ pub mod margin;
 mod matrices;
 pub mod metric;
 pub mod neighbours;
+mod options;
 mod path;
 pub mod predictability;
 pub mod ranking;
@@ -76,15 +77,16 @@ pub mod variance;
 pub use budget::{Budgets, spaced_grid};
 pub use choices::{Choices, choose, prices};
 pub use collapse::Strongest;
-pub use curve::{CurvePoint, SharedInterval};
+pub use curve::{CurvePoint, Point, SharedInterval};
 pub use decompose::{Cause, Decomposition, DecompositionOptions, Stage, decompose};
 pub use error::EvalError;
-pub use evaluate::{AtPrice, Evaluation, EvaluationOptions, among, evaluate};
+pub use evaluate::{AtPrice, Evaluation, among, evaluate};
 pub use matrices::{Scores, Truth, oracle};
 pub use metric::{Better, METRICS, Metric, Value};
 pub use neighbours::Neighbours;
+pub use options::EvaluationOptions;
 pub use predictability::{Predictability, PredictabilityOptions, predictability};
 pub use rule::{Decision, Infeasible, Rule, Swept, Ties};
-pub use sweep::{Point, Sweep, sweep, sweep_over};
+pub use sweep::{Sweep, sweep, sweep_over};
 pub use trade_off::{PriceCurve, Prices, choose_at};
 pub use variance::{VarianceShares, variance_shares};

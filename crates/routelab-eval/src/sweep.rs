@@ -3,28 +3,15 @@
 use std::iter;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 use crate::budget::sorted_distinct;
 use crate::choices::{Choices, Decider};
+use crate::curve::{Point, SharedInterval};
 use crate::exact::{ExactTruth, Extremes};
 use crate::matrices::check_pair;
+use crate::options::EvaluationOptions;
 use crate::path::Path;
-use crate::{Budgets, EvalError, EvaluationOptions, Rule, Scores, SharedInterval, Truth};
-
-/// One operating point of a router.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Point {
-    /// The budget per query, in the unit of `ĉ`; null in JSON if there is no limit.
-    #[serde(with = "crate::unbounded")]
-    pub budget: f64,
-    /// Mean real cost of the chosen models.
-    pub cost: f64,
-    /// Mean real quality of the chosen models.
-    pub quality: f64,
-    /// Share of the queries sent to each of the `M` models; adds up to 1.
-    pub call_rates: Vec<f64>,
-}
+use crate::{Budgets, EvalError, Rule, Scores, Truth};
 
 /// The points of a router at `budgets`, in ascending order of budget, each budget once; see [`sweep_over`].
 ///

@@ -50,6 +50,7 @@ fn benchmark(criterion: &mut Criterion) {
         };
         let shared = SharedCost::new(one_epoch());
         let context = Context {
+            prices: true,
             seed: 0,
             backend: &backend,
             cost: &shared,

@@ -82,6 +82,7 @@ impl Router for Calibrated {
             router.fit(
                 seen,
                 &Context {
+                    prices: false,
                     progress,
                     ..*context
                 },

@@ -6,10 +6,7 @@ use routelab_heads::History;
 use serde::{Deserialize, Serialize};
 
 use crate::held_out::held_out_scores;
-use crate::{
-    Archive, Context, FitResult, FittedRouter, Loader, Registry, Router, RouterError, SearchSpace,
-    TrainingSet,
-};
+use crate::{Archive, Context, FitResult, FittedRouter, RouterError, TrainingSet};
 
 /// The setting's name, of every router.
 pub const KEY: &str = "decision";
@@ -102,69 +99,6 @@ pub fn written(decision: Decision) -> toml::Value {
     toml::Value::try_from(table).expect("a decision is plain data")
 }
 
-/// A router with another decision than its own.
-pub(crate) struct Decided {
-    pub(crate) router: Box<dyn Router>,
-    pub(crate) decision: Decision,
-}
-
-impl Router for Decided {
-    fn kind(&self) -> &'static str {
-        self.router.kind()
-    }
-
-    fn description(&self) -> &'static str {
-        self.router.description()
-    }
-
-    fn validate(&self) -> Result<(), String> {
-        (self.decision.validate()).map_err(|error| error.to_string())?;
-        self.router.validate()
-    }
-
-    fn optional_settings(&self) -> &'static [&'static str] {
-        self.router.optional_settings()
-    }
-
-    fn resolve(&mut self, registry: &Registry) {
-        self.router.resolve(registry);
-    }
-
-    fn takes_mask(&self) -> bool {
-        self.router.takes_mask()
-    }
-
-    fn search_space(&self) -> SearchSpace {
-        self.router.search_space()
-    }
-
-    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
-        Ok(Box::new(FittedDecided {
-            router: self.router.fit(train, context)?,
-            decision: self.decision,
-            prices: None,
-            named: true,
-        }))
-    }
-
-    fn fit_to_route(&self, train: &TrainingSet, context: &Context) -> FitResult {
-        self.validate().map_err(|reason| RouterError::Settings {
-            kind: self.kind().to_owned(),
-            reason,
-        })?;
-        let fit = |train: &TrainingSet, context: &Context| self.router.fit(train, context);
-        let fitted = FittedDecided::fit(self.decision, train, context, fit)?;
-        Ok(Box::new(FittedDecided {
-            named: true,
-            ..fitted
-        }))
-    }
-
-    fn load(archive: &Archive, loader: &Loader) -> FitResult {
-        loader.load(archive)
-    }
-}
-
 /// A fitted router with its decision, and with prices of its training queries where one price is common to all queries.
 pub(crate) struct FittedDecided {
     router: Box<dyn FittedRouter>,
@@ -177,7 +111,7 @@ pub(crate) struct FittedDecided {
 
 impl FittedDecided {
     /// What `fit` makes. Prices are those of its predictions on held-out queries; those on queries that it has seen would be too sure
-    /// of themselves.
+    /// of themselves. There are none where the context wants none.
     pub(crate) fn fit(
         decision: Decision,
         train: &TrainingSet,
@@ -186,7 +120,7 @@ impl FittedDecided {
     ) -> Result<Self, RouterError> {
         let router = fit(train, context)?;
         let prices = match decision {
-            Decision::TradeOff { cap, .. } if !has_prices(&*router, cap) => {
+            Decision::TradeOff { cap, .. } if context.prices && !has_prices(&*router, cap) => {
                 let scores = held_out_scores(&*router, train, context, fit)?;
                 Some(Prices::of(scores, cap))
             }
@@ -198,6 +132,14 @@ impl FittedDecided {
             prices,
             named: false,
         })
+    }
+
+    /// The same, where an archive has to name the decision.
+    pub(crate) fn named(self) -> Self {
+        Self {
+            named: true,
+            ..self
+        }
     }
 
     /// A router whose decision is a price; `scores`: its predictions on held-out queries.
@@ -248,10 +190,7 @@ impl FittedDecided {
             return Ok(router);
         };
         (decision.validate()).map_err(|error| archive.broken(KEY, &error.to_string()))?;
-        Ok(Box::new(Self {
-            named: true,
-            ..Self::load(decision, archive, router)?
-        }))
+        Ok(Box::new(Self::load(decision, archive, router)?.named()))
     }
 }
 

@@ -45,6 +45,7 @@ pub(crate) fn held_out_scores(
     fit: impl Fn(&TrainingSet, &Context) -> FitResult,
 ) -> Result<Scores, RouterError> {
     let quiet = Context {
+        prices: false,
         progress: &|_| {},
         ..*context
     };

@@ -33,7 +33,7 @@
 //! let registry = Registry::default();
 //! let knn = registry.parse("knn", toml::toml! { k = 1 })?.router;
 //! let (backend, cost) = (Backend::default(), SharedCost::new(CostConfig::default()));
-//! let context = Context { seed: 1, backend: &backend, cost: &cost, progress: &|_| {} };
+//! let context = Context { seed: 1, backend: &backend, cost: &cost, prices: true, progress: &|_| {} };
 //! let fitted = knn.fit(&TrainingSet::new(&embeddings, &table)?, &context)?;
 //!
 //! let queries = Embeddings::new(array![[0.95, 0.05], [0.1, 0.9]], "by hand")?;
@@ -51,6 +51,7 @@ mod built_in;
 pub mod calibrated;
 pub mod carrot;
 pub mod cost;
+
 pub mod decision;
 pub mod eagle;
 pub mod embedllm;
@@ -199,6 +200,9 @@ pub struct Context<'a> {
     pub backend: &'a Backend,
     /// The cost network that all routers without costs of their own share.
     pub cost: &'a SharedCost,
+    /// Whether the router will decide on single queries. Prices of cost, which only that takes, are left out otherwise: they need
+    /// fits of their own (see [`FittedRouter::prices`]). Predictions and evaluations are the same.
+    pub prices: bool,
     /// Told the share of the fit that is done, in (0, 1].
     pub progress: &'a (dyn Fn(f64) + Sync),
 }
@@ -265,16 +269,6 @@ pub trait Router: Send + Sync {
         self.fit_checked(train, context)
     }
 
-    /// As [`fit`](Self::fit), with what it takes to decide queries one by one: for a decision by one price, its prices, which are
-    /// found by fits on parts of the training queries. An evaluation decides all of its queries together and needs none.
-    ///
-    /// # Errors
-    ///
-    /// As [`fit`](Self::fit).
-    fn fit_to_route(&self, train: &TrainingSet, context: &Context) -> FitResult {
-        self.fit(train, context)
-    }
-
     /// Fits the router, given that its settings have been checked and that the training set is one it takes: the part of
     /// [`fit`](Self::fit) that each router writes.
     ///
@@ -315,7 +309,7 @@ pub trait FittedRouter: Send + Sync {
         }
     }
 
-    /// For [`Decision::TradeOff`], the price of every mean budget, found on the training queries.
+    /// For [`Decision::TradeOff`], the price of every budget, found on the training queries; none if the fit was not asked for them.
     fn prices(&self) -> Option<&Prices> {
         None
     }

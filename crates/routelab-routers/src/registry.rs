@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use ndarray::Axis;
 use routelab_data::RoutingTable;
+use routelab_eval::Decision;
 use routelab_heads::Backend;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::decision::{self, Decided, FittedDecided};
-use crate::{Archive, FitResult, FittedRouter, Router, RouterError};
+use crate::decision::{self, FittedDecided};
+use crate::{
+    Archive, Context, FitResult, FittedRouter, Router, RouterError, SearchSpace, TrainingSet,
+};
 
 /// The routers that a program knows. The default has all of this crate; [`with`](Self::with) adds others.
 #[derive(Clone, Debug)]
@@ -197,6 +200,53 @@ impl Registry {
                 .collect::<Vec<_>>()
                 .join(", "),
         })
+    }
+}
+
+/// A router with another decision than its own.
+struct Decided {
+    router: Box<dyn Router>,
+    decision: Decision,
+}
+
+impl Router for Decided {
+    fn kind(&self) -> &'static str {
+        self.router.kind()
+    }
+
+    fn description(&self) -> &'static str {
+        self.router.description()
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        (self.decision.validate()).map_err(|error| error.to_string())?;
+        self.router.validate()
+    }
+
+    fn optional_settings(&self) -> &'static [&'static str] {
+        self.router.optional_settings()
+    }
+
+    fn resolve(&mut self, registry: &Registry) {
+        self.router.resolve(registry);
+    }
+
+    fn takes_mask(&self) -> bool {
+        self.router.takes_mask()
+    }
+
+    fn search_space(&self) -> SearchSpace {
+        self.router.search_space()
+    }
+
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
+        let fit = |train: &TrainingSet, context: &Context| self.router.fit(train, context);
+        let fitted = FittedDecided::fit(self.decision, train, context, fit)?;
+        Ok(Box::new(fitted.named()))
+    }
+
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
+        loader.load(archive)
     }
 }
 

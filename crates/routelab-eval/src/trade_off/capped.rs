@@ -20,13 +20,22 @@ pub(super) struct Capped<'a> {
     rule: &'a Rule,
 }
 
-/// A step along a hull, at the budgets from one position up to another.
+/// A step along a hull, at the budgets from one position up to another. Few bytes are sorted fast.
 struct Edge {
     slope: f64,
-    /// What it adds to the costs.
-    cost: i128,
-    from: usize,
-    to: usize,
+    /// `ĉ` at its ends.
+    costs: [f64; 2],
+    from: u32,
+    to: u32,
+}
+
+/// An edge comes or goes.
+#[derive(Clone, Copy, Default)]
+struct Event {
+    edge: u32,
+    /// The rank of its slope.
+    rank: u32,
+    comes: bool,
 }
 
 /// Slopes whose sums are added up together.
@@ -64,10 +73,9 @@ impl<'a> Capped<'a> {
                     if edge.joined < to {
                         edges.push(Edge {
                             slope: edge.slope,
-                            cost: scale.encode(edge.candidate.cost)
-                                - scale.encode(from.candidate.cost),
-                            from: edge.joined,
-                            to,
+                            costs: [from.candidate.cost, edge.candidate.cost],
+                            from: edge.joined as u32,
+                            to: to as u32,
                         });
                     }
                 };
@@ -90,22 +98,42 @@ impl<'a> Capped<'a> {
         // Slopes are above 0, where bits are in the order of numbers.
         edges.par_sort_unstable_by_key(|edge| Reverse(edge.slope.to_bits()));
 
-        // What comes and goes at every position: the rank of a slope and a cost.
-        let mut slopes: Vec<f64> = Vec::new();
-        let mut events: Vec<Vec<(usize, i128)>> = vec![Vec::new(); budgets.len() + 1];
+        // What comes and goes, position by position: first how much, then where the next one stands, in the end where they end.
+        let mut ends = vec![0; budgets.len() + 1];
         for edge in &edges {
+            ends[edge.from as usize] += 1;
+            ends[edge.to as usize] += 1;
+        }
+        let mut total = 0;
+        for end in &mut ends {
+            total += std::mem::replace(end, total);
+        }
+        let mut slopes: Vec<f64> = Vec::new();
+        let mut events = vec![Event::default(); total];
+        for (index, edge) in edges.iter().enumerate() {
             if slopes.last() != Some(&edge.slope) {
                 slopes.push(edge.slope);
             }
-            let rank = slopes.len() - 1;
-            events[edge.from].push((rank, edge.cost));
-            events[edge.to].push((rank, -edge.cost));
+            let rank = slopes.len() as u32 - 1;
+            for (at, comes) in [(edge.from, true), (edge.to, false)] {
+                let next = &mut ends[at as usize];
+                events[*next] = Event {
+                    edge: index as u32,
+                    rank,
+                    comes,
+                };
+                *next += 1;
+            }
         }
         let mut sums = vec![0_i128; slopes.len()];
         let mut parts = vec![0_i128; slopes.len().div_ceil(PART)];
-        (budgets.iter().zip(&events))
-            .map(|(&budget, events)| {
-                for &(rank, cost) in events {
+        let mut start = 0;
+        (budgets.iter().zip(&ends))
+            .map(|(&budget, &end)| {
+                for event in &events[std::mem::replace(&mut start, end)..end] {
+                    let [low, high] = edges[event.edge as usize].costs.map(|c| scale.encode(c));
+                    let cost = if event.comes { high - low } else { low - high };
+                    let rank = event.rank as usize;
                     sums[rank] += cost;
                     parts[rank / PART] += cost;
                 }

@@ -82,6 +82,7 @@ pub fn try_fit(kind: &str, settings: &str, data: &Data, seed: u64) -> FitResult 
     let backend = backend();
     let cost = SharedCost::new(cost_config());
     let context = Context {
+        prices: true,
         seed,
         backend: &backend,
         cost: &cost,
@@ -90,7 +91,7 @@ pub fn try_fit(kind: &str, settings: &str, data: &Data, seed: u64) -> FitResult 
     let router = registry()
         .parse(kind, toml::from_str(settings).unwrap())?
         .router;
-    router.fit_to_route(&TrainingSet::new(&data.embeddings, &data.table)?, &context)
+    router.fit(&TrainingSet::new(&data.embeddings, &data.table)?, &context)
 }
 
 #[track_caller]

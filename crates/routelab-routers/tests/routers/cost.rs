@@ -18,6 +18,7 @@ fn part(data: &Data, rows: &[usize]) -> Data {
 fn last_costs(data: &[&Data], seed: u64, queries: &Embeddings) -> ndarray::Array2<f64> {
     let (backend, cost) = (backend(), SharedCost::new(cost_config()));
     let context = Context {
+        prices: true,
         seed,
         backend: &backend,
         cost: &cost,
@@ -49,6 +50,7 @@ fn equal_rows_share_one_network() {
     let (whole, again) = (clusters(40, 1), clusters(40, 1));
     let (backend, cost) = (backend(), SharedCost::new(cost_config()));
     let context = Context {
+        prices: true,
         seed: 1,
         backend: &backend,
         cost: &cost,

@@ -70,6 +70,7 @@ impl FittedRouter for FittedOptimist {
 fn fit(router: &dyn Router, seed: u64) -> FitResult {
     let (train, backend) = (clusters(40, 1), backend());
     let context = Context {
+        prices: true,
         seed,
         backend: &backend,
         cost: &SharedCost::new(cost_config()),

@@ -2,8 +2,11 @@
 
 use ndarray::{Array2, array};
 use routelab_eval::{Decision, EvaluationOptions, Rule, Scores, Truth, choose, evaluate};
+use routelab_routers::{Context, FittedRouter, RouterError, SharedCost, TrainingSet};
 
-use crate::common::{Data, assert_close, clusters, fit, predict, queries, registry};
+use crate::common::{
+    Data, assert_close, backend, clusters, cost_config, fit, predict, queries, registry,
+};
 
 #[test]
 fn carrot_has_the_estimates_of_its_base() {
@@ -202,5 +205,47 @@ fn a_decision_is_checked_and_written_out() {
             error.contains("`knn`") && error.contains(part),
             "{bad}: {error}"
         );
+    }
+}
+
+#[test]
+fn an_evaluation_needs_no_prices() {
+    let (train, test) = (clusters(60, 1), clusters(24, 2));
+    let (backend, cost) = (backend(), SharedCost::new(cost_config()));
+    for (kind, settings) in [
+        ("carrot", "k = 5"),
+        ("omnirouter", ""),
+        ("knn", "decision = 'price'"),
+        ("knn", "decision = 'cap+price'"),
+    ] {
+        let router = registry()
+            .parse(kind, toml::from_str(settings).unwrap())
+            .unwrap()
+            .router;
+        let fit = |prices| {
+            let context = Context {
+                seed: 1,
+                backend: &backend,
+                cost: &cost,
+                prices,
+                progress: &|_| {},
+            };
+            router
+                .fit(
+                    &TrainingSet::new(&train.embeddings, &train.table).unwrap(),
+                    &context,
+                )
+                .unwrap()
+        };
+        let (with, without) = (fit(true), fit(false));
+        let predict = |fitted: &dyn FittedRouter| fitted.predict(&test.embeddings).unwrap();
+        assert_eq!(predict(&*with), predict(&*without), "{kind}");
+        assert_eq!(with.decision(), without.decision(), "{kind}");
+        assert!(
+            with.prices().is_some() && without.prices().is_none(),
+            "{kind}"
+        );
+        let refused = without.choose(&predict(&*without), 1.0, &Rule::default());
+        assert!(matches!(refused, Err(RouterError::Unpriced)), "{kind}");
     }
 }

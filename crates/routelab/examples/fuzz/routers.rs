@@ -74,6 +74,7 @@ pub fn fit_all(folder: &Path) {
         ..CostConfig::default()
     });
     let context = Context {
+        prices: true,
         seed: 1,
         backend: &backend,
         cost: &cost,

@@ -329,17 +329,14 @@ impl<'a> SeedFit<'a> {
                 let train = TrainingSet::new(&self.embeddings.train, &self.train)
                     .map_err(Failure::failed)?;
                 let context = Context {
+                    prices: self.first,
                     seed: self.seed,
                     backend: self.backend,
                     cost: &self.cost,
                     progress,
                 };
                 let router = &tuned.as_ref().unwrap_or(parsed).router;
-                let fitted = if self.first {
-                    router.fit_to_route(&train, &context)
-                } else {
-                    router.fit(&train, &context)
-                };
+                let fitted = router.fit(&train, &context);
                 let fit = start.elapsed().as_secs_f64();
                 let start = Instant::now();
                 let (outcome, fitted) = match self.predict(fitted) {

@@ -131,6 +131,7 @@ impl<'a> Search<'a> {
         let parsed = self.registry.parse(kind, settings.clone())?;
         let train = TrainingSet::new(&self.train.1, &self.train.0)?;
         let context = Context {
+            prices: false,
             seed: self.seed,
             backend,
             cost: &self.cost,

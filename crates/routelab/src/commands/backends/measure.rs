@@ -204,6 +204,7 @@ impl FitOf<'_> {
         let elsewhere = SharedCost::new(self.experiment.cost.clone());
         let seed = self.experiment.seeds[0];
         let context = |cost, progress, backend| Context {
+            prices: true,
             seed,
             backend,
             cost,

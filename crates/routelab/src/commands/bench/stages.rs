@@ -342,6 +342,7 @@ pub fn clip(encoder: &ClipVision, images: usize, peak: f64) -> Outcome<Vec<Measu
 
 fn context<'a>(backend: &'a Backend, cost: &'a SharedCost) -> Context<'a> {
     Context {
+        prices: true,
         seed: 0,
         backend,
         cost,
