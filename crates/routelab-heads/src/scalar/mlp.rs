@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::fitted::Network;
 pub use crate::init::Init;
 use crate::init::Initializer;
-use crate::objective::{Examples, Objective, SquaredError};
-use crate::train::{Fit, TrainConfig};
-use crate::{Architecture, FittedNetwork, HeadError};
+use crate::loss::squared_error;
+use crate::objective::{Examples, Objective};
+use crate::train::{self, Fit, TrainConfig};
+use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
 /// The sizes of a perceptron.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,15 +124,17 @@ impl FittedMlp {
         training: &TrainConfig,
         fit: &Fit,
     ) -> Result<Self, HeadError> {
-        let examples = Examples {
-            x,
-            quality: y,
-            // The squared error reads no cost.
-            cost: y,
-            measured,
-        };
-        let objective = Objective::SquaredError(SquaredError {});
-        Self::fit_on(&examples, config, &objective, training, fit)
+        let targets = [Some(y), measured].into_iter().flatten();
+        check_rows(x, &targets.collect::<Vec<_>>())?;
+        let (sizes, rows) = ([x.ncols(), y.ncols()], x.nrows());
+        let device = train::training_device(fit.backend);
+        let [x, y] = [x, y].map(|values| matrix::to_tensor(values, &device));
+        let measured = measured.map(|measured| matrix::to_tensor(measured, &device));
+        Self::train(config, sizes, rows, training, fit, |network, batch| {
+            let measured = measured.as_ref().map(|measured| batch.select(measured));
+            let predicted = network.forward(batch.select(&x));
+            squared_error(predicted, batch.select(&y), measured)
+        })
     }
 
     /// Fits the network on an objective.
