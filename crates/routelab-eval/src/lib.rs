@@ -6,7 +6,7 @@
 //!
 //! ```
 //! use ndarray::array;
-//! use routelab_eval::{Metric, Scores, Sweep, Truth};
+//! use routelab_eval::{EvaluationOptions, Metric, Scores, Sweep, Truth};
 //!
 //! // Three queries and two models: the second costs four times as much, and only the second query needs it.
 //! let quality = array![[1.0, 1.0], [0.0, 1.0], [1.0, 1.0]];

@@ -39,7 +39,8 @@ const MEASURES: [Measure; 3] = [
 /// What is left beside the factors.
 const REST: &str = "together and by chance";
 
-/// The shares of one measure: per variant the mean over its seeds, `None` where a router failed; then over the variants.
+/// The shares of one measure: per variant the mean over its seeds, `None` where a router failed or the routers do not differ at all; then
+/// over the variants.
 struct Divided {
     measure: &'static str,
     /// `[variants][factors and the rest]`
@@ -107,17 +108,22 @@ impl Overview<'_> {
                 let shares = (0..seeds)
                     .map(of_seed)
                     .collect::<Outcome<Option<Vec<_>>>>()?;
-                Ok(shares.map(|shares| {
-                    let parts = shares.iter().map(|shares| {
-                        let rest = [shares.rest];
-                        shares.factors.iter().copied().chain(rest).collect()
-                    });
-                    let parts: Vec<Vec<f64>> = parts.collect();
-                    let mean = |part: usize| {
-                        parts.iter().map(|shares| shares[part]).sum::<f64>() / parts.len() as f64
-                    };
-                    (0..parts[0].len()).map(mean).collect()
-                }))
+                let differ = |shares: &VarianceShares| shares.variance > 0.0;
+                Ok(shares
+                    .filter(|shares| shares.iter().any(differ))
+                    .map(|shares| {
+                        // Where routers do not differ there is nothing to divide.
+                        let parts = shares.iter().filter(|shares| differ(shares)).map(|shares| {
+                            let rest = [shares.rest];
+                            shares.factors.iter().copied().chain(rest).collect()
+                        });
+                        let parts: Vec<Vec<f64>> = parts.collect();
+                        let mean = |part: usize| {
+                            parts.iter().map(|shares| shares[part]).sum::<f64>()
+                                / parts.len() as f64
+                        };
+                        (0..parts[0].len()).map(mean).collect()
+                    }))
             });
             Ok(Divided {
                 measure: measure.name,
@@ -171,7 +177,10 @@ impl Variance {
                     interval: None,
                 })
                 .collect(),
-            note: Some("Mean over the variants; within each, over its splits.".to_owned()),
+            note: Some(
+                "Mean over the variants whose routers differ; within each, over its splits."
+                    .to_owned(),
+            ),
         }
     }
 
