@@ -115,6 +115,7 @@ impl ForestChart {
         let (left, right) = match self.metric.better {
             Better::Higher => ("← worse", "better →"),
             Better::Lower => ("← better", "worse →"),
+            Better::Neither => ("← less", "more →"),
         };
         let room = pt(4.0);
         let y = rows.plot.top - HINTS / 2;

@@ -145,7 +145,7 @@ impl HeatChart {
         let low = values().reduce(f64::min)?;
         let high = values().reduce(f64::max)?;
         Some(match self.metric.better {
-            Better::Higher => (low, high),
+            Better::Higher | Better::Neither => (low, high),
             Better::Lower => (high, low),
         })
     }

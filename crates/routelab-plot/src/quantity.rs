@@ -9,13 +9,15 @@ pub enum Better {
     Higher,
     /// The lower one, as of cost or the routing collapse index.
     Lower,
+    /// Neither, as of a share of variance.
+    Neither,
 }
 
 impl Better {
     /// The better of two values.
     pub(crate) fn of(self, a: f64, b: f64) -> f64 {
         match self {
-            Better::Higher => a.max(b),
+            Better::Higher | Better::Neither => a.max(b),
             Better::Lower => a.min(b),
         }
     }
@@ -37,10 +39,11 @@ impl Quantity {
     pub(crate) fn title(&self) -> String {
         let unit = if self.percent { " (%)" } else { "" };
         let arrow = match self.better {
-            Better::Higher => '↑',
-            Better::Lower => '↓',
+            Better::Higher => " ↑",
+            Better::Lower => " ↓",
+            Better::Neither => "",
         };
-        format!("{}{unit} {arrow}", self.name)
+        format!("{}{unit}{arrow}", self.name)
     }
 
     pub(crate) fn numbers(&self) -> Numbers {

@@ -152,7 +152,7 @@ impl TuningChart {
     ) -> Result<(), PlotError> {
         let Area { top, bottom, .. } = frame.area;
         let worst = match self.metric.better {
-            Better::Higher => bottom - pt(3.0),
+            Better::Higher | Better::Neither => bottom - pt(3.0),
             Better::Lower => top + pt(3.0),
         };
         let x = |i: usize| frame.at((i + 1) as f64, 0.0).0;
@@ -194,7 +194,7 @@ impl TuningChart {
             return false;
         };
         match self.metric.better {
-            Better::Higher => value < low,
+            Better::Higher | Better::Neither => value < low,
             Better::Lower => value > high,
         }
     }
@@ -208,7 +208,7 @@ impl TuningChart {
             .flat_map(|search| search.trials.iter().flatten().copied())
             .collect();
         values.sort_by(f64::total_cmp);
-        if better == Better::Higher {
+        if better != Better::Lower {
             values.reverse();
         }
         values.truncate((values.len() * 9).div_ceil(10));

@@ -1,6 +1,6 @@
 //! An experiment in several variants: `[vary]` and `[[variant]]`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use routelab_eval::variance_shares;
@@ -32,7 +32,37 @@ pub struct Study {
     /// In the order of the file.
     pub variants: Vec<Variant>,
     /// Settings of routers among which the variance of metrics is divided.
-    pub factors: Vec<String>,
+    pub factors: Vec<Factor>,
+}
+
+/// A setting of routers whose effect on metrics is asked for.
+pub struct Factor {
+    /// What it is called in tables and figures.
+    pub name: String,
+    /// The key in `[[router]]`.
+    setting: String,
+}
+
+/// `factors = ["kind", "objective"]` or `factors = { network = "kind", objective = "objective" }`.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`factors` must be a list of settings of routers, or a table of names and such settings"
+)]
+enum Factors {
+    List(Vec<String>),
+    Named(BTreeMap<String, String>),
+}
+
+impl From<Factors> for Vec<Factor> {
+    fn from(factors: Factors) -> Self {
+        let pairs: Vec<(String, String)> = match factors {
+            Factors::List(list) => list.into_iter().map(|key| (key.clone(), key)).collect(),
+            Factors::Named(named) => named.into_iter().collect(),
+        };
+        let factor = |(name, setting)| Factor { name, setting };
+        pairs.into_iter().map(factor).collect()
+    }
 }
 
 /// One variant of a study.
@@ -48,13 +78,13 @@ pub struct Variant {
 impl Variant {
     /// The levels of these settings for every router, as numbers; of a table its `kind` is the level. `None` for a router that lacks one
     /// of them.
-    pub fn levels(&self, factors: &[String]) -> Vec<Option<Vec<usize>>> {
+    pub fn levels(&self, factors: &[Factor]) -> Vec<Option<Vec<usize>>> {
         let routers = self.experiment.resolved["router"].as_array();
         let mut known: Vec<Vec<&Value>> = vec![Vec::new(); factors.len()];
         let mut levels = Vec::new();
         for router in routers.into_iter().flatten() {
             let of_router = factors.iter().zip(&mut known).map(|(factor, known)| {
-                let value = router.get(factor)?;
+                let value = router.get(&factor.setting)?;
                 // Of a table its kind counts: what else is in it belongs to the kind.
                 let value = value.get("kind").unwrap_or(value);
                 let found = known.iter().position(|other| *other == value);
@@ -69,13 +99,13 @@ impl Variant {
     }
 
     /// Checks that the routers with these settings are a full design.
-    fn check_factors(&self, factors: &[String]) -> Result<(), String> {
+    fn check_factors(&self, factors: &[Factor]) -> Result<(), String> {
         let levels: Vec<Vec<usize>> = self.levels(factors).into_iter().flatten().collect();
         let zeros = vec![0.0; levels.len()];
         variance_shares(&levels, &zeros).map(drop).map_err(|_| {
             format!(
                 "`factors` are {}, but its routers do not have every combination of them, each equally often",
-                factors.join(", ")
+                factors.iter().map(|factor| &*factor.setting).collect::<Vec<_>>().join(", ")
             )
         })
     }
@@ -205,8 +235,9 @@ fn parse(
     let factors = match base.remove("factors") {
         None => Vec::new(),
         Some(value) => value
-            .try_into::<Vec<String>>()
-            .map_err(|_| "`factors` must be a list of settings of routers")?,
+            .try_into::<Factors>()
+            .map_err(|error| error.message().to_owned())?
+            .into(),
     };
     let text_of = |key: &str| {
         base.get(key)

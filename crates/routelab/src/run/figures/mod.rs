@@ -116,7 +116,7 @@ pub fn write(run: &Drawn, store: &Store, output: &Output) -> Outcome<Vec<FigureR
     Ok(drawn)
 }
 
-/// A metric as figures name it: one that is shown everywhere or resampled, of which one value is better.
+/// A metric as figures name it.
 pub fn drawn_metric(metric: &Metric) -> routelab_plot::Quantity {
     routelab_plot::Quantity {
         name: metric.heading.to_owned(),
@@ -124,7 +124,7 @@ pub fn drawn_metric(metric: &Metric) -> routelab_plot::Quantity {
         better: match metric.better {
             routelab_eval::Better::Higher => Better::Higher,
             routelab_eval::Better::Lower => Better::Lower,
-            routelab_eval::Better::Neither => unreachable!("{} is not drawn", metric.name),
+            routelab_eval::Better::Neither => Better::Neither,
         },
     }
 }

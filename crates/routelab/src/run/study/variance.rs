@@ -26,8 +26,8 @@ const MEASURES: [Measure; 3] = [
         value: |seed| seed.evaluation.get(NAUC),
     },
     Measure {
-        // QNC may be infinite; what it saves is not.
-        name: "saving at the best single model's quality (1 − QNC, at least 0)",
+        // At the best single model's quality; at least 0, since QNC may be infinite.
+        name: "saving (1 − QNC)",
         value: |seed| Some((1.0 - seed.evaluation.get(QNC)?).max(0.0)),
     },
     Measure {
@@ -130,7 +130,8 @@ impl Overview<'_> {
                 variants: variants.collect::<Outcome<_>>()?,
             })
         };
-        let mut parts = self.study.factors.clone();
+        let factors = self.study.factors.iter();
+        let mut parts: Vec<String> = factors.map(|factor| factor.name.clone()).collect();
         parts.push(REST.to_owned());
         Ok(Some(Variance {
             parts,
@@ -167,7 +168,7 @@ impl Variance {
             metric: Quantity {
                 name: "Share of the variance between routers".to_owned(),
                 percent: true,
-                better: routelab_plot::Better::Higher,
+                better: routelab_plot::Better::Neither,
             },
             parts: self.parts.clone(),
             bars: (self.divided.iter())
