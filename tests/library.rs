@@ -76,6 +76,10 @@ fn a_router_of_ones_own_is_in_every_table_and_figure() {
     says(&said, &["← chosen"]);
     let refused = Deployed::open(&model).err().unwrap().to_string();
     says(&refused, &["unknown router `centroids`", "knn"]);
+    // An error of the library says what happened; what to do with the program is apart from it.
+    let error = Deployed::open(run_folder.path()).err().unwrap();
+    assert!(!error.to_string().contains("--"), "{error}");
+    says(&error.remedy().unwrap(), &["`--model` takes a folder"]);
     // Its settings are checked like all others.
     let text = std::fs::read_to_string(&file).unwrap();
     for (wrong, said) in [

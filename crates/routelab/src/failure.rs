@@ -4,7 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// An error for the user: what happened and, on the next line, what to do about it.
+/// What comes between what happened and what to do about it.
+const HELP: &str = "\nhelp: ";
+
+/// What went wrong. It displays what happened; what to do about it, with the program, is its [`remedy`](Self::remedy).
 #[derive(Debug)]
 pub enum Failure {
     /// The request cannot be carried out as it stands: exit code 2.
@@ -35,6 +38,18 @@ impl Failure {
         ))
     }
 
+    /// What happened and, on the next line, what to do about it.
+    pub fn told(&self) -> String {
+        let (Failure::BadRequest(error) | Failure::Failed(error)) = self;
+        error.to_string()
+    }
+
+    /// What to do about it, in terms of the program and its flags, where there is something to be said.
+    pub fn remedy(&self) -> Option<String> {
+        let told = self.told();
+        told.split_once(HELP).map(|(_, help)| help.to_owned())
+    }
+
     /// The exit code of the program.
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -46,8 +61,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let (Failure::BadRequest(error) | Failure::Failed(error)) = self;
-        write!(f, "{error}")
+        let told = self.told();
+        f.write_str(told.split_once(HELP).map_or(&*told, |(message, _)| message))
     }
 }
 

@@ -106,7 +106,7 @@ impl Output {
 
 /// An error for the user, on standard error.
 pub fn error(failure: &Failure) {
-    to_stderr(&format!("error: {failure}"));
+    to_stderr(&format!("error: {}", failure.told()));
 }
 
 /// Where standard error is closed there is nobody to tell.

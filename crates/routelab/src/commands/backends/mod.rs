@@ -157,7 +157,7 @@ fn problem(info: &BackendInfo, adapters: &[Adapter]) -> Option<String> {
         Place::Network if info.built => None,
         _ => Backend::from_name(info.name)
             .err()
-            .map(|error| refused(error).to_string()),
+            .map(|error| refused(error).told()),
     }
 }
 
