@@ -357,7 +357,7 @@ fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> 
         results: &results,
     };
     let figures = figures::write(&drawn, &store, job.output)?;
-    let record = record::record(experiment, &inputs, &results, tasks, figures)?;
+    let record = record::record(experiment, &inputs, &results, tasks, figures);
     let record = serde_json::to_string(&record).map_err(Failure::failed)?;
     store.write(RESULTS, format!("{record}\n").as_bytes())?;
     queries::write(experiment, &inputs, &fitted[0], &results, &store)?;

@@ -6,7 +6,6 @@ use super::figures::{cost_quality, margins, role};
 use super::inputs::Inputs;
 use super::results::{Results, SeedResult};
 use crate::experiment::Experiment;
-use crate::failure::Outcome;
 use crate::folder::{
     ComparisonRecord, FigureRecord, Number, RouterRecord, RunResults, SCHEMA, SeedRecord,
     SummaryRecord, TaskRecord,
@@ -19,7 +18,7 @@ pub fn record(
     results: &Results,
     tasks: Vec<TaskRecord>,
     figures: Vec<FigureRecord>,
-) -> Outcome<RunResults> {
+) -> RunResults {
     let metrics = results.metrics();
     let margins = margins::chart(results);
     let curve = |values: &[f64]| {
@@ -67,11 +66,10 @@ pub fn record(
                 .map_or(Vec::new(), |series| curve(&series.margins)),
         }
     });
-    let comparisons = results.comparisons()?;
-    let comparisons = comparisons.iter().map(|comparison| {
+    let comparisons = results.comparisons.iter().map(|comparison| {
         let interval = comparison.paired.difference;
         ComparisonRecord {
-            router: comparison.router.to_owned(),
+            router: comparison.router.clone(),
             metric: comparison.metric.name.to_owned(),
             difference: Number(interval.mean),
             interval: (Number(interval.low), Number(interval.high)),
@@ -80,7 +78,7 @@ pub fn record(
         }
     });
     let single = cost_quality::single_models(experiment, inputs);
-    Ok(RunResults {
+    RunResults {
         schema: SCHEMA,
         routelab: env!("CARGO_PKG_VERSION").to_owned(),
         title: results.title.clone(),
@@ -105,5 +103,5 @@ pub fn record(
             .iter()
             .map(|metric| metric.name.to_owned())
             .collect(),
-    })
+    }
 }

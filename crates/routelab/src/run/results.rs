@@ -44,12 +44,14 @@ pub struct Results {
     strongest_meaning: &'static str,
     /// One per router, in the order of the experiment.
     pub routers: Vec<RouterResult>,
+    /// The reference against every other router that worked on the same seeds, by router and then by metric.
+    pub comparisons: Vec<Comparison>,
 }
 
 /// The reference against another router on one metric.
-pub struct Comparison<'a> {
+pub struct Comparison {
     /// The other router.
-    pub router: &'a str,
+    pub router: String,
     /// The metric.
     pub metric: &'static Metric,
     /// Reference minus router.
@@ -72,8 +74,6 @@ pub struct RouterResult {
     pub failures: Vec<(u64, String)>,
     /// The searches for its settings, one per seed; empty if there were none.
     pub searches: Vec<(u64, Vec<Trial>)>,
-    /// The bootstrap over queries, averaged over the seeds.
-    replicates: Option<Replicates>,
 }
 
 /// One router on one seed.
@@ -245,7 +245,6 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &[Vec<Unit>]) -
             seeds: Vec::new(),
             failures: Vec::new(),
             searches: Vec::new(),
-            replicates: None,
         })
         .collect();
     let mut replicates: Vec<Vec<Replicates>> = routers.iter().map(|_| Vec::new()).collect();
@@ -295,11 +294,7 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &[Vec<Unit>]) -
         let mut here: Vec<&mut Evaluation> = here.map(|result| &mut result.evaluation).collect();
         among(&mut here);
     }
-    for (router, replicates) in routers.iter_mut().zip(replicates) {
-        if !replicates.is_empty() {
-            router.replicates = Some(Replicates::mean_of(&replicates).map_err(Failure::failed)?);
-        }
-    }
+    let comparisons = compare(&routers, &replicates, experiment.reference.as_deref())?;
     Ok(Results {
         title: experiment.title.clone(),
         models: table.models().to_vec(),
@@ -312,7 +307,50 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &[Vec<Unit>]) -
         strongest: inputs.strongest.clone(),
         strongest_meaning: experiment.evaluation.strongest.meaning(),
         routers,
+        comparisons,
     })
+}
+
+/// The reference against every other router that worked on the same seeds, by router and then by metric. `replicates`: those of every
+/// router, one per seed on which it worked.
+fn compare(
+    routers: &[RouterResult],
+    replicates: &[Vec<Replicates>],
+    reference: Option<&str>,
+) -> Outcome<Vec<Comparison>> {
+    let seeds =
+        |router: &RouterResult| -> Vec<u64> { router.seeds.iter().map(|seed| seed.seed).collect() };
+    let mean = |of: &[Replicates]| Replicates::mean_of(of).map_err(Failure::failed);
+    let working = || (routers.iter().zip(replicates)).filter(|(_, of)| !of.is_empty());
+    let found = working().find(|(router, _)| Some(router.label.as_str()) == reference);
+    let Some((reference, own)) = found else {
+        return Ok(Vec::new());
+    };
+    let own = mean(own)?;
+    let others = working()
+        .filter(|(other, _)| other.label != reference.label && seeds(other) == seeds(reference));
+    let others = others
+        .map(|(other, of)| Ok((other, mean(of)?)))
+        .collect::<Outcome<Vec<_>>>()?;
+    // The routers are one family per metric.
+    let mut families = Vec::new();
+    for metric in Metric::resampled() {
+        let paired = others.iter().map(|(_, other)| own.compare(other, metric));
+        let paired: Vec<Paired> = paired.collect::<Result<_, _>>().map_err(Failure::failed)?;
+        let raw: Vec<f64> = paired.iter().map(|paired| paired.p).collect();
+        families.push((metric, paired, holm(&raw)));
+    }
+    let of_router = |(at, (other, _)): (usize, &(&RouterResult, Replicates))| {
+        let comparison =
+            |(metric, paired, holm): &(&'static Metric, Vec<Paired>, Vec<f64>)| Comparison {
+                router: other.label.clone(),
+                metric,
+                paired: paired[at],
+                holm: holm[at],
+            };
+        families.iter().map(comparison).collect::<Vec<_>>()
+    };
+    Ok(others.iter().enumerate().flat_map(of_router).collect())
 }
 
 impl Results {
@@ -364,52 +402,6 @@ impl Results {
                 .collect(),
         };
         format!("{} ({})", names.join("; "), self.strongest_meaning)
-    }
-
-    /// The reference against every other router that worked on the same seeds.
-    pub fn comparisons(&self) -> Outcome<Vec<Comparison<'_>>> {
-        let Some(reference) = self
-            .working()
-            .find(|router| Some(&router.label) == self.reference.as_ref())
-        else {
-            return Ok(Vec::new());
-        };
-        let seeds = |router: &RouterResult| {
-            router
-                .seeds
-                .iter()
-                .map(|seed| seed.seed)
-                .collect::<Vec<_>>()
-        };
-        let mut comparisons: Vec<Comparison> = Vec::new();
-        for other in self.working() {
-            let (Some(a), Some(b)) = (&reference.replicates, &other.replicates) else {
-                continue;
-            };
-            if other.label == reference.label || seeds(other) != seeds(reference) {
-                continue;
-            }
-            for metric in Metric::resampled() {
-                let paired = a.compare(b, metric).map_err(Failure::failed)?;
-                comparisons.push(Comparison {
-                    router: &other.label,
-                    metric,
-                    paired,
-                    holm: paired.p,
-                });
-            }
-        }
-        for metric in Metric::resampled() {
-            let of_metric = || move |comparison: &&mut Comparison| comparison.metric == metric;
-            let raw: Vec<f64> = (comparisons.iter_mut().filter(of_metric()))
-                .map(|comparison| comparison.paired.p)
-                .collect();
-            let family = comparisons.iter_mut().filter(of_metric());
-            for (comparison, corrected) in family.zip(holm(&raw)) {
-                comparison.holm = corrected;
-            }
-        }
-        Ok(comparisons)
     }
 
     /// Writes the numbers of the run.
@@ -478,19 +470,19 @@ impl Results {
 
     fn comparisons_csv(&self) -> Outcome<Vec<u8>> {
         let mut csv = Csv::headed(COMPARISON, None)?;
-        for comparison in self.comparison_rows()? {
+        for comparison in self.comparison_rows() {
             csv.row(comparison)?;
         }
         csv.finish()
     }
 
     /// The comparisons in columns of [`COMPARISON`].
-    pub fn comparison_rows(&self) -> Outcome<Vec<[String; 8]>> {
-        let row = |comparison: Comparison| {
+    pub fn comparison_rows(&self) -> impl Iterator<Item = [String; 8]> {
+        self.comparisons.iter().map(|comparison| {
             let interval = comparison.paired.difference;
             [
                 self.reference.clone().unwrap_or_default(),
-                comparison.router.to_owned(),
+                comparison.router.clone(),
                 comparison.metric.name.to_owned(),
                 cell(interval.mean),
                 cell(interval.low),
@@ -498,8 +490,7 @@ impl Results {
                 comparison.paired.p.to_string(),
                 comparison.holm.to_string(),
             ]
-        };
-        Ok(self.comparisons()?.into_iter().map(row).collect())
+        })
     }
 
     /// Seconds of every unit. Not a CSV file: it is the one table that another run does not repeat.

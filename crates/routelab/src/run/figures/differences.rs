@@ -5,7 +5,6 @@ use routelab_eval::bootstrap::Interval;
 use routelab_plot::{ForestChart, ForestRow};
 
 use super::{Drawn, Figure, Picture, drawn_metric};
-use crate::failure::Outcome;
 use crate::run::results::Results;
 
 /// The metric of the figure.
@@ -23,21 +22,21 @@ pub const FIGURE: Figure = Figure {
 };
 
 fn draw(run: &Drawn) -> Picture {
-    let chart = chart(run.results, COMPARED)?;
+    let chart = chart(run.results, COMPARED);
     Ok(chart.map(|chart| chart.draw(run.style())))
 }
 
 /// Every other router against the reference.
-fn chart(results: &Results, metric: &'static Metric) -> Outcome<Option<ForestChart>> {
+fn chart(results: &Results, metric: &'static Metric) -> Option<ForestChart> {
     let rows: Vec<ForestRow> = results
-        .comparisons()?
-        .into_iter()
+        .comparisons
+        .iter()
         .filter(|comparison| comparison.metric == metric)
         .map(|comparison| {
             // Stored as reference minus router.
             let Interval { mean, low, high } = comparison.paired.difference;
             ForestRow {
-                name: comparison.router.to_owned(),
+                name: comparison.router.clone(),
                 difference: -mean,
                 low: -high,
                 high: -low,
@@ -46,7 +45,7 @@ fn chart(results: &Results, metric: &'static Metric) -> Outcome<Option<ForestCha
         })
         .filter(|row| row.low.is_finite() && row.high.is_finite())
         .collect();
-    Ok(match (&results.reference, rows.is_empty()) {
+    match (&results.reference, rows.is_empty()) {
         (Some(reference), false) => Some(ForestChart {
             metric: drawn_metric(metric),
             reference: reference.clone(),
@@ -57,5 +56,5 @@ fn chart(results: &Results, metric: &'static Metric) -> Outcome<Option<ForestCha
             ),
         }),
         _ => None,
-    })
+    }
 }

@@ -4,7 +4,6 @@ use routelab_eval::Metric;
 use routelab_eval::bootstrap::seeds_interval;
 
 use super::Overview;
-use crate::failure::Outcome;
 use crate::folder::Seconds;
 use crate::report;
 use crate::run::figures;
@@ -14,7 +13,7 @@ use crate::text::{PACKAGES, escape_latex, in_latex, in_markdown};
 
 impl Overview<'_> {
     /// All tables, as text.
-    pub fn tables(&self) -> Outcome<Vec<report::OverviewTable>> {
+    pub fn tables(&self) -> Vec<report::OverviewTable> {
         let of = |write: &dyn Fn(Option<&RouterResult>) -> String| -> Vec<(String, Vec<String>)> {
             let rows = self.routers().into_iter();
             rows.map(|label| {
@@ -33,7 +32,7 @@ impl Overview<'_> {
                 table(&metric.titled(), of(&write))
             })
             .collect();
-        tables.extend(self.differences(figures::COMPARED)?);
+        tables.extend(self.differences(figures::COMPARED));
         let seconds = |pick: fn(&Seconds) -> f64| {
             of(&|router: Option<&RouterResult>| match router {
                 Some(router) if !router.seeds.is_empty() => {
@@ -60,20 +59,18 @@ impl Overview<'_> {
             "Prediction of the test queries, seconds",
             seconds(|seconds| seconds.predict),
         ));
-        Ok(tables)
+        tables
     }
 
     /// The paired difference of the reference and every other router, where there is a reference.
-    fn differences(&self, metric: &Metric) -> Outcome<Option<report::OverviewTable>> {
+    fn differences(&self, metric: &Metric) -> Option<report::OverviewTable> {
         let mut columns = Vec::new();
         let mut reference = None;
         for run in &self.runs {
             reference = reference.or(run.results.reference.as_deref());
-            columns.push(run.results.comparisons()?);
+            columns.push(&run.results.comparisons);
         }
-        let Some(reference) = reference else {
-            return Ok(None);
-        };
+        let reference = reference?;
         let write = |label: &str| -> Vec<String> {
             let cells = columns.iter().map(|comparisons| {
                 let found = comparisons
@@ -100,7 +97,7 @@ impl Overview<'_> {
             .routers()
             .into_iter()
             .filter(|label| *label != reference);
-        Ok(Some(report::OverviewTable {
+        Some(report::OverviewTable {
             heading: format!(
                 "{} of {reference} minus that of the router (paired bootstrap over queries; p corrected by Holm for the routers of the column)",
                 figures::drawn_metric(metric).name
@@ -108,7 +105,7 @@ impl Overview<'_> {
             rows: others
                 .map(|label| (label.to_owned(), write(label)))
                 .collect(),
-        }))
+        })
     }
 
     /// All tables in Markdown.
