@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::process::ExitCode;
 
 /// What comes between what happened and what to do about it.
 const HELP: &str = "\nhelp: ";
@@ -51,10 +50,10 @@ impl Failure {
     }
 
     /// The exit code of the program.
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::BadRequest(_) => ExitCode::from(2),
-            Failure::Failed(_) => ExitCode::from(1),
+            Failure::BadRequest(_) => 2,
+            Failure::Failed(_) => 1,
         }
     }
 }
@@ -66,7 +65,12 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let (Failure::BadRequest(error) | Failure::Failed(error)) = self;
+        Some(&**error)
+    }
+}
 
 /// A bad request from a message.
 macro_rules! bad_request {

@@ -20,7 +20,7 @@ pub use strongest::StrongestSpec;
 pub use study::{Request, Study};
 pub use tuning::Tuning;
 
-use crate::failure::{Outcome, bad_request};
+use crate::failure::{Failure, Outcome, bad_request};
 
 /// Budgets of a grid: each is a row of tables and a place of figures for every router and seed.
 const MOST_BUDGETS: usize = 10_000;
@@ -284,9 +284,10 @@ pub struct Experiment {
 /// Reads an experiment file; an error names it.
 fn read_file<T>(path: &Path, parse: impl Fn(&str, &Path) -> Result<T, String>) -> Outcome<T> {
     let text = routelab_data::read_text(path).map_err(|error| {
-        bad_request!(
+        let told = format!(
             "cannot read the experiment {error}\nhelp: `experiments/collapse.toml` is one to start from"
-        )
+        );
+        Failure::request(anyhow::Error::new(error).context(told))
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     parse(&text, folder).map_err(|reason| {
@@ -313,9 +314,11 @@ impl Experiment {
         folder: &Path,
         seeds: Option<usize>,
         registry: &Registry,
+        more: Vec<toml::Table>,
     ) -> Result<Self, String> {
-        let file: File =
+        let mut file: File =
             toml::from_str(text).map_err(|error| routelab_data::toml_detail(&error))?;
+        file.routers.extend(more);
         Self::check(file, folder, seeds, registry)
     }
 
@@ -489,7 +492,11 @@ fn value(settings: &impl Serialize) -> toml::Value {
 }
 
 /// `[data]`: either a whole data spec, or `dataset = FOLDER` with keys that replace those of the folder's own.
-fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> {
+///
+/// # Errors
+///
+/// In words, with the key.
+pub fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> {
     let in_data = |error: toml::de::Error| format!("[data] {}", error.message());
     let spec = match table.remove("dataset") {
         None => {
