@@ -73,7 +73,8 @@ impl Deployed {
     /// As [`Deployed::open`].
     pub fn open_with(model: &Path, options: &DeployOptions) -> Outcome<Self> {
         let archive = Archive::read(model).map_err(|error| {
-            bad_request!("{error}\nhelp: `--model` takes a folder `models/ROUTER` of a run")
+            let told = format!("{error}\nhelp: `--model` takes a folder `models/ROUTER` of a run");
+            Failure::because(error, told)
         })?;
         let router =
             (options.registry.load(&archive, &options.backend)).map_err(Failure::request)?;

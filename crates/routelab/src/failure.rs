@@ -29,6 +29,11 @@ impl Failure {
         Self::Failed(error.into())
     }
 
+    /// A bad request in words of its own; the error behind it is its [source](std::error::Error::source).
+    pub fn because(error: impl std::error::Error + Send + Sync + 'static, told: String) -> Self {
+        Self::BadRequest(anyhow::Error::new(error).context(told))
+    }
+
     /// A file that cannot be written.
     pub fn write(path: &Path, error: std::io::Error) -> Self {
         Self::Failed(anyhow::anyhow!(

@@ -88,6 +88,11 @@ impl Watch {
         }
     }
 
+    /// Tells how far the work is: so many parts `of` all are done.
+    pub fn step(&self, done: u64, of: u64, what: &str) {
+        self.tell(Told::Step { done, of, what });
+    }
+
     fn tell(&self, told: Told) {
         if let Some(listener) = &self.told {
             listener(told);
@@ -262,11 +267,7 @@ impl Bar<'_> {
         let mut place: MutexGuard<(u64, String)> =
             self.place.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut place);
-        self.watch.tell(Told::Step {
-            done: place.0,
-            of: self.length,
-            what: &place.1,
-        });
+        self.watch.step(place.0, self.length, &place.1);
     }
 }
 

@@ -318,5 +318,6 @@ fn missing_image(id: &str) -> MissingImage {
 }
 
 fn clip_failure(error: EncodeError) -> Failure {
-    bad_request!("{error}\nhelp: docs/encoders.md says where to get the weights of CLIP")
+    let told = format!("{error}\nhelp: docs/encoders.md says where to get the weights of CLIP");
+    Failure::because(error, told)
 }

@@ -287,7 +287,7 @@ fn read_file<T>(path: &Path, parse: impl Fn(&str, &Path) -> Result<T, String>) -
         let told = format!(
             "cannot read the experiment {error}\nhelp: `experiments/collapse.toml` is one to start from"
         );
-        Failure::request(anyhow::Error::new(error).context(told))
+        Failure::because(error, told)
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     parse(&text, folder).map_err(|reason| {
@@ -347,7 +347,7 @@ impl Experiment {
             return Err("`seeds` must be at least one seed, each once".into());
         }
 
-        let data = read_data(file.data.clone(), folder)?;
+        let data = read_data(file.data.clone(), folder).map_err(|failure| failure.to_string())?;
         let embeddings = EmbeddingsSpec::parse(file.embeddings.clone(), folder)
             .map_err(|reason| format!("[embeddings] {reason}"))?;
         file.split
@@ -495,9 +495,9 @@ fn value(settings: &impl Serialize) -> toml::Value {
 ///
 /// # Errors
 ///
-/// In words, with the key.
-pub fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> {
-    let in_data = |error: toml::de::Error| format!("[data] {}", error.message());
+/// A `dataset.toml` that cannot be read, and a key that is unknown or wrong.
+pub fn read_data(mut table: toml::Table, folder: &Path) -> Outcome<DataSpec> {
+    let in_data = |error: toml::de::Error| bad_request!("[data] {}", error.message());
     let spec = match table.remove("dataset") {
         None => {
             let mut spec: DataSpec = table.try_into().map_err(in_data)?;
@@ -506,12 +506,19 @@ pub fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, Stri
         }
         Some(toml::Value::String(dataset)) => {
             let path = routelab_data::resolve_path(folder, dataset.as_ref());
-            let spec = DataSpec::read(&path).map_err(|error| format!("[data] {error}"))?;
+            let spec = DataSpec::read(&path).map_err(|error| {
+                let told = format!("[data] {error}");
+                Failure::because(error, told)
+            })?;
             let mut base = toml::Table::try_from(&spec).expect("a data spec is plain data");
             base.extend(table);
             base.try_into().map_err(in_data)?
         }
-        Some(_) => return Err("[data] `dataset` must be the path of a data set's folder".into()),
+        Some(_) => {
+            return Err(bad_request!(
+                "[data] `dataset` must be the path of a data set's folder"
+            ));
+        }
     };
     Ok(spec)
 }

@@ -108,7 +108,7 @@ impl Experiment {
 }
 
 /// Runs an experiment file, a study or a folder of them, as `routelab run` does, and gives the folder of every run, in order.
-/// `seeds` replaces the number of seeds in the files; `kinds` are routers of the registry that are one more row where a file does not
+/// `seeds` replaces the number of seeds in the files; `single` refuses all but one experiment before anything is run; `kinds` are routers of the registry that are one more row where a file does not
 /// name them.
 ///
 /// # Errors
@@ -117,6 +117,7 @@ impl Experiment {
 pub fn run_files(
     path: &Path,
     seeds: Option<usize>,
+    single: bool,
     kinds: &[&str],
     registry: &Registry,
     options: &RunOptions,
@@ -124,6 +125,12 @@ pub fn run_files(
     // What `run` says at its end is for a terminal.
     let output = Output::new(!options.progress, true).watched(&options.watch);
     let runs = Runs::read_with(path, seeds, None, registry, kinds)?;
+    if single && (path.is_dir() || matches!(runs.requests[..], [Request::Study(_)])) {
+        return Err(bad_request!(
+            "{} is several experiments, not one",
+            path.display()
+        ));
+    }
     options.watch.run(|| {
         with_job(
             &options.out,
