@@ -17,7 +17,7 @@ use crate::figure::{Figure, drawn};
 use crate::html;
 use crate::table::Table;
 use crate::values::plain;
-use crate::work::detached;
+use crate::work::{brief, detached};
 
 /// A number with its 95 % interval.
 #[pyclass(frozen, get_all, module = "routelab")]
@@ -229,7 +229,7 @@ impl Evaluation {
     /// A metric with its 95 % interval: bootstrap over the queries, on the same resamples as in a run.
     ///
     /// Raises `KeyError` for a metric that has none.
-    #[pyo3(signature = (name, *, replicates=bootstrap::REPLICATES))]
+    #[pyo3(signature = (name, *, replicates=2000))]
     fn interval(&self, py: Python<'_>, name: &str, replicates: usize) -> PyResult<Interval> {
         let metric = resampled(name)?;
         let drawn = self.replicates(py, replicates)?;
@@ -237,7 +237,7 @@ impl Evaluation {
     }
 
     /// The intervals of all metrics that have one, by name.
-    #[pyo3(signature = (*, replicates=bootstrap::REPLICATES))]
+    #[pyo3(signature = (*, replicates=2000))]
     fn intervals<'py>(&self, py: Python<'py>, replicates: usize) -> PyResult<Bound<'py, PyDict>> {
         let drawn = self.replicates(py, replicates)?;
         let dictionary = PyDict::new(py);
@@ -365,7 +365,7 @@ pub fn evaluate(
         _ => (quality, cost),
     };
     let table = Arc::clone(&table.table);
-    let evaluated = detached(py, None, move |_| {
+    let evaluated = brief(py, quality.len(), move || {
         // What is wrong with the numbers is said once, against the table.
         Evaluated::new(table, rows, Scores { quality, cost }, &options)
     })?;
@@ -399,7 +399,7 @@ pub fn oracle(
     let size = table.table.len();
     let rows = rows.map(|rows| arrays::rows(rows, size)).transpose()?;
     let table = Arc::clone(&table.table);
-    let evaluated = detached(py, None, move |_| {
+    let evaluated = brief(py, table.quality().len(), move || {
         let selected = rows.as_ref().map(|rows| table.select(rows));
         let of = selected.as_ref().unwrap_or(&table);
         let truth = routelab_eval::Truth::new(of.quality(), of.cost());
@@ -555,7 +555,7 @@ pub fn evaluations<'py>(given: &Bound<'py, PyAny>) -> PyResult<Vec<PyRef<'py, Ev
 ///
 /// Raises `ValueError` unless both are about the same queries.
 #[pyfunction]
-#[pyo3(signature = (a, b, *, replicates=bootstrap::REPLICATES))]
+#[pyo3(signature = (a, b, *, replicates=2000))]
 pub fn compare(
     py: Python<'_>,
     a: &Bound<'_, PyAny>,

@@ -19,6 +19,8 @@ use routelab::Registry;
 /// The compiled half of `routelab`.
 #[pymodule]
 mod _routelab {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::encode::{Embeddings, encode};
     #[pymodule_export]
@@ -35,6 +37,13 @@ mod _routelab {
     use super::table::{Table, formats, load, split};
     #[pymodule_export]
     use super::{main, metrics, routers, version};
+
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // As in the program: matrices of one evaluation lie where those of the one before lay.
+        routelab_kernels::keep_freed_memory();
+        Ok(())
+    }
 }
 
 /// Runs the program `routelab` with these arguments, without its name. Gives the exit code.

@@ -119,7 +119,7 @@ fn parse(
 fn said(py: Python<'_>, error: &PyErr) -> String {
     let told = py
         .import("routelab._own")
-        .and_then(|module| module.call_method1("told", (error.value(py),)))
+        .and_then(|module| module.call_method1("told", (error.clone_ref(py).into_value(py),)))
         .and_then(|text| text.extract::<String>());
     told.unwrap_or_else(|_| error.to_string())
 }

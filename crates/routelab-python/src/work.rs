@@ -33,6 +33,23 @@ fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Does work on so many `cells` of matrices: where it is done in a moment without a thread of its own, whose memory would all be new.
+///
+/// # Errors
+///
+/// As [`detached`].
+pub fn brief<T: Send>(
+    py: Python<'_>,
+    cells: usize,
+    work: impl FnOnce() -> Result<T, Failure> + Send,
+) -> PyResult<T> {
+    const MANY: usize = 5_000_000;
+    if cells < MANY {
+        return py.detach(work).map_err(raised);
+    }
+    detached(py, None, |_| work())
+}
+
 /// Does the work in a thread of its own. `progress`: what the caller gave for it (`None`, a boolean or a function).
 ///
 /// # Errors

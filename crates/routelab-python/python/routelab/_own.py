@@ -93,10 +93,8 @@ class Own:
             params = router.get_params(deep=True)
             free = [name for name in params if name.split("__")[-1] == "random_state" and params[name] is None]
             router.set_params(**dict.fromkeys(free, seed % 2**32))
-        if "cost" in parameters or len(_required(parameters)) > 2:
-            arguments = (x, quality, cost)
-        else:
-            arguments = (x, quality)
+        with_cost = "cost" in parameters or len(_required(parameters)) > 2
+        arguments = (x, quality, cost) if with_cost else (x, quality)
         router.fit(*arguments, **({"seed": seed} if "seed" in parameters else {}))
         return Fitted(self.kind, router)
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
+
+# PyTorch has one generator for all threads: routers that are fitted side by side would draw from each other's.
+_TRAINING = threading.Lock()
 
 
 class TorchRouter:
@@ -29,7 +33,7 @@ class TorchRouter:
         loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
         device: str = "cpu",
     ) -> None:
-        self._module = module
+        self._module: Any = module
         self._loss = loss
         self.epochs = epochs
         self.batch_size = batch_size
@@ -44,7 +48,7 @@ class TorchRouter:
         inputs = torch.as_tensor(x, device=self.device)
         targets = torch.as_tensor(quality, dtype=torch.float32, device=self.device)
         # Initial weights and dropout draw from the global generator, which is left as it was.
-        with torch.random.fork_rng(devices=[]):
+        with _TRAINING, torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             if isinstance(self._module, torch.nn.Module):
                 module = copy.deepcopy(self._module)

@@ -225,7 +225,10 @@ fn through_cache(
         output.leave_if_stopped();
         bar.set_position(done as u64);
     };
-    let embeddings = embed(&encoder, &progress).map_err(Failure::failed)?;
+    let embeddings = embed(&encoder, &progress).map_err(|error| match error {
+        EncodeError::AtQuery { .. } => Failure::request(error),
+        error => Failure::failed(error),
+    })?;
     bar.finish_and_clear();
     let report = encoder.report();
     for warning in &report.warnings {
