@@ -6,12 +6,16 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import routelab
+
+# A call that is refused, and words of the error.
+Refused = tuple[Callable[[], object], str]
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[3]
 
@@ -77,6 +81,14 @@ def experiment(tmp_path: pathlib.Path) -> Any:
         return path
 
     return write
+
+
+def all_refused(cases: list[Refused]) -> None:
+    """Every call raises a `ValueError` with its words."""
+    for call, words in cases:
+        with pytest.raises(ValueError) as raised:
+            call()
+        assert words in str(raised.value)
 
 
 class Means:

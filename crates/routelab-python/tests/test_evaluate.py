@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import routelab
-from conftest import REPOSITORY, program
+from conftest import REPOSITORY, all_refused, program
 
 
 def predictions(table: routelab.Table, seed: int = 7) -> tuple[Any, Any]:
@@ -27,7 +27,10 @@ def test_the_example_of_the_program() -> None:
     table = routelab.load("docs/examples/table.csv", format="routerbench")
     with open("docs/examples/predictions.csv", encoding="utf-8") as file:
         lines = {line["sample_id"]: line for line in csv.DictReader(file)}
-    part = lambda name: [[float(lines[id][f"{model}|{name}"]) for model in table.models] for id in table.ids]  # noqa: E731
+
+    def part(name: str) -> list[list[float]]:
+        return [[float(lines[id][f"{model}|{name}"]) for model in table.models] for id in table.ids]
+
     assert routelab.evaluate(table, part("quality"), part("cost")).to_dict() == printed
 
 
@@ -86,23 +89,22 @@ def test_what_is_wrong_is_said(table: routelab.Table) -> None:
     quality, cost = predictions(table)
     hurt = quality.copy()
     hurt[3, 1] = np.nan
-    for bad, words in [
-        (lambda: routelab.evaluate(table, quality[:3], cost), "predicted quality is 3 x"),
-        (lambda: routelab.evaluate(table, hurt, cost), "NaN"),
-        (lambda: routelab.evaluate(table, quality, cost, decision="best"), "`cap`, `margin=0.05`"),
-        (lambda: routelab.evaluate(table, quality, cost, ties="best"), "`cheapest`"),
-        (lambda: routelab.evaluate(table, quality, cost, strongest="best"), "expected \"dearest\""),
-        (lambda: routelab.evaluate(table, quality, cost, budgets=1), "2 or more"),
-        (lambda: routelab.evaluate(table, quality, cost, rows=[0, len(table)]), "counted from 0"),
-        (lambda: routelab.evaluate(table, quality, cost, rows=[0, 0]), "twice"),
-        (lambda: routelab.evaluate(table, quality, cost, rows=[]), "at least one row"),
-        (lambda: routelab.evaluate(table, quality, cost, rows=[0.5]), "row numbers or a mask"),
-        (lambda: routelab.evaluate(table, quality[0], cost), "expected two dimensions"),
-        (lambda: routelab.evaluate(table, [["a"]], cost), "no matrix of numbers"),
-    ]:
-        with pytest.raises(ValueError) as raised:
-            bad()
-        assert words in str(raised.value)
+    all_refused(
+        [
+            (lambda: routelab.evaluate(table, quality[:3], cost), "predicted quality is 3 x"),
+            (lambda: routelab.evaluate(table, hurt, cost), "NaN"),
+            (lambda: routelab.evaluate(table, quality, cost, decision="best"), "`cap`, `margin=0.05`"),
+            (lambda: routelab.evaluate(table, quality, cost, ties="best"), "`cheapest`"),  # type: ignore[arg-type]
+            (lambda: routelab.evaluate(table, quality, cost, strongest="best"), "expected \"dearest\""),
+            (lambda: routelab.evaluate(table, quality, cost, budgets=1), "2 or more"),
+            (lambda: routelab.evaluate(table, quality, cost, rows=[0, len(table)]), "counted from 0"),
+            (lambda: routelab.evaluate(table, quality, cost, rows=[0, 0]), "twice"),
+            (lambda: routelab.evaluate(table, quality, cost, rows=[]), "at least one row"),
+            (lambda: routelab.evaluate(table, quality, cost, rows=[0.5]), "row numbers or a mask"),
+            (lambda: routelab.evaluate(table, quality[0], cost), "expected two dimensions"),
+            (lambda: routelab.evaluate(table, [["a"]], cost), "no matrix of numbers"),
+        ]
+    )
 
 
 def test_comparisons_are_those_of_a_run(
@@ -130,11 +132,8 @@ def test_comparisons_are_those_of_a_run(
         ]
     for label, kind in (("kNN", "knn"), ("linear", "linear")):
         mean = run.metrics(label)
-        np.testing.assert_allclose(
-            [mean[name] for name in ("nauc_shared", "rci", "rmse")],
-            [np.mean([one[name] for one in ours[kind]]) for name in ("nauc_shared", "rci", "rmse")],
-            rtol=1e-12,
-        )
+        for name in ("nauc_shared", "rci", "rmse"):
+            assert mean[name] == pytest.approx(np.mean([one.metrics[name] or 0.0 for one in ours[kind]]), rel=1e-12)
 
 
 def test_intervals(table: routelab.Table) -> None:
@@ -142,7 +141,7 @@ def test_intervals(table: routelab.Table) -> None:
     intervals = evaluation.intervals(replicates=300)
     assert set(intervals) < set(evaluation)
     one = evaluation.interval("rci", replicates=300)
-    assert one.low < evaluation.rci < one.high and one.mean == evaluation.rci
+    assert one.low < one.mean < one.high and one.mean == evaluation.rci
     assert (one.low, one.high) == (intervals["rci"].low, intervals["rci"].high)
     with pytest.raises(KeyError, match="no bootstrap interval"):
         evaluation.interval("ndcg")
@@ -164,7 +163,7 @@ def test_comparing_different_queries_is_refused(table: routelab.Table) -> None:
 @pytest.mark.parametrize("figure", ["call_rate", "cost_quality", "call_mix", "margins", "rci", "decomposition"])
 def test_figures(table: routelab.Table, figure: Any, tmp_path: pathlib.Path) -> None:
     ours = [routelab.evaluate(table, *predictions(table, seed), rows=range(seed, 1500)) for seed in (1, 2)]
-    lines = {"Mine": ours, "Oracle": routelab.oracle(table)}
+    lines: dict[str, routelab.Evaluation | list[routelab.Evaluation]] = {"Mine": ours, "Oracle": routelab.oracle(table)}
     drawing = routelab.plot(lines, figure, reference="Mine", width="single")
     assert drawing.svg.startswith("<svg") and drawing._repr_svg_() == drawing.svg and "Mine" in drawing.svg
     for ending in ("svg", "pdf", "png", "csv"):
@@ -189,16 +188,15 @@ def test_the_figure_is_that_of_a_run(
 def test_figures_say_what_is_wrong(table: routelab.Table, tmp_path: pathlib.Path) -> None:
     evaluation = routelab.oracle(table)
     other = routelab.oracle(routelab.Table([[0.0, 1.0]], [[1.0, 2.0]]))
-    for bad, words in [
-        (lambda: routelab.plot({}), "nothing to draw"),
-        (lambda: routelab.plot({"a": evaluation}, "rcii"), "expected one of call_rate"),  # type: ignore[arg-type]
-        (lambda: routelab.plot({"a": evaluation, "b": other}), "different models"),
-        (lambda: evaluation.plot(width="wide"), "single"),  # type: ignore[arg-type]
-        (lambda: evaluation.plot().save(tmp_path / "a.gif"), ".svg, .pdf"),
-    ]:
-        with pytest.raises(ValueError) as raised:
-            bad()
-        assert words in str(raised.value)
+    all_refused(
+        [
+            (lambda: routelab.plot({}), "nothing to draw"),
+            (lambda: routelab.plot({"a": evaluation}, "rcii"), "expected one of call_rate"),  # type: ignore[arg-type]
+            (lambda: routelab.plot({"a": evaluation, "b": other}), "different models"),
+            (lambda: evaluation.plot(width="wide"), "single"),  # type: ignore[arg-type]
+            (lambda: evaluation.plot().save(tmp_path / "a.gif"), ".svg, .pdf"),
+        ]
+    )
 
 
 def test_two_models() -> None:

@@ -8,6 +8,7 @@ import pathlib
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -45,16 +46,24 @@ def test_everything_public_is_described() -> None:
                 assert getattr(member, "__doc__", None), f"{name}.{part}"
 
 
-def test_types() -> None:
+def test_types(tmp_path: pathlib.Path) -> None:
     needs("mypy")
     folder = pathlib.Path(routelab.__file__).parent.parent
     environment = os.environ | {"MYPYPATH": str(folder)}
     config = f"--config-file={PACKAGE}/pyproject.toml"
-    cache = f"--cache-dir={os.devnull}"
+    cache = f"--cache-dir={tmp_path}/cache"
     strict = [sys.executable, "-m", "mypy", "--strict", config, cache]
     for what in (["-p", "routelab"], [str(PACKAGE / "tests")]):
         done = subprocess.run([*strict, *what], capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stdout + done.stderr
+    # The examples of the page, whose functions are not annotated.
+    pages = []
+    for number, block in enumerate(blocks()):
+        pages.append(tmp_path / f"example_{number}.py")
+        pages[-1].write_text(block, encoding="utf-8")
+    loose = [sys.executable, "-m", "mypy", "--config-file=", cache, "--check-untyped-defs", "--ignore-missing-imports"]
+    done = subprocess.run([*loose, *map(str, pages)], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
     # What is compiled has what the stubs say.
     stubs = [sys.executable, "-m", "mypy.stubtest", "routelab", f"--mypy-config-file={PACKAGE}/pyproject.toml"]
     allowed = f"--allowlist={PACKAGE}/tests/stubtest.txt"
@@ -83,7 +92,7 @@ def test_the_notebook() -> None:
     import nbclient
     import nbformat
 
-    notebook = nbformat.read(REPOSITORY / "docs/collapse.ipynb", as_version=4)
+    notebook: Any = nbformat.read(REPOSITORY / "docs/collapse.ipynb", as_version=4)
     assert all(not cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
     nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(REPOSITORY / "docs")}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

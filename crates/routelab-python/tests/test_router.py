@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import routelab
-from conftest import REPOSITORY, Broken, Means, Misshapen, QualityOnly, program
+from conftest import REPOSITORY, Broken, Means, Misshapen, QualityOnly, all_refused, program
 
 QUICK: dict[str, dict[str, Any]] = {
     "knn": {"k": 20},
@@ -66,21 +66,20 @@ def test_what_is_wrong_is_said(table: routelab.Table, embeddings: routelab.Embed
     knn = routelab.Router("knn")
     with pytest.raises(RuntimeError, match="call fit first"):
         knn.predict(embeddings)
-    for bad, words in [
-        (lambda: routelab.Router("knnn"), "unknown router `knnn`: expected one of"),
-        (lambda: routelab.Router("knn", kk=1), "unknown field `kk`, expected"),
-        (lambda: routelab.Router("knn", k=0), "`k` must be at least 1"),
-        (lambda: routelab.Router("knn", k="many"), "`k`"),
-        (lambda: routelab.Router("knn", decision="best"), "`cap`, `margin=0.05`"),
-        (lambda: knn.fit(table, embeddings.select(range(10))), "10 embeddings for a table of 1500"),
-        (lambda: knn.fit(table, embeddings, cost={"epoch": 1}), "`cost`"),
-        (lambda: knn.fit(table, embeddings, backend="abacus"), "abacus"),
-        (lambda: knn.fit(table, np.full((1500, 2), np.nan)), "expected a finite number"),
-        (lambda: knn.fit(table, embeddings, rows=[1500]), "counted from 0"),
-    ]:
-        with pytest.raises(ValueError) as raised:
-            bad()
-        assert words in str(raised.value)
+    all_refused(
+        [
+            (lambda: routelab.Router("knnn"), "unknown router `knnn`: expected one of"),
+            (lambda: routelab.Router("knn", kk=1), "unknown field `kk`, expected"),
+            (lambda: routelab.Router("knn", k=0), "`k` must be at least 1"),
+            (lambda: routelab.Router("knn", k="many"), "`k`"),
+            (lambda: routelab.Router("knn", decision="best"), "`cap`, `margin=0.05`"),
+            (lambda: knn.fit(table, embeddings.select(range(10))), "10 embeddings for a table of 1500"),
+            (lambda: knn.fit(table, embeddings, cost={"epoch": 1}), "`cost`"),
+            (lambda: knn.fit(table, embeddings, backend="abacus"), "abacus"),
+            (lambda: knn.fit(table, np.full((1500, 2), np.nan)), "expected a finite number"),
+            (lambda: knn.fit(table, embeddings, rows=[1500]), "counted from 0"),
+        ]
+    )
     with pytest.raises(FileNotFoundError, match="router.json"):
         routelab.Router.load(tmp_path)
     knn.fit(table, embeddings)
@@ -153,8 +152,8 @@ def test_a_router_in_python_is_in_every_table_and_figure(experiment: Any, tmp_pa
         train, test = routelab.split(table, train=0.4, seed=seed)
         mine = Means(weight=2.0)
         mine.fit(embeddings[train], table.quality[train], table.cost[train])
-        means.append(routelab.evaluate(table, *mine.predict(embeddings), rows=test)["nauc_shared"])
-    np.testing.assert_allclose(run.metrics("Mine")["nauc_shared"], np.mean(means), rtol=1e-12)
+        means.append(routelab.evaluate(table, *mine.predict(embeddings), rows=test).metrics["nauc_shared"] or 0.0)
+    assert run.metrics("Mine")["nauc_shared"] == pytest.approx(sum(means) / 2, rel=1e-12)
     # It is kept: with its class it is loaded, and without it is not.
     router = routelab.Router.load(folder / "models/mine", routers=routers)
     again = routelab.Router("means", routers=routers, weight=2.0).fit(table, embeddings, rows=routelab.split(table, train=0.4)[0])

@@ -186,7 +186,8 @@ class Figure:
 
 @final
 class Router:
-    def __new__(cls, kind: str, *, routers: _Routers = None, **settings: Any) -> Router: ...
+    # `routers` is a mapping; any other type than Any would refuse `**settings` of plain dictionaries.
+    def __new__(cls, kind: str, *, routers: Any = None, **settings: Any) -> Router: ...
     def fit(
         self,
         table: Table,
