@@ -11,10 +11,9 @@ use routelab_encode::Query;
 
 use crate::arrays;
 use crate::errors::{raised, refused, wrong};
-use crate::router::backend;
 use crate::table::Table;
 use crate::values::settings;
-use crate::work::detached;
+use crate::work::{backend, detached};
 
 /// One vector per query, `[queries, dimension]`, single precision. Works wherever numpy takes an array; routers take it without a copy.
 #[pyclass(frozen, module = "routelab")]

@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
 use routelab::{Evaluated, Plotted};
 use routelab_data::write_atomically;
 use routelab_plot::{Drawing, Style};
 
 use crate::errors::{raised, refused, wrong};
-use crate::evaluation::evaluations;
 
 /// A figure. Notebooks show it; `save` writes it as SVG, PDF, PNG or the CSV that it draws.
 #[pyclass(frozen, module = "routelab")]
@@ -100,28 +98,4 @@ pub fn drawn(
     Ok(Figure {
         drawing: drawing.map_err(raised)?,
     })
-}
-
-/// One of a run's figures: "call_rate", "cost_quality", "call_mix", "margins", "rci" or "decomposition".
-///
-/// `evaluations`: by label an evaluation, or a list of them, one per split, whose mean is drawn with its 95 % interval. `reference`: the
-/// label of the line that the figure is about. `width`: "single", "page" or "double" column of a paper. Budgets are those of a run, over
-/// the costs of the first evaluation's queries.
-#[pyfunction]
-#[pyo3(signature = (evaluations, figure="call_rate", *, reference=None, width="double"))]
-pub fn plot(
-    py: Python<'_>,
-    evaluations: &Bound<'_, PyDict>,
-    figure: &str,
-    reference: Option<&str>,
-    width: &str,
-) -> PyResult<Figure> {
-    let mut lines = Vec::new();
-    for (label, given) in evaluations {
-        let of = self::evaluations(&given)?;
-        let kind = of.first().map_or(String::new(), |first| first.kind.clone());
-        let splits = of.iter().map(|one| Arc::clone(&one.evaluated));
-        lines.push((label.extract()?, kind, splits.collect()));
-    }
-    drawn(py, figure, &lines, reference, width)
 }

@@ -25,10 +25,10 @@ mod _routelab {
     use super::encode::{Embeddings, encode};
     #[pymodule_export]
     use super::evaluation::{
-        Comparison, Difference, Evaluation, Interval, compare, evaluate, oracle,
+        Comparison, Difference, Evaluation, Interval, compare, evaluate, oracle, plot,
     };
     #[pymodule_export]
-    use super::figure::{Figure, plot};
+    use super::figure::Figure;
     #[pymodule_export]
     use super::router::{Choice, Deployed, Router};
     #[pymodule_export]

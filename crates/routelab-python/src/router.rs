@@ -12,7 +12,6 @@ use routelab::{DeployOptions, Error as Failure, Registry, RunFolder, Weights};
 use routelab_data::write_atomically;
 use routelab_encode::Query;
 use routelab_eval::{Rule, Scores};
-use routelab_heads::Backend;
 use routelab_routers::{
     Archive, Context, CostConfig, FittedRouter, SharedCost, TrainingSet, decision,
 };
@@ -24,15 +23,10 @@ use crate::errors::{raised, refused, wrong};
 use crate::own::registry;
 use crate::table::Table;
 use crate::values::{dictionary, settings};
-use crate::work::detached;
+use crate::work::{backend, detached};
 
 /// Which models a stored router predicts, beside its archive.
 const POOL: &str = "pool.json";
-
-/// The backend of a name, as `--backend` takes it.
-pub fn backend(name: &str) -> PyResult<Backend> {
-    Backend::from_name(name).map_err(refused)
-}
 
 /// Predictions as two arrays, `[queries, models]` each.
 type Predictions<'py> = (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>);

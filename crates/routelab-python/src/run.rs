@@ -11,9 +11,8 @@ use routelab_eval::{METRICS, Metric};
 use crate::errors::{raised, wrong};
 use crate::html;
 use crate::own::registry;
-use crate::router::backend;
 use crate::values::plain;
-use crate::work::detached;
+use crate::work::{backend, detached};
 
 /// A run's folder: what an experiment came to.
 #[pyclass(frozen, module = "routelab")]

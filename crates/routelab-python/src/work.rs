@@ -5,8 +5,14 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use routelab::{Error as Failure, Told, Watch};
+use routelab_heads::Backend;
 
-use crate::errors::raised;
+use crate::errors::{raised, refused};
+
+/// The backend of a name, as `--backend` takes it.
+pub fn backend(name: &str) -> PyResult<Backend> {
+    Backend::from_name(name).map_err(refused)
+}
 
 /// How often Python looks whether it shall stop, and shows how far the work is.
 const INTERVAL: Duration = Duration::from_millis(100);

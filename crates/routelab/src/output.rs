@@ -26,9 +26,12 @@ pub struct Output {
 /// How another program looks on while something runs, and stops it.
 #[derive(Clone, Default)]
 pub struct Watch {
-    told: Option<Arc<dyn Fn(Told) + Send + Sync>>,
+    told: Option<Arc<Listener>>,
     stopped: Arc<AtomicBool>,
 }
+
+/// Who is told.
+type Listener = dyn Fn(Told) + Send + Sync;
 
 /// What a [`Watch`] is told, from any thread.
 #[derive(Clone, Copy, Debug)]
