@@ -2,7 +2,9 @@
 
 use ndarray::{Array2, ArrayView2};
 use numpy::{Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2};
+use pyo3::PyClass;
 use pyo3::prelude::*;
+use pyo3::pyclass::boolean_struct::True;
 use pyo3::types::PyDict;
 
 use crate::errors::wrong;
@@ -93,20 +95,24 @@ pub fn row_array<'py>(py: Python<'py>, rows: &[usize]) -> Bound<'py, PyArray1<i6
     PyArray1::from_vec(py, rows.collect())
 }
 
-/// A matrix that lives in `owner`, seen by Python without a copy; nobody can write to it.
-///
-/// The caller guarantees that `owner` keeps the matrix where it is, and never changes it, as long as it lives.
+/// A matrix inside of `owner`, seen by Python without a copy; nobody can write to it.
 #[expect(
     unsafe_code,
     reason = "numpy has no safe way to look at an array of another object"
 )]
-pub fn view<'py, T: Element>(
-    matrix: ArrayView2<'_, T>,
-    owner: Bound<'py, PyAny>,
-) -> PyResult<Bound<'py, PyArray2<T>>> {
-    // SAFETY: the array holds a reference to its owner, which is a frozen class around an `Arc` of values that have no interior
-    // mutability, so the numbers stay in place and as they are. The array is made read-only before anyone sees it.
-    let array = unsafe { PyArray2::borrow_from_array(&matrix, owner) };
+pub fn view<'py, C, T>(
+    owner: &Bound<'py, C>,
+    matrix: impl FnOnce(&C) -> ArrayView2<'_, T>,
+) -> Bound<'py, PyArray2<T>>
+where
+    C: PyClass<Frozen = True> + Sync,
+    T: Element,
+{
+    let matrix = matrix(owner.get());
+    // SAFETY: the matrix is borrowed from the owner, to which the array holds a reference. The owner is frozen, and what it holds are
+    // values behind an `Arc` without interior mutability, so the numbers stay where they are and as they are. The array is made
+    // read-only before anyone sees it.
+    let array = unsafe { PyArray2::borrow_from_array(&matrix, owner.clone().into_any()) };
     array.readwrite().make_nonwriteable();
-    Ok(array)
+    array
 }

@@ -67,8 +67,8 @@ impl Embeddings {
 
     /// The vectors, `[queries, dimension]`: a view, not a copy; nobody can write to it.
     #[getter]
-    fn values<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        arrays::view(slf.get().data.values(), slf.clone().into_any())
+    fn values<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray2<f32>> {
+        arrays::view(slf, |this| this.data.values())
     }
 
     /// What made them.
@@ -97,7 +97,7 @@ impl Embeddings {
         dtype: Option<&Bound<'py, PyAny>>,
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let values = Self::values(slf)?.into_any();
+        let values = Self::values(slf).into_any();
         let single = match dtype {
             None => true,
             Some(dtype) => values.getattr("dtype")?.eq(dtype)?,

@@ -214,23 +214,23 @@ impl Table {
 
     /// What every model scored, `[N, M]`, in [0, 1]: a view of the table, not a copy; nobody can write to it.
     #[getter]
-    fn quality<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyArray2<f64>>> {
-        arrays::view(slf.get().table.quality(), slf.clone().into_any())
+    fn quality<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray2<f64>> {
+        arrays::view(slf, |this| this.table.quality())
     }
 
     /// What every model cost, `[N, M]`, in `cost_unit`: a view of the table, not a copy; nobody can write to it.
     #[getter]
-    fn cost<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyArray2<f64>>> {
-        arrays::view(slf.get().table.cost(), slf.clone().into_any())
+    fn cost<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyArray2<f64>> {
+        arrays::view(slf, |this| this.table.cost())
     }
 
     /// What was measured, `[N, M]`; `None` where everything was. `quality` and `cost` of the other cells mean nothing.
     #[getter]
-    fn measured<'py>(slf: &Bound<'py, Self>) -> PyResult<Option<Bound<'py, PyArray2<bool>>>> {
-        let measured = slf.get().table.measured();
-        measured
-            .map(|measured| arrays::view(measured, slf.clone().into_any()))
-            .transpose()
+    fn measured<'py>(slf: &Bound<'py, Self>) -> Option<Bound<'py, PyArray2<bool>>> {
+        slf.get().table.measured()?;
+        Some(arrays::view(slf, |this| {
+            this.table.measured().expect("it was there")
+        }))
     }
 
     /// The rows on which every model was measured.
@@ -311,6 +311,14 @@ pub fn load(
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Table> {
     let mut table = settings(options)?;
+    if format.is_none() && path.is_file() && path.extension().is_none_or(|end| end != "toml") {
+        let known: Vec<&str> = formats().iter().map(|(name, _)| *name).collect();
+        return Err(wrong(format!(
+            "{} is no folder with a dataset.toml: say in which `format` it is, one of {}",
+            path.display(),
+            known.join(", ")
+        )));
+    }
     let path = path
         .into_os_string()
         .into_string()
@@ -348,6 +356,9 @@ pub fn formats() -> Vec<(&'static str, &'static str)> {
         .collect()
 }
 
+/// Training and test rows.
+type Rows<'py> = (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>);
+
 /// Training and test rows of a table, as an experiment splits it: `kind` is "in-domain", "out-of-domain" (no task on both sides) or
 /// "train-is-test", `train` the share of training rows. The same table, arguments and seed give the same rows.
 ///
@@ -360,7 +371,7 @@ pub fn split<'py>(
     train: f64,
     kind: &str,
     seed: u64,
-) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>)> {
+) -> PyResult<Rows<'py>> {
     let mut spec = toml::Table::new();
     spec.insert("kind".into(), kind.into());
     spec.insert("train".into(), train.into());

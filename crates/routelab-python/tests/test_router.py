@@ -279,6 +279,14 @@ except KeyboardInterrupt:
     assert (out, process.returncode) == ("stopped\n", 0), err
 
 
+def test_an_error_in_progress_stops_the_work(table: routelab.Table, embeddings: routelab.Embeddings) -> None:
+    def progress(done: int, of: int, what: str) -> None:
+        raise ZeroDivisionError(what)
+
+    with pytest.raises(ZeroDivisionError, match="mlp"):
+        routelab.Router("mlp", epochs=1000000).fit(table, embeddings, progress=progress)
+
+
 def test_deployed(table: routelab.Table, experiment: Any, tmp_path: pathlib.Path) -> None:
     text = experiment('[[router]]\nkind = "knn"\n[[router]]\nkind = "means"\n').read_text(encoding="utf-8")
     file = tmp_path / "hashed.toml"

@@ -118,6 +118,8 @@ def test_files_that_are_not_there_or_wrong(tmp_path: pathlib.Path) -> None:
         routelab.load("datasets/nothing")
     with pytest.raises(FileNotFoundError, match="nothing.csv"):
         routelab.load("nothing.csv", format="routerbench")
+    with pytest.raises(ValueError, match="say in which `format` it is, one of .*routerbench"):
+        routelab.load("docs/examples/table.csv")
     with pytest.raises(ValueError, match="there is no data format"):
         routelab.load("docs/examples/table.csv", format="csv")
     with pytest.raises(ValueError, match="unknown field `misssing`"):

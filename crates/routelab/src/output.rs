@@ -55,9 +55,15 @@ struct Stopped;
 impl Watch {
     /// One that hears what happens.
     pub fn new(told: impl Fn(Told) + Send + Sync + 'static) -> Self {
+        Self::default().telling(told)
+    }
+
+    /// The same with another listener: what stops one stops both.
+    #[must_use]
+    pub fn telling(self, told: impl Fn(Told) + Send + Sync + 'static) -> Self {
         Self {
             told: Some(Arc::new(told)),
-            stopped: Arc::default(),
+            ..self
         }
     }
 
@@ -256,9 +262,9 @@ impl Bar<'_> {
         self.tell(|place| place.1 = what);
     }
 
-    /// Whether a terminal shows nothing of it.
+    /// Whether nobody sees it.
     pub fn is_hidden(&self) -> bool {
-        self.bar.is_hidden()
+        self.bar.is_hidden() && self.watch.told.is_none()
     }
 
     /// Takes it away.
