@@ -450,6 +450,14 @@ pub enum RouterError {
         /// The tolerance that was asked for.
         tolerance: f64,
     },
+    /// A router of the calling program that failed in its own way.
+    #[error("router `{kind}`: {reason}")]
+    Own {
+        /// The router.
+        kind: String,
+        /// What it said.
+        reason: String,
+    },
     /// Trees that could not be grown.
     #[error("no trees could be grown: {0}")]
     Trees(String),
