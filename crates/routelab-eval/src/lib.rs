@@ -50,6 +50,7 @@
 //! mean cost unless [`Strongest`] says otherwise.
 
 pub mod bootstrap;
+mod buckets;
 pub mod budget;
 mod choices;
 pub mod collapse;
