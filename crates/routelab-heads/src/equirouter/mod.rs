@@ -12,10 +12,8 @@ use rayon::prelude::*;
 
 pub use model::{EquiRouter, EquiRouterConfig};
 
+use crate::FittedNetwork;
 use crate::fitted::Network;
-use crate::objective::{Examples, Objective};
-use crate::train::{Fit, TrainConfig};
-use crate::{FittedNetwork, HeadError};
 
 /// Scores computed at a time: bounds the memory of the widest intermediate, `[queries, models, width]`.
 const PREDICTION_SCORES: usize = 16_384;
@@ -49,6 +47,11 @@ impl Network for EquiRouter {
         }
     }
 
+    /// All models at once, with few large products.
+    fn scores(&self, x: Tensor<2>) -> Tensor<2> {
+        self.score(self.queries(x), &self.model_terms(0..self.models()))
+    }
+
     fn chunk(&self) -> usize {
         if self.is_fused() {
             PIECES * PIECE
@@ -59,44 +62,13 @@ impl Network for EquiRouter {
 }
 
 impl EquiRouter {
-    /// Scores of a batch.
-    ///
-    /// `x`: embeddings `[batch, dimension]`; returns `[batch, models]`, not squashed.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.score(self.queries(x), &self.model_terms(0..self.models()))
-    }
-
     fn is_fused(&self) -> bool {
         operations::are_fused(&self.model_embeddings.val())
     }
 }
 
-/// A fitted EquiRouter: scores are unbounded, higher is better.
+/// A fitted EquiRouter: scores are unbounded, higher is better. [`Pairwise`](crate::objective::Pairwise) is the authors' objective.
 pub type FittedEquiRouter = FittedNetwork<EquiRouterConfig>;
-
-impl FittedEquiRouter {
-    /// Fits the network on an objective: [`Pairwise`](crate::objective::Pairwise) is the authors'.
-    ///
-    /// # Errors
-    ///
-    /// Different numbers of rows, no rows, or a loss that is not a number.
-    pub fn fit(
-        examples: &Examples,
-        config: &EquiRouterConfig,
-        objective: &Objective,
-        training: &TrainConfig,
-        fit: &Fit,
-    ) -> Result<Self, HeadError> {
-        Self::train_on(
-            examples,
-            config,
-            objective,
-            training,
-            fit,
-            |network, x, _| network.forward(x),
-        )
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -12,11 +12,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::*;
-use crate::{Architecture, Backend};
 use crate::init::Initializer;
 use crate::loss::squared_error;
 use crate::objective::{Examples, Normalisation, Objective, Pairwise, Targets, TieOrder};
 use crate::reference::{assert_close, backends, cpu_backends, tensor};
+use crate::{Architecture, Backend, Fit, TrainConfig};
 
 /// The golden files that parse as `T`; a file of this kind is tested by being there.
 ///
@@ -231,7 +231,7 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
         "{file}: every parameter is used"
     );
 
-    let scores = network.forward(tensor(&case.inputs, device));
+    let scores = network.scores(tensor(&case.inputs, device));
     let found = scores
         .clone()
         .into_data()
@@ -371,8 +371,8 @@ fn fused_operations_equal_composed_ones_for_every_shape() {
                 let composed = network.clone().map(&mut InDoublePrecision);
                 let double = x.clone().cast(FloatDType::F64);
                 assert!(operations::are_fused(&x) && !operations::are_fused(&double));
-                let expected = composed.forward(double);
-                let scores = network.forward(x.clone());
+                let expected = composed.scores(double);
+                let scores = network.scores(x.clone());
                 assert_close(&what, &values(scores.clone()), &values(expected.clone()));
                 let predicted = network.valid().logits()(x.inner());
                 assert_close(&what, &values(predicted), &values(expected.clone()));
@@ -561,7 +561,7 @@ fn fit_small(
         seed,
         progress: &|_| {},
     };
-    let fitted = FittedEquiRouter::fit(&examples, config, &objective, &training, &fit).unwrap();
+    let fitted = FittedEquiRouter::fit_on(&examples, config, &objective, &training, &fit).unwrap();
     (fitted, x)
 }
 
@@ -636,7 +636,7 @@ fn an_absurd_learning_rate_is_reported_as_divergence() {
         cost: cost.view(),
         measured: None,
     };
-    let result = FittedEquiRouter::fit(&examples, &small(), &objective, &training, &fit);
+    let result = FittedEquiRouter::fit_on(&examples, &small(), &objective, &training, &fit);
     let error = result
         .err()
         .expect("the loss cannot stay finite")
