@@ -4,11 +4,9 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::Tensor;
 
+use super::extension::NORM_EPSILON;
 use super::operations::activate;
 use crate::init::{Init, Initializer};
-
-/// Added to the variance by the layer norms.
-pub(super) const NORM_EPSILON: f64 = 1e-5;
 
 /// `linear → GELU → layer norm`.
 #[derive(Module, Debug)]

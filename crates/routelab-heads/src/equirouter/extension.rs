@@ -9,10 +9,12 @@ use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{TensorData, read_sync};
 
 use super::arithmetic::{self, FirstLayer};
-use super::block::NORM_EPSILON;
 use crate::kernels::{self, Norm, Values};
 
-/// See [`operations`](super::operations) for what they compute. All tensors are in single precision.
+/// Added to the variance by the layer norms.
+pub(super) const NORM_EPSILON: f64 = 1e-5;
+
+/// What `operations.rs` has composed of Burn's own operations as well. All tensors are in single precision.
 #[backend_extension(Flex, NdArray: cfg(feature = "ndarray"), Autodiff)]
 pub trait Operations: Backend {
     /// `LayerNorm(GELU(x + c))`: `x` `[rows, width]`, `c` `[1 or models, width]`, `γ` and `β` of the norm.
