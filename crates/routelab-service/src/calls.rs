@@ -119,7 +119,9 @@ impl<'a> Caller<'a> {
 
     /// What is known of all calls.
     pub fn into_calls(self) -> Calls {
-        self.calls.into_inner().unwrap_or_else(|error| error.into_inner())
+        self.calls
+            .into_inner()
+            .unwrap_or_else(|error| error.into_inner())
     }
 
     fn is_over(&self) -> bool {
@@ -136,10 +138,17 @@ impl<'a> Caller<'a> {
     ///
     /// [`ServiceError::Cap`] when no further call fits under the cap, [`ServiceError::Stopped`] when the process is told to stop;
     /// an endpoint that refuses the key or the model; a journal that cannot be written. Calls under way are waited for.
-    pub async fn make(&self, orders: &[Order<'a>], progress: Progress<'_>) -> Result<(), ServiceError> {
+    pub async fn make(
+        &self,
+        orders: &[Order<'a>],
+        progress: Progress<'_>,
+    ) -> Result<(), ServiceError> {
         let mut by_endpoint: HashMap<&str, Vec<&Order>> = HashMap::new();
         for order in orders {
-            by_endpoint.entry(&order.model.endpoint).or_default().push(order);
+            by_endpoint
+                .entry(&order.model.endpoint)
+                .or_default()
+                .push(order);
         }
         let left = AtomicUsize::new(0);
         let tell = || {
@@ -220,19 +229,31 @@ impl<'a> Caller<'a> {
             self.reserve(order, endpoint.idempotent).await?;
             if self.is_over() {
                 // It was not sent, so it is taken back.
-                return self.settle(not_charged(order, None, "stopped"), Made::Left).await;
+                return self
+                    .settle(not_charged(order, None, "stopped"), Made::Left)
+                    .await;
             }
             let wait = match client.ask(&body, &order.key).await {
                 Attempt::Answer(reply) => {
                     let answer = answer(order, reply);
-                    let event = Event::Answered { key: order.key.clone(), answer };
+                    let event = Event::Answered {
+                        key: order.key.clone(),
+                        answer,
+                    };
                     return self.settle(event, Made::Done).await;
                 }
-                Attempt::Declined { status, message, fatal, .. } if fatal => {
+                Attempt::Declined {
+                    status,
+                    message,
+                    fatal,
+                    ..
+                } if fatal => {
                     // The key, the address or the model: it would be the same for every call.
-                    let everywhere = status.is_none_or(|status| [401, 402, 403, 404, 405].contains(&status));
+                    let everywhere =
+                        status.is_none_or(|status| [401, 402, 403, 404, 405].contains(&status));
                     if everywhere {
-                        self.settle(not_charged(order, status, &message), Made::Left).await?;
+                        self.settle(not_charged(order, status, &message), Made::Left)
+                            .await?;
                         return Err(ServiceError::Failed(format!(
                             "the endpoint {:?} refuses the model {:?}: {message}; check `url`, `id` and the key in {}",
                             order.model.endpoint,
@@ -247,11 +268,22 @@ impl<'a> Caller<'a> {
                     };
                     return self.settle(event, Made::Done).await;
                 }
-                Attempt::Declined { status, message, wait, .. } => {
-                    self.settle(not_charged(order, status, &message), Made::Left).await?;
+                Attempt::Declined {
+                    status,
+                    message,
+                    wait,
+                    ..
+                } => {
+                    self.settle(not_charged(order, status, &message), Made::Left)
+                        .await?;
                     if let Some(wait) = wait.filter(|_| status == Some(429)) {
-                        let mut paused = self.paused.lock().unwrap_or_else(|error| error.into_inner());
-                        if let Some((name, _)) = self.clients.get_key_value(order.model.endpoint.as_str()) {
+                        let mut paused = self
+                            .paused
+                            .lock()
+                            .unwrap_or_else(|error| error.into_inner());
+                        if let Some((name, _)) =
+                            self.clients.get_key_value(order.model.endpoint.as_str())
+                        {
                             let until = Instant::now() + wait;
                             let known = paused.entry(name).or_insert(until);
                             *known = until.max(*known);
@@ -260,7 +292,10 @@ impl<'a> Caller<'a> {
                     wait
                 }
                 Attempt::Unknown(message) => {
-                    let event = Event::Unknown { key: order.key.clone(), message };
+                    let event = Event::Unknown {
+                        key: order.key.clone(),
+                        message,
+                    };
                     self.settle(event, Made::Left).await?;
                     if !again {
                         return Ok(Made::Left);
@@ -269,7 +304,8 @@ impl<'a> Caller<'a> {
                 }
             };
             if attempt + 1 < endpoint.attempts {
-                self.sleep(wait.unwrap_or_else(|| backoff(attempt, &order.key))).await;
+                self.sleep(wait.unwrap_or_else(|| backoff(attempt, &order.key)))
+                    .await;
             }
         }
         Ok(Made::Left)
@@ -278,11 +314,15 @@ impl<'a> Caller<'a> {
     /// Waits as long as an endpoint asked for.
     async fn wait_for(&self, endpoint: &str) {
         let until = {
-            let paused = self.paused.lock().unwrap_or_else(|error| error.into_inner());
+            let paused = self
+                .paused
+                .lock()
+                .unwrap_or_else(|error| error.into_inner());
             paused.get(endpoint).copied()
         };
         if let Some(until) = until {
-            self.sleep(until.saturating_duration_since(Instant::now())).await;
+            self.sleep(until.saturating_duration_since(Instant::now()))
+                .await;
         }
     }
 
@@ -373,7 +413,9 @@ fn answer(order: &Order, reply: Reply) -> Answer {
 
 /// The wait before attempt `attempt + 2`: half of it certain, the rest by the key, so that calls do not all come back at once.
 fn backoff(attempt: u32, key: &str) -> Duration {
-    let whole = FIRST_WAIT.saturating_mul(1 << attempt.min(10)).min(LONGEST_WAIT);
+    let whole = FIRST_WAIT
+        .saturating_mul(1 << attempt.min(10))
+        .min(LONGEST_WAIT);
     let share = key.bytes().map(u64::from).sum::<u64>() % 64;
     whole.mul_f64(0.5 + share as f64 / 128.0)
 }

@@ -75,7 +75,11 @@ impl Client {
     /// A key that is not set, or that cannot stand in a header.
     pub fn new(endpoint: &Endpoint) -> Result<Self, ServiceError> {
         provide_encryption();
-        let key = endpoint.key_env.as_deref().map(Secret::from_env).transpose()?;
+        let key = endpoint
+            .key_env
+            .as_deref()
+            .map(Secret::from_env)
+            .transpose()?;
         let mut headers = HeaderMap::new();
         if let (Some(key), Some(variable)) = (&key, &endpoint.key_env) {
             let value = HeaderValue::from_str(&format!("Bearer {}", key.reveal()));
@@ -93,7 +97,9 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("routelab/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|error| ServiceError::Failed(format!("cannot make an HTTP client: {error}")))?;
+            .map_err(|error| {
+                ServiceError::Failed(format!("cannot make an HTTP client: {error}"))
+            })?;
         Ok(Self {
             http,
             address: format!("{}/chat/completions", endpoint.url.trim_end_matches('/')),
@@ -157,8 +163,7 @@ impl Client {
             let response = self.send(bytes, key).await?;
             let bytes = body_of(response, LARGEST_ANSWER).await;
             let bytes = bytes.map_err(|error| Attempt::Unknown(self.redact(error)))?;
-            reply(&bytes, started)
-                .map_err(|garbage| Attempt::Unknown(self.redact(garbage)))
+            reply(&bytes, started).map_err(|garbage| Attempt::Unknown(self.redact(garbage)))
         };
         let limit = Duration::from_secs_f64(self.endpoint.timeout);
         match tokio::time::timeout(limit, whole).await {
@@ -213,8 +218,14 @@ fn is_fatal(status: StatusCode) -> bool {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds: f64 = text.parse().ok()?;
-    let seconds = if seconds.is_finite() { seconds.max(0.0) } else { 0.0 };
-    Some(Duration::from_secs_f64(seconds.min(LONGEST_WAIT.as_secs_f64())))
+    let seconds = if seconds.is_finite() {
+        seconds.max(0.0)
+    } else {
+        0.0
+    };
+    Some(Duration::from_secs_f64(
+        seconds.min(LONGEST_WAIT.as_secs_f64()),
+    ))
 }
 
 /// The bytes of an answer.
@@ -246,12 +257,18 @@ fn reply(bytes: &[u8], started: Instant) -> Result<Reply, String> {
         let shown: String = String::from_utf8_lossy(bytes).chars().take(100).collect();
         format!("the answer is not in OpenAI's form ({what}): {shown}")
     };
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| garbage(&error.to_string()))?;
-    let choice = value.pointer("/choices/0").ok_or_else(|| garbage("no choices"))?;
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| garbage(&error.to_string()))?;
+    let choice = value
+        .pointer("/choices/0")
+        .ok_or_else(|| garbage("no choices"))?;
     let message = choice.get("message").ok_or_else(|| garbage("no message"))?;
     let text = match &message["content"] {
         Value::String(text) => text.clone(),
-        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        Value::Array(parts) => parts
+            .iter()
+            .filter_map(|part| part["text"].as_str())
+            .collect(),
         Value::Null => String::new(),
         _ => return Err(garbage("content is no text")),
     };
@@ -285,14 +302,24 @@ mod tests {
         .unwrap();
         assert_eq!(answer.text, "4");
         assert_eq!(answer.tokens, Some((3, 1)));
-        for garbage in ["", "<html>", "{}", r#"{"choices": []}"#, r#"{"choices": [{"message": {"content": 4}}]}"#] {
+        for garbage in [
+            "",
+            "<html>",
+            "{}",
+            r#"{"choices": []}"#,
+            r#"{"choices": [{"message": {"content": 4}}]}"#,
+        ] {
             assert!(read(garbage).is_err(), "{garbage}");
         }
     }
 
     #[test]
     fn errors_say_what_the_endpoint_said() {
-        for text in [r#"{"error": {"message": "too long"}}"#, r#"{"detail": "too long"}"#, "too long\n"] {
+        for text in [
+            r#"{"error": {"message": "too long"}}"#,
+            r#"{"detail": "too long"}"#,
+            "too long\n",
+        ] {
             assert_eq!(error_text(text.as_bytes()), "too long");
         }
     }

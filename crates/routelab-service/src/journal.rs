@@ -245,15 +245,23 @@ impl Journal {
             .open(path)
             .map_err(|error| failed(&error))?;
         file.try_lock().map_err(|_| {
-            ServiceError::file(path, "another process works on this folder; wait for its end")
+            ServiceError::file(
+                path,
+                "another process works on this folder; wait for its end",
+            )
         })?;
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|error| failed(&error))?;
-        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        file.read_to_end(&mut bytes)
+            .map_err(|error| failed(&error))?;
+        let whole = bytes
+            .iter()
+            .rposition(|&byte| byte == b'\n')
+            .map_or(0, |end| end + 1);
         let calls = replay(path, &bytes[..whole])?;
         let cut = bytes.len() - whole;
         file.set_len(whole as u64).map_err(|error| failed(&error))?;
-        file.seek(SeekFrom::End(0)).map_err(|error| failed(&error))?;
+        file.seek(SeekFrom::End(0))
+            .map_err(|error| failed(&error))?;
         file.sync_all().map_err(|error| failed(&error))?;
         let (lines, waiting) = mpsc::channel();
         std::thread::spawn(move || write(file, &waiting));
@@ -294,7 +302,9 @@ fn write(mut file: File, waiting: &mpsc::Receiver<Line>) {
         lines.extend(waiting.try_iter());
         let bytes: String = lines.iter().map(|(line, _)| line.as_str()).collect();
         if broken.is_none() {
-            let written = file.write_all(bytes.as_bytes()).and_then(|()| file.sync_data());
+            let written = file
+                .write_all(bytes.as_bytes())
+                .and_then(|()| file.sync_data());
             broken = written.err().map(|error| error.to_string());
         }
         for (_, done) in lines {
@@ -329,7 +339,10 @@ fn replay(path: &Path, bytes: &[u8]) -> Result<Calls, ServiceError> {
 /// As [`Journal::open`].
 pub fn read_journal(path: &Path) -> Result<Calls, ServiceError> {
     let bytes = std::fs::read(path).map_err(|error| ServiceError::file(path, error))?;
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+    let whole = bytes
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |end| end + 1);
     replay(path, &bytes[..whole])
 }
 
@@ -419,8 +432,15 @@ mod tests {
     fn a_journal_that_was_cut_anywhere_is_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
-        let events = [sent("a", 1.0, false), answered("a", 0.25), sent("b", 1.0, true), unknown("b")];
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let events = [
+            sent("a", 1.0, false),
+            answered("a", 0.25),
+            sent("b", 1.0, true),
+            unknown("b"),
+        ];
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         let (journal, calls, cut) = Journal::open(&path).unwrap();
         assert_eq!((calls.spent(), cut), (Money::ZERO, 0));
         assert!(Journal::open(&path).is_err(), "two processes have it");
@@ -434,7 +454,10 @@ mod tests {
             let path = folder.path().join(format!("{length}.jsonl"));
             std::fs::write(&path, &bytes[..length]).unwrap();
             let (journal, calls, cut) = Journal::open(&path).unwrap();
-            let whole = bytes[..length].iter().filter(|&&byte| byte == b'\n').count();
+            let whole = bytes[..length]
+                .iter()
+                .filter(|&&byte| byte == b'\n')
+                .count();
             assert_eq!(calls.spent(), dollars(if whole >= 2 { 0.25 } else { 0.0 }));
             assert_eq!(cut == 0, length == 0 || bytes[length - 1] == b'\n');
             runtime.block_on(journal.add(&events[0])).unwrap();

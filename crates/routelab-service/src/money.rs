@@ -114,7 +114,8 @@ impl Prices {
                 return Some((key, "expected US dollars between 0 and 100000"));
             }
             let counted = price * parts;
-            ((counted - counted.round()).abs() > 1e-3).then_some((key, "expected at most 6 decimals"))
+            ((counted - counted.round()).abs() > 1e-3)
+                .then_some((key, "expected at most 6 decimals"))
         })
     }
 
@@ -132,7 +133,11 @@ mod tests {
 
     #[test]
     fn small_prices_add_up_exactly() {
-        let prices = Prices { input: 0.0375, output: 0.15, call: 0.0 };
+        let prices = Prices {
+            input: 0.0375,
+            output: 0.15,
+            call: 0.0,
+        };
         assert_eq!(prices.problem(), None);
         let one = prices.cost(1, 1);
         assert_eq!(one, Money(37_500 + 150_000));
@@ -144,7 +149,11 @@ mod tests {
 
     #[test]
     fn what_is_no_price_is_refused() {
-        let prices = |input| Prices { input, output: 0.0, call: 0.0 };
+        let prices = |input| Prices {
+            input,
+            output: 0.0,
+            call: 0.0,
+        };
         assert_eq!(prices(-1.0).problem().unwrap().0, "input");
         assert_eq!(prices(f64::NAN).problem().unwrap().0, "input");
         assert_eq!(prices(0.000_000_1).problem().unwrap().0, "input");

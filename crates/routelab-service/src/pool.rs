@@ -146,8 +146,8 @@ impl Pool {
     /// A file that cannot be read, or does not hold a pool: with the place and what was expected.
     pub fn read(path: &Path) -> Result<Self, ServiceError> {
         let text = read_text(path)?;
-        let pool: Self = toml::from_str(&text)
-            .map_err(|error| ServiceError::file(path, toml_detail(&error)))?;
+        let pool: Self =
+            toml::from_str(&text).map_err(|error| ServiceError::file(path, toml_detail(&error)))?;
         pool.check()
             .map_err(|detail| ServiceError::file(path, detail))?;
         Ok(pool)
@@ -166,8 +166,14 @@ impl Pool {
             let Some(address) = address else {
                 return wrong("url", "an address such as \"https://api.openai.com/v1\"");
             };
-            if address.password().is_some() || !address.username().is_empty() || address.query().is_some() {
-                return wrong("url", "an address without a password or a query: keys come from the environment, named by `key_env`");
+            if address.password().is_some()
+                || !address.username().is_empty()
+                || address.query().is_some()
+            {
+                return wrong(
+                    "url",
+                    "an address without a password or a query: keys come from the environment, named by `key_env`",
+                );
             }
             if !(1..=1024).contains(&endpoint.concurrency) {
                 return wrong("concurrency", "a number between 1 and 1024");
@@ -191,10 +197,14 @@ impl Pool {
                 return Err("a model has no `name`; give it one".to_owned());
             }
             if name.contains('|') {
-                return Err(format!("the model {name:?}: a name may not have `|`, which divides the columns of tables"));
+                return Err(format!(
+                    "the model {name:?}: a name may not have `|`, which divides the columns of tables"
+                ));
             }
             if !names.insert(name) {
-                return Err(format!("two models are called {name:?}; give one another `name`, and the same `id`"));
+                return Err(format!(
+                    "two models are called {name:?}; give one another `name`, and the same `id`"
+                ));
             }
             if !self.endpoint.contains_key(&model.endpoint) {
                 let known: Vec<&str> = self.endpoint.keys().map(String::as_str).collect();
@@ -208,11 +218,14 @@ impl Pool {
                 return Err(format!("the model {name:?}, prices.{key}: {expected}"));
             }
             if model.max_tokens == 0 {
-                return Err(format!("the model {name:?}, max_tokens: expected 1 or more"));
+                return Err(format!(
+                    "the model {name:?}, max_tokens: expected 1 or more"
+                ));
             }
-            let reserved = model.parameters.keys().find(|key| {
-                RESERVED.contains(&key.as_str()) || **key == model.limit_parameter
-            });
+            let reserved = model
+                .parameters
+                .keys()
+                .find(|key| RESERVED.contains(&key.as_str()) || **key == model.limit_parameter);
             if let Some(key) = reserved {
                 return Err(format!(
                     "the model {name:?}, parameters: {key:?} cannot be set here; `id`, `max_tokens`, `limit_parameter` and `system` are keys of the model"
@@ -297,9 +310,17 @@ prices = { input = 0.1, output = 0.4 }
         for (from, to, expected) in [
             ("local\"\np", "elsewhere\"\np", "the endpoints are local"),
             ("0.4", "-0.4", "prices.output"),
-            ("http://127.0.0.1:8080/v1", "localhost", "[endpoint.local] url"),
+            (
+                "http://127.0.0.1:8080/v1",
+                "localhost",
+                "[endpoint.local] url",
+            ),
             ("http://", "http://user:secret@", "without a password"),
-            ("0.4 }", "0.4 }\nparameters = { stream = true }", "\"stream\" cannot be set"),
+            (
+                "0.4 }",
+                "0.4 }\nparameters = { stream = true }",
+                "\"stream\" cannot be set",
+            ),
             ("0.4 }", "0.4 }\nmax_tokens = 0", "max_tokens"),
             ("0.4 }", "0.4 }\ncolour = 1", "colour"),
             ("\"small\"", "\"a|b\"", "divides the columns"),

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use routelab_data::{read_texts, resolve_path};
+use routelab_data::{hex, read_texts, resolve_path};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use sha2::{Digest, Sha256};
 
 use crate::error::ServiceError;
 
@@ -17,15 +20,20 @@ const COLUMNS: [&str; 5] = ["id", "prompt", "image", "reference", "task"];
 const LARGEST_IMAGE: u64 = 20 << 20;
 
 /// A question for every model.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
     /// Its name, unique; the number of its row by default.
     pub id: String,
     /// The text.
     pub text: String,
     /// The file of its image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<PathBuf>,
+    /// The SHA-256 of that file, when it was first read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_hash: Option<String>,
     /// What a right answer is, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// Its task; `prompts` by default.
     pub task: String,
@@ -45,7 +53,11 @@ pub fn read_prompts(path: &Path) -> Result<Vec<Prompt>, ServiceError> {
             texts.columns.join(", ")
         ));
     }
-    if let Some(nested) = texts.columns.iter().find(|column| column.starts_with("reference.")) {
+    if let Some(nested) = texts
+        .columns
+        .iter()
+        .find(|column| column.starts_with("reference."))
+    {
         return wrong(format!(
             "{nested:?} is a part of an object; write the reference as a text, such as \"{{\\\"a\\\": 1}}\""
         ));
@@ -58,31 +70,44 @@ pub fn read_prompts(path: &Path) -> Result<Vec<Prompt>, ServiceError> {
             <[Option<String>; 5]>::try_from(cells).expect("one cell per column");
         let id = id.unwrap_or_else(|| row.to_string());
         let Some(text) = text else {
-            return wrong(format!("{place} (id {id:?}): there is no prompt; give every row one"));
+            return wrong(format!(
+                "{place} (id {id:?}): there is no prompt; give every row one"
+            ));
         };
         if let Some(first) = seen.insert(id.clone(), row) {
             return wrong(format!(
                 "{place}: the id {id:?} was already used in row {first}; ids must be unique"
             ));
         }
-        let image = image.map(|image| resolve_path(folder, Path::new(&image)));
+        let image = image.map(|image| {
+            let path = resolve_path(folder, Path::new(&image));
+            path.canonicalize().unwrap_or(path)
+        });
+        let mut image_hash = None;
         if let Some(image) = &image {
+            let bytes = std::fs::read(image).unwrap_or_default();
+            image_hash = Some(hex(&Sha256::digest(bytes)));
             let problem = match (std::fs::metadata(image), media_type(image)) {
                 (Err(error), _) => Some(error.to_string()),
-                (Ok(file), _) if file.len() > LARGEST_IMAGE => {
-                    Some(format!("it has {} bytes, more than {LARGEST_IMAGE}", file.len()))
-                }
+                (Ok(file), _) if file.len() > LARGEST_IMAGE => Some(format!(
+                    "it has {} bytes, more than {LARGEST_IMAGE}",
+                    file.len()
+                )),
                 (_, None) => Some("expected .png, .jpg, .jpeg, .gif or .webp".to_owned()),
                 _ => None,
             };
             if let Some(problem) = problem {
-                return wrong(format!("{place} (id {id:?}): the image {}: {problem}", image.display()));
+                return wrong(format!(
+                    "{place} (id {id:?}): the image {}: {problem}",
+                    image.display()
+                ));
             }
         }
         prompts.push(Prompt {
             id,
             text,
             image,
+            image_hash,
             reference,
             task: task.unwrap_or_else(|| "prompts".to_owned()),
         });
@@ -114,7 +139,8 @@ impl Prompt {
         let content: Value = match &self.image {
             None => self.text.as_str().into(),
             Some(image) => {
-                let bytes = std::fs::read(image).map_err(|error| ServiceError::file(image, error))?;
+                let bytes =
+                    std::fs::read(image).map_err(|error| ServiceError::file(image, error))?;
                 let kind = media_type(image).unwrap_or("image/png");
                 let url = format!("data:{kind};base64,{}", STANDARD.encode(bytes));
                 json!([
@@ -160,7 +186,10 @@ mod tests {
     #[test]
     fn errors_name_the_row() {
         for (text, expected) in [
-            ("question\na\n", "no column \"prompt\"; its columns are question"),
+            (
+                "question\na\n",
+                "no column \"prompt\"; its columns are question",
+            ),
             ("prompt,id\na,1\nb,1\n", "\"1\" was already used in row 1"),
             ("prompt,id\na,1\n,2\n", "(id \"2\"): there is no prompt"),
             ("prompt,image\na,dot.png\nb,none.png\n", "none.png"),
