@@ -387,6 +387,11 @@ impl Collection {
         ]))
     }
 
+    /// Limits what everything in the folder may cost together.
+    pub fn limit(&mut self, cap: Money) {
+        self.terms.cap = Some(cap);
+    }
+
     /// Asks what is not answered yet, grades, and writes the table, its card and a starter experiment.
     ///
     /// # Errors
