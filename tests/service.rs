@@ -15,6 +15,8 @@ use rand_chacha::ChaCha8Rng;
 use routelab_service::stand_in::{Behaviour, StandIn};
 use serde_json::Value;
 
+/// Prompts of the collection that is killed.
+const PROMPTS: usize = 800;
 /// Kills of one collection.
 const KILLS: usize = 10;
 /// A key that must stand nowhere.
@@ -102,30 +104,31 @@ fn ten_kills_of_a_collection_repeat_no_call_and_lose_none() {
             key: Some(KEY.to_owned()),
             ..Behaviour::default()
         },
-        400,
+        PROMPTS,
     );
-    let calls = 400 * 3;
+    let calls = PROMPTS * 3;
     let mut rng = ChaCha8Rng::seed_from_u64(20);
-    let mut kills = 0;
-    while kills < KILLS {
+    for kill in 0..KILLS {
+        let before = place.stand_in.counts().requests;
         let mut child = place
             .collect(&["--yes", "--quiet"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // From before the first call on.
-        std::thread::sleep(Duration::from_millis(rng.random_range(30..500)));
-        if child.try_wait().unwrap().is_some() {
-            break;
+        // Before the first call, or after some.
+        let more = rng.random_range(0..200);
+        while place.stand_in.counts().requests < before + more {
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended before kill {kill}: {ended:?}");
+            std::thread::sleep(Duration::from_millis(1));
         }
+        std::thread::sleep(Duration::from_micros(rng.random_range(0..50_000)));
         child.kill().unwrap();
         child.wait().unwrap();
-        kills += 1;
     }
     let killed = place.stand_in.counts();
-    eprintln!("{kills} kills, then {killed:?}");
-    assert_eq!(kills, KILLS, "the collection ended before the last kill");
+    eprintln!("{KILLS} kills, then {killed:?}");
     assert!(killed.charged > 0 && killed.charged < calls, "{killed:?}");
     let summary: Value =
         serde_json::from_str(&works(place.collect(&["--yes", "--quiet", "--json"]))).unwrap();
@@ -237,7 +240,7 @@ fn money_is_asked_for_and_the_cap_is_an_error_with_a_way_on() {
         &refused(&["--cap", "0.002", "--yes"], 1),
         &["the cap of $0.002", "calls are left", "larger `--cap`"],
     );
-    says(&refused(&["--cap", "-1", "--yes"], 2), &["US dollars"]);
+    says(&refused(&["--cap=-1", "--yes"], 2), &["US dollars"]);
     says(
         &works(place.collect(&["--yes"])),
         &[
@@ -260,6 +263,11 @@ struct Server {
 impl Server {
     /// Serves the router of `place`'s run.
     fn start(place: &Place, more: &[&str]) -> Self {
+        Self::start_with(place, more, None)
+    }
+
+    /// The same, with a token for clients.
+    fn start_with(place: &Place, more: &[&str], token: Option<&str>) -> Self {
         use std::io::{BufRead, BufReader};
         let mut args = vec![
             "serve",
@@ -270,8 +278,11 @@ impl Server {
             "0",
         ];
         args.extend(more);
-        let mut child = place
-            .command(&args)
+        let mut command = place.command(&args);
+        if let Some(token) = token {
+            command.env("ROUTELAB_TOKEN", token);
+        }
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -438,6 +449,61 @@ fn only_this_machine_is_served_without_a_token() {
         &told(&output),
         &["could spend your money", "ROUTELAB_TOKEN"],
     );
+}
+
+#[test]
+fn the_official_client_of_openai_gets_answers_streams_and_errors() {
+    let Some(python) = std::env::var_os("ROUTELAB_OPENAI_PYTHON") else {
+        eprintln!("skipped: ROUTELAB_OPENAI_PYTHON names no Python with the package openai");
+        return;
+    };
+    let place = Place::new(Behaviour::default(), 60);
+    let pool = fs::read_to_string(place.path("pool.toml")).unwrap();
+    fs::write(
+        place.path("pool.toml"),
+        pool.replace("max_tokens = 64", "max_tokens = 64\nimages = true"),
+    )
+    .unwrap();
+    works(place.collect(&["--yes"]));
+    works(place.command(&[
+        "run",
+        "mine/experiment.toml",
+        "--out",
+        "runs",
+        "--seeds",
+        "1",
+    ]));
+    let token = "a-token-for-clients";
+    let mut server = Server::start_with(&place, &[], Some(token));
+    let script = repository().join("tests/service/openai_client.py");
+    let well = Behaviour::default();
+    let all = || ["small", "medium", "large"].map(String::from).to_vec();
+    for (case, behaviour) in [
+        ("well", well.clone()),
+        (
+            "down",
+            Behaviour {
+                down: all(),
+                ..well.clone()
+            },
+        ),
+        (
+            "limited",
+            Behaviour {
+                limited: 1.0,
+                ..well
+            },
+        ),
+    ] {
+        place.stand_in.behave(behaviour);
+        let output = Command::new(&python)
+            .arg(&script)
+            .args([&server.url, token, case])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{case}: {}", told(&output));
+    }
+    server.stop();
 }
 
 /// The blocks of shell of the page.

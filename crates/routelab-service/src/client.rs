@@ -67,6 +67,26 @@ fn provide_encryption() {
     });
 }
 
+/// The key of an endpoint from the environment, and the header that brings it; `None` where it takes none.
+///
+/// # Errors
+///
+/// A key that is not set, or that cannot stand in a header.
+pub fn authorisation(endpoint: &Endpoint) -> Result<Option<(Secret, HeaderValue)>, ServiceError> {
+    let Some(variable) = &endpoint.key_env else {
+        return Ok(None);
+    };
+    let key = Secret::from_env(variable)?;
+    let value = HeaderValue::from_str(&format!("Bearer {}", key.reveal()));
+    let mut value = value.map_err(|_| {
+        ServiceError::Request(format!(
+            "the key in the variable {variable} of the environment has characters that no key has; set it again"
+        ))
+    })?;
+    value.set_sensitive(true);
+    Ok(Some((key, value)))
+}
+
 impl Client {
     /// Makes ready to ask an endpoint. Its key is taken from the environment.
     ///
@@ -75,21 +95,11 @@ impl Client {
     /// A key that is not set, or that cannot stand in a header.
     pub fn new(endpoint: &Endpoint) -> Result<Self, ServiceError> {
         provide_encryption();
-        let key = endpoint
-            .key_env
-            .as_deref()
-            .map(Secret::from_env)
-            .transpose()?;
         let mut headers = HeaderMap::new();
-        if let (Some(key), Some(variable)) = (&key, &endpoint.key_env) {
-            let value = HeaderValue::from_str(&format!("Bearer {}", key.reveal()));
-            let mut value = value.map_err(|_| {
-                ServiceError::Request(format!(
-                    "the key in the variable {variable} of the environment has characters that no key has; set it again"
-                ))
-            })?;
-            value.set_sensitive(true);
+        let mut key = None;
+        if let Some((secret, value)) = authorisation(endpoint)? {
             headers.insert(AUTHORIZATION, value);
+            key = Some(secret);
         }
         let http = reqwest::Client::builder()
             .default_headers(headers)

@@ -170,7 +170,7 @@ impl Collection {
         }
         // Before a folder is made: keys that are missing show at once.
         for model in pool.model.iter().chain(&pool.judge) {
-            crate::client::Client::new(pool.endpoint_of(model))?;
+            crate::client::authorisation(pool.endpoint_of(model))?;
         }
         let folder = request.out.clone();
         let mark = folder.join(MARK);
