@@ -1,9 +1,10 @@
 //! How an answer becomes a score: rules that compare it with the reference, a command, or a judge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use regex::Regex;
@@ -243,8 +244,16 @@ impl Grading {
     }
 }
 
+/// A regular expression; each is compiled once.
 fn expression(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|error| format!("its regular expression: {error}"))
+    static KNOWN: LazyLock<Mutex<HashMap<String, Regex>>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap_or_else(|error| error.into_inner());
+    if let Some(found) = known.get(pattern) {
+        return Ok(found.clone());
+    }
+    let new = Regex::new(pattern).map_err(|error| format!("its regular expression: {error}"))?;
+    known.insert(pattern.to_owned(), new.clone());
+    Ok(new)
 }
 
 impl Rule {
@@ -311,7 +320,7 @@ impl Rule {
 fn chosen(answer: &str, letters: &str) -> Option<char> {
     let letters = regex::escape(letters);
     let last = |pattern: &str| -> Option<char> {
-        let expression = Regex::new(pattern).ok()?;
+        let expression = expression(pattern).ok()?;
         let found = expression.captures_iter(answer).last()?;
         found.get(1)?.as_str().to_uppercase().chars().next()
     };
@@ -329,9 +338,8 @@ fn chosen(answer: &str, letters: &str) -> Option<char> {
 
 /// The numbers of a text. Commas between groups of three digits are left out.
 fn numbers(text: &str) -> Vec<f64> {
-    let number =
-        Regex::new(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
-            .expect("a constant");
+    let number = r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+";
+    let number = expression(number).expect("a constant");
     let found = number.find_iter(text);
     found
         .filter_map(|found| {

@@ -1,7 +1,7 @@
 //! A stand-in for the models: a small OpenAI-compatible endpoint that does sums, counts what it would charge, and fails as it is told.
 //!
 //! It is for tests and for first steps without an account. Models are told apart by their name: one with `large` in it is good at products
-//! and a little careless with sums, one with `medium` is best at sums and right with every other product, any other is right with sums only. Which answers are wrong depends on the question and on
+//! and careless with sums, one with `medium` is best at sums and right with every other product, any other is right with sums only. Which answers are wrong depends on the question and on
 //! how often it was asked before, and on nothing else.
 //!
 //! A request with an `Idempotency-Key` is charged when it arrives, and the same key gets the same answer again without a charge.
@@ -410,8 +410,8 @@ fn answer(model: &str, said: &str, occurrence: usize) -> String {
         _ => a * b,
     };
     let errs = match (model, sign == '*') {
-        (model, false) if model.contains("large") => 0.15,
-        (model, true) if model.contains("large") => 0.3,
+        (model, false) if model.contains("large") => 0.35,
+        (model, true) if model.contains("large") => 0.25,
         (model, false) if model.contains("medium") => 0.1,
         (model, true) if model.contains("medium") => 0.5,
         (_, false) => 0.15,
@@ -477,7 +477,10 @@ mod tests {
             found[1].0 > 180 && (60..160).contains(&found[1].1),
             "{found:?}"
         );
-        assert!(found[2].1 > 150 && found[2].0 > 180, "{found:?}");
+        assert!(
+            found[2].1 > 150 && (120..180).contains(&found[2].0),
+            "{found:?}"
+        );
         assert_eq!(
             answer("small", "What is 3 * 4?", 1),
             answer("small", "What is 3 * 4?", 1)
