@@ -86,7 +86,9 @@ pub use matrices::{Scores, Truth, oracle};
 pub use metric::{Better, METRICS, Metric, Value};
 pub use neighbours::Neighbours;
 pub use options::EvaluationOptions;
-pub use predictability::{Predictability, PredictabilityOptions, predictability};
+pub use predictability::{
+    AnswerNoise, Predictability, PredictabilityOptions, answer_noise, predictability,
+};
 pub use rule::{Decision, Infeasible, Rule, Swept, Ties};
 pub use sweep::{Sweep, sweep, sweep_over};
 pub use trade_off::{PriceCurve, Prices, choose_at};

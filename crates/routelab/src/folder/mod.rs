@@ -39,6 +39,8 @@ pub const STUDY_MARK: &str = "study.json";
 pub const RESULTS: &str = "results.json";
 /// The table and the test rows.
 pub const TRUTH: &str = "truth.safetensors";
+/// What single answers differ by, where models were asked several times.
+pub const ANSWERS: &str = "answers.json";
 /// The encoder of the first seed, where one is fitted.
 pub const ENCODER: &str = "encoder.safetensors";
 /// The experiment with every default.
