@@ -60,8 +60,7 @@ pub struct Prudent {
     pub shrink: bool,
     /// Whether the best single model is left for certain gains only.
     pub guard: bool,
-    /// Standard errors by which a gain has to be above zero to count, 0 or more: of trusting predictions more, and of leaving the best
-    /// single model.
+    /// Standard errors that the mean gain of leaving the best single model has to be above zero, 0 or more.
     pub certainty: f64,
     /// Whether queries that are far from all training queries get the models' means.
     pub trust: bool,
@@ -340,8 +339,7 @@ impl FittedPrudent {
             Wanted {
                 shrink: settings.shrink,
                 trust: settings.trust,
-                guard: settings.guard,
-                certainty: settings.certainty,
+                guard: settings.guard.then_some(settings.certainty),
             },
         )?;
         let scores = fitted.scores(&held, folds.row_means().view())?;

@@ -1,15 +1,13 @@
 //! How far predictions are trusted: shrinkage towards the models' means, a guard of the best single model, and how sure a choice is.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
-use routelab_eval::{Decision, EvaluationOptions, Metric, Rule, Scores, Sweep, Truth};
+use routelab_eval::{Decision, EvaluationOptions, Metric, Rule, Scores, Truth, evaluate};
 use serde::{Deserialize, Serialize};
 
 use crate::{RouterError, TrainingSet};
 
 /// Shares of what tells models apart that are tried. With a small one, a price still finds its way by the order of the queries.
 const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 1.0];
-/// Replicates of the bootstrap that says whether a share is better than another.
-const REPLICATES: usize = 100;
 /// Thresholds of the guard that are tried: quantiles of the predicted gains.
 const THRESHOLDS: usize = 20;
 /// Uncertain gains become losses below this, in their order.
@@ -49,9 +47,8 @@ pub(super) struct Held {
 pub(super) struct Wanted {
     pub(super) shrink: bool,
     pub(super) trust: bool,
-    pub(super) guard: bool,
     /// Standard errors above which a gain is certain.
-    pub(super) certainty: f64,
+    pub(super) guard: Option<f64>,
 }
 
 impl Caution {
@@ -86,24 +83,23 @@ impl Caution {
             slope: 0.0,
         };
         if wanted.shrink {
-            caution.share = caution.best_share(train, means, costs, held, wanted.certainty)?;
+            caution.share = caution.best_share(train, means, costs, held)?;
         }
         let quality = caution.quality(means, held.deviations.view(), held.distances.view());
-        if wanted.guard {
-            caution.threshold = threshold(&quality, train, caution.default, wanted.certainty);
+        if let Some(certainty) = wanted.guard {
+            caution.threshold = threshold(&quality, train, caution.default, certainty);
         }
         caution.slope = slope(&quality, train);
         Ok(caution)
     }
 
-    /// The smallest share whose curve of quality against cost, on held-out queries, is not certainly worse than the best share's.
+    /// The share with the best curve of quality against cost on held-out queries; the smallest of several.
     fn best_share(
         &self,
         train: &TrainingSet,
         means: ArrayView1<f64>,
         costs: ArrayView1<f64>,
         held: &Held,
-        certainty: f64,
     ) -> Result<f64, RouterError> {
         let options = EvaluationOptions {
             rule: Rule {
@@ -132,8 +128,7 @@ impl Caution {
         let distances = held.distances.view();
         let trust = self.trust(distances);
         let predicted_cost = cost(held.cost.view(), costs, trust.view());
-        // By share: the area on bootstrap samples of the queries, the same for all, and on the queries themselves.
-        let mut areas = Vec::new();
+        let mut best = (f64::NEG_INFINITY, SHARES[0]);
         for share in SHARES {
             let tried = Self {
                 share,
@@ -141,19 +136,13 @@ impl Caution {
             };
             let quality = tried.quality(means, held.deviations.view(), distances);
             let scores = Scores::new(quality, predicted_cost.clone())?;
-            let replicates =
-                Sweep::new(&truth, &scores, &options)?.replicates(REPLICATES, 0, None)?;
-            let draws = Array1::from(replicates.draws(metric)?);
-            areas.push((replicates.interval(metric)?.mean, draws));
+            let area = evaluate(&truth, &scores, &options)?.get(metric);
+            let area = area.unwrap_or(f64::NEG_INFINITY);
+            if area > best.0 {
+                best = (area, share);
+            }
         }
-        let (most, of_most) = (areas.iter())
-            .max_by(|(a, _), (b, _)| a.total_cmp(b))
-            .expect("there are shares");
-        let not_worse = |(area, draws): &(f64, Array1<f64>)| {
-            most - area <= certainty * (of_most - draws).std(0.0)
-        };
-        let smallest = areas.iter().position(not_worse);
-        Ok(SHARES[smallest.expect("the best share is not worse than itself")])
+        Ok(best.1)
     }
 
     /// How well each query is known, from 0 to 1.
