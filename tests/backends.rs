@@ -254,7 +254,7 @@ fn what_there_is_none_of_is_refused_and_says_what_there_is() {
     }
     if !cfg!(feature = "remote") {
         says(
-            &refused(2, &["serve"]),
+            &refused(2, &["backends", "serve"]),
             &["not in this build", "--features remote"],
         );
     }
@@ -500,7 +500,7 @@ fn agrees_in_half(half: &Value) {
     }
 }
 
-/// A `routelab serve` that ends with the test.
+/// A `routelab backends serve` that ends with the test.
 #[cfg(feature = "remote")]
 struct Server(std::process::Child);
 
@@ -519,7 +519,7 @@ fn a_remote_device_has_the_results_of_the_local_one() {
     use std::io::{BufRead, BufReader};
 
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("routelab"))
-        .args(["serve", "--backend", "flex", "--port", "0"])
+        .args(["backends", "serve", "--backend", "flex", "--port", "0"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
@@ -571,6 +571,6 @@ fn a_server_that_is_not_there_is_an_error() {
         .unwrap();
     says(
         &run(&format!("remote:ws://{free}")),
-        &["cannot use", "routelab serve"],
+        &["cannot use", "routelab backends serve"],
     );
 }

@@ -11,7 +11,8 @@ use serde_json::Value;
 #[test]
 fn help_of_every_command_has_an_example() {
     for command in [
-        "run", "tune", "report", "evaluate", "route", "embed", "data", "bench", "backends", "serve",
+        "run", "tune", "report", "evaluate", "route", "embed", "data", "bench", "backends",
+        "collect", "grade", "serve",
     ] {
         let help = success(&[command, "--help"]);
         assert!(

@@ -98,6 +98,7 @@ pub use range::QualityScale;
 pub use report::{InputFile, LoadReport, Loaded};
 pub use schema::{FileKind, Layout, TabularSchema};
 pub use source::routelab::write_parquet;
+pub use source::texts::{Texts, read_texts};
 pub use source::{FormatInfo, Modality, formats, load};
 pub use spec::{DataSpec, GroupBy, Images, Missing, OutOfRange, toml_detail};
 pub use summary::{

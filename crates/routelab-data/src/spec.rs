@@ -106,6 +106,10 @@ pub struct DataSpec {
     /// Factors on the costs of some models, above 0: what if a model had another price? Such costs count as an assumption.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scale_cost: BTreeMap<String, f64>,
+    /// Where every model answered every query several times: a file of the format `routelab` for each of the answers, with the same
+    /// models. The table has their means.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<PathBuf>,
     /// The columns of a file of the format `tabular`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<TabularSchema>,
@@ -124,6 +128,9 @@ impl DataSpec {
     /// Makes relative paths, which may have backslashes as on Windows, relative to `folder`, the folder of the file that the spec was read from.
     pub fn resolve(&mut self, folder: &Path) {
         self.path = resolve_path(folder, &self.path);
+        for path in &mut self.answers {
+            *path = resolve_path(folder, path);
+        }
         if let Some(cost) = &mut self.cost {
             cost.resolve(folder);
         }

@@ -50,6 +50,7 @@
 //! mean cost unless [`Strongest`] says otherwise.
 
 pub mod bootstrap;
+mod buckets;
 pub mod budget;
 mod choices;
 pub mod collapse;
@@ -85,8 +86,10 @@ pub use matrices::{Scores, Truth, oracle};
 pub use metric::{Better, METRICS, Metric, Value};
 pub use neighbours::Neighbours;
 pub use options::EvaluationOptions;
-pub use predictability::{Predictability, PredictabilityOptions, predictability};
+pub use predictability::{
+    AnswerNoise, Predictability, PredictabilityOptions, answer_noise, predictability,
+};
 pub use rule::{Decision, Infeasible, Rule, Swept, Ties};
 pub use sweep::{Sweep, sweep, sweep_over};
 pub use trade_off::{PriceCurve, Prices, choose_at};
-pub use variance::{VarianceShares, variance_shares};
+pub use variance::{VarianceShares, check_full_design, variance_shares};

@@ -20,9 +20,11 @@ use crate::bootstrap::{self, Interval, REPLICATES};
 use crate::exact::{ExactTruth, first_largest};
 use crate::{EvalError, Neighbours, Truth};
 
+mod answers;
 mod bins;
 mod votes;
 
+pub use answers::{AnswerNoise, answer_noise};
 pub use bins::DistanceBin;
 use votes::{Vote, labels, share_a_best, votes};
 

@@ -24,7 +24,7 @@ use caution::{Caution, Held, Wanted};
 use clusters::Clusters;
 use neighbours::Neighbours;
 use ridge::{Kernel, Linear};
-use targets::Targets;
+use targets::{Folds, Targets};
 
 /// A predictor of the ensemble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,37 +218,25 @@ impl FittedPrudent {
     ) -> Result<(Self, Scores), RouterError> {
         let (x, models) = (train.x(), train.models());
         let targets = Targets::of(train);
-        let folds = split::folds(train.table(), settings.folds, context.seed);
-        // A single query, or group of them: nothing can be held out, and nothing is learned but the means.
-        let alone = folds.len() < 2;
-        let fold_means = if alone {
-            targets.means.clone().insert_axis(Axis(0))
-        } else {
-            targets.means_without(&folds)
-        };
         let typical = typical_distance(x);
-        let steps = (4 + settings.with.len()) as f64;
+        let rows = split::folds(train.table(), settings.folds, context.seed);
+        // A single query, or group of them: nothing can be held out, and nothing is learned but the means.
+        let alone = rows.len() < 2;
+        let folds = targets.folds(rows);
+        let steps = (6 + 2 * settings.with.len()) as f64;
         let progress = |step: usize| (context.progress)(step as f64 / steps);
+        let quiet = Context {
+            prices: false,
+            progress: &|_| {},
+            ..*context
+        };
 
         let neighbours = Neighbours::new(x, &targets, &settings.neighbours, typical);
         let says = settings.wants(Predictor::Neighbours);
-        let mut held = Votes {
-            parts: Vec::new(),
-            with: Vec::new(),
-            distances: Array1::zeros(x.nrows()),
-        };
-        if !alone {
-            let said = neighbours.held_out(&folds, fold_means.view());
-            held.distances = said.distances;
-            if says {
-                held.parts.extend(said.predictions);
-            }
-        }
-        progress(1);
         let linear = (settings.wants(Predictor::Ridge))
             .then(|| Linear::fit(x, &targets, &folds))
             .transpose()?;
-        progress(2);
+        progress(1);
         let kernel = (settings.wants(Predictor::Kernel))
             .then(|| {
                 Kernel::fit(
@@ -261,51 +249,75 @@ impl FittedPrudent {
                 )
             })
             .transpose()?;
+        progress(2);
+        let clusters = (settings.wants(Predictor::Clusters))
+            .then(|| Clusters::fit(x, &targets, settings.clusters, typical, context.seed));
         progress(3);
-        let clusters = (settings.wants(Predictor::Clusters)).then(|| {
-            let (count, seed) = (settings.clusters, context.seed);
-            Clusters::fit(x, &targets, count, typical, &folds, fold_means.view(), seed)
-        });
-        progress(4);
-        fn apart<T>(fit: Option<(T, Array2<f64>)>, votes: &mut Vec<Array2<f64>>) -> Option<T> {
-            let (part, held_out) = fit?;
-            votes.push(held_out);
-            Some(part)
+        let routers = (settings.with.iter())
+            .map(|base| base.router(settings.kind()))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut bases = Vec::new();
+        for (number, router) in routers.iter().enumerate() {
+            bases.push(FittedBase::fit(&**router, train, &quiet)?);
+            progress(4 + number);
         }
-        let linear = apart(linear, &mut held.parts);
-        let kernel = apart(kernel, &mut held.parts);
-        let clusters = apart(clusters, &mut held.parts);
 
-        // Means without the fold, for every training query.
-        let mut row_means = Array2::zeros(targets.values.dim());
-        for (fold, rows) in folds.iter().enumerate() {
-            for &row in rows {
-                row_means.row_mut(row).assign(&fold_means.row(fold));
+        // What is learned of the other folds says of every training query.
+        let cross_fit = |folds: &Folds| -> Result<Votes, RouterError> {
+            let said = neighbours.held_out(folds);
+            let mut parts = if says { said.predictions } else { Vec::new() };
+            if let Some((_, chosen)) = linear {
+                parts.push(Linear::held_out(chosen, x, &targets, folds)?);
             }
-        }
+            if let Some((kernel, chosen)) = &kernel {
+                parts.push(kernel.held_out(*chosen, x, &targets, folds)?);
+            }
+            if let Some((clusters, labels)) = &clusters {
+                parts.push(clusters.held_out(labels, x, &targets, folds));
+            }
+            let with = (routers.iter())
+                .map(|router| {
+                    let fit = |seen: &TrainingSet, _| router.fit(seen, &quiet);
+                    Ok(held_out(train, &folds.rows, fit)?.quality)
+                })
+                .collect::<Result<_, RouterError>>()?;
+            Ok(Votes {
+                parts,
+                with,
+                distances: said.distances,
+            })
+        };
+        let mut held = if alone {
+            None
+        } else {
+            Some(cross_fit(&folds)?)
+        };
+        progress(4 + routers.len());
+        // Queries of tasks that were not seen, where there are several.
+        let task_folds = split::task_folds(train.table(), settings.folds, context.seed);
+        let task_folds =
+            (settings.shrink && !alone && task_folds.len() >= 2).then(|| targets.folds(task_folds));
+        let mut new_tasks = (task_folds.as_ref()).map(&cross_fit).transpose()?;
+        progress(5 + routers.len());
+
         let mut with = Vec::new();
-        for (number, base) in settings.with.iter().enumerate() {
-            let quiet = Context {
-                prices: false,
-                progress: &|_| {},
-                ..*context
+        for (number, base) in bases.into_iter().enumerate() {
+            let (means, scale) = match &held {
+                None => (Array1::zeros(models), 0.0),
+                Some(held) => {
+                    let predicted = held.with[number].view();
+                    let means = column_means(predicted, None);
+                    let real = &train.quality() - &folds.row_means().slice(s![.., ..models]);
+                    let deviations = &predicted - &means;
+                    let scale = scale(deviations.view(), real.view(), train.measured());
+                    (means, scale)
+                }
             };
-            let router = base.router(settings.kind())?;
-            let base = FittedBase::fit(&*router, train, &quiet)?;
-            let (means, scale) = if alone {
-                (Array1::zeros(models), 0.0)
-            } else {
-                let predicted =
-                    held_out(train, &folds, |seen, _| router.fit(seen, &quiet))?.quality;
-                let means = column_means(predicted.view(), None);
-                let deviations = predicted - &means;
-                let real = &train.quality() - &row_means.slice(s![.., ..models]);
-                let scale = scale(deviations.view(), real.view(), train.measured());
-                held.with.push(deviations * scale);
-                (means, scale)
-            };
+            for votes in held.iter_mut().chain(&mut new_tasks) {
+                let predicted = &mut votes.with[number];
+                *predicted = (&*predicted - &means) * scale;
+            }
             with.push(With { base, means, scale });
-            progress(5 + number);
         }
 
         let means = targets.means.clone();
@@ -321,40 +333,42 @@ impl FittedPrudent {
             least,
             neighbours,
             says,
-            linear,
-            kernel,
-            clusters,
+            linear: linear.map(|(linear, _)| linear),
+            kernel: kernel.map(|(kernel, _)| kernel),
+            clusters: clusters.map(|(clusters, _)| clusters),
             with,
         };
-        if alone {
+        let Some(held) = held else {
             let predicted = fitted.predict(train.embeddings)?;
             return Ok((fitted, predicted));
-        }
+        };
         fitted.smear = smears(train, &held, &fitted.shift);
-        let predicted_cost = fitted.cost(&held, row_means.view());
-        let deviations = held.mean_deviation(row_means.view());
-        // Predictions differ by what was learned of a query, and not by the folds that the means leave out.
-        let means = fitted.means.slice(s![..models]);
-        let caution = Caution::learn(
-            &Held {
-                means,
-                deviations: deviations.view(),
-                cost: predicted_cost.view(),
-                distances: held.distances.view(),
-                quality: train.quality(),
-                real_cost: train.cost(),
-                measured: train.measured(),
-            },
-            fitted.means.slice(s![models..2 * models]),
+        let known = fitted.held(&held, &folds);
+        let unknown = (new_tasks.as_ref().zip(task_folds.as_ref()))
+            .map(|(votes, folds)| fitted.held(votes, folds));
+        fitted.caution = Caution::learn(
+            train,
+            &fitted.means,
+            &known,
+            unknown.as_ref(),
             Wanted {
                 shrink: settings.shrink,
                 trust: settings.trust,
                 guard: settings.guard.then_some(settings.certainty),
             },
         )?;
-        fitted.caution = caution;
-        let scores = fitted.scores(&held, row_means.view())?;
+        let scores = fitted.scores(&held, folds.row_means().view())?;
         Ok((fitted, scores))
+    }
+
+    /// What held-out predictions say before caution.
+    fn held(&self, votes: &Votes, folds: &Folds) -> Held {
+        let means = folds.row_means();
+        Held {
+            deviations: votes.mean_deviation(means.view()),
+            cost: self.cost(votes, means.view()),
+            distances: votes.distances.clone(),
+        }
     }
 
     /// What the predictors say of queries.

@@ -17,6 +17,7 @@ mod routerbench;
 mod routereval;
 mod rows;
 mod tabular;
+pub(crate) mod texts;
 
 use std::sync::LazyLock;
 

@@ -197,7 +197,7 @@ pub const BACKENDS: [BackendInfo; 5] = [
     },
     BackendInfo {
         name: "remote",
-        description: "the device of a `routelab serve`, in another process or on another machine",
+        description: "the device of a `routelab backends serve`, in another process or on another machine",
         feature: "remote",
         built: cfg!(feature = "remote"),
         place: Place::Network,

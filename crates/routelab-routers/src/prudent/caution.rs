@@ -1,13 +1,15 @@
 //! How far predictions are trusted: shrinkage towards the models' means, a guard of the best single model, and how sure a choice is.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
-use routelab_eval::{Decision, EvaluationOptions, Metric, Rule, Scores, Truth, evaluate};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
+use routelab_eval::{Decision, EvaluationOptions, Metric, Rule, Scores, Sweep, Truth, evaluate};
 use serde::{Deserialize, Serialize};
 
-use crate::RouterError;
+use crate::{RouterError, TrainingSet};
 
 /// Shares of what tells models apart that are tried.
 const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
+/// Replicates of the bootstrap that says whether a share loses.
+const REPLICATES: usize = 100;
 /// Thresholds of the guard that are tried: quantiles of the predicted gains.
 const THRESHOLDS: usize = 20;
 /// Uncertain gains become losses below this, in their order.
@@ -32,19 +34,14 @@ pub(super) struct Caution {
     pub(super) slope: f64,
 }
 
-/// Held-out predictions and what was measured, from which caution is learned.
-pub(super) struct Held<'a> {
-    /// Mean quality `[models]`, without what is predicted.
-    pub(super) means: ArrayView1<'a, f64>,
-    /// Predicted deviations from the means `[queries, models]`.
-    pub(super) deviations: ArrayView2<'a, f64>,
-    /// Predicted cost.
-    pub(super) cost: ArrayView2<'a, f64>,
-    /// Distances to the nearest training queries.
-    pub(super) distances: ArrayView1<'a, f64>,
-    pub(super) quality: ArrayView2<'a, f64>,
-    pub(super) real_cost: ArrayView2<'a, f64>,
-    pub(super) measured: Option<ArrayView2<'a, bool>>,
+/// Held-out predictions of the training queries, before caution.
+pub(super) struct Held {
+    /// Deviations of quality from the means `[queries, models]`.
+    pub(super) deviations: Array2<f64>,
+    /// Costs `[queries, models]`.
+    pub(super) cost: Array2<f64>,
+    /// Distances to the nearest queries that were learned from.
+    pub(super) distances: Array1<f64>,
 }
 
 /// Which parts of caution there are.
@@ -68,25 +65,59 @@ impl Caution {
         }
     }
 
+    /// `means`: of quality, cost and its logarithm, `[3 models]`. `known`: predictions of queries like those of the training;
+    /// `unknown`: of queries of tasks that were not seen, where there are several.
     pub(super) fn learn(
-        held: &Held,
-        costs: ArrayView1<f64>,
+        train: &TrainingSet,
+        means: &Array1<f64>,
+        known: &Held,
+        unknown: Option<&Held>,
         wanted: Wanted,
     ) -> Result<Self, RouterError> {
-        let known = wanted.trust.then(|| quantile(held.distances, KNOWN));
+        let models = train.models();
+        let (means, costs) = (
+            means.slice(s![..models]),
+            means.slice(s![models..2 * models]),
+        );
         let mut caution = Self {
-            default: best(held.means, costs),
+            default: best(means, costs),
             share: 1.0,
             threshold: Some(0.0),
-            known,
+            known: (wanted.trust).then(|| quantile(known.distances.view(), KNOWN)),
             slope: 0.0,
         };
-        let predicted =
-            |caution: &Self| caution.quality(held.means, held.deviations, held.distances);
         if wanted.shrink {
-            // Where a model was not measured, what is predicted of it has to do.
-            let plain = &held.deviations + &held.means;
-            let real = |values: ArrayView2<f64>, predicted: ArrayView2<f64>| match held.measured {
+            caution.share = caution.best_share(train, means, costs, known, unknown)?;
+        }
+        let quality = caution.quality(means, known.deviations.view(), known.distances.view());
+        if let Some(certainty) = wanted.guard {
+            caution.threshold = threshold(&quality, train, caution.default, certainty);
+        }
+        caution.slope = slope(&quality, train);
+        Ok(caution)
+    }
+
+    /// The share with the best curve of quality against cost on queries that are known, of those that do not lose to the means on queries
+    /// of unknown tasks, by more than a standard error of the difference.
+    fn best_share(
+        &self,
+        train: &TrainingSet,
+        means: ArrayView1<f64>,
+        costs: ArrayView1<f64>,
+        known: &Held,
+        unknown: Option<&Held>,
+    ) -> Result<f64, RouterError> {
+        let options = EvaluationOptions {
+            rule: Rule {
+                decision: Decision::PRICE,
+                ..Rule::default()
+            },
+            ..EvaluationOptions::default()
+        };
+        let metric = Metric::known("nauc_shared");
+        // Where a model was not measured, what is predicted of it has to do.
+        let real = |held: &Held| {
+            let filled = |values: ArrayView2<f64>, predicted: Array2<f64>| match train.measured() {
                 None => values.to_owned(),
                 Some(measured) => Array2::from_shape_fn(values.dim(), |at| {
                     if measured[at] {
@@ -96,38 +127,56 @@ impl Caution {
                     }
                 }),
             };
-            let quality = real(held.quality, plain.view()).mapv(|value| value.clamp(0.0, 1.0));
-            let cost = real(held.real_cost, held.cost);
-            let truth = Truth::new(quality.view(), cost.view())?;
-            let options = EvaluationOptions {
-                rule: Rule {
-                    decision: Decision::PRICE,
-                    ..Rule::default()
-                },
-                ..EvaluationOptions::default()
+            let predicted = (&held.deviations + &means).mapv(|value| value.clamp(0.0, 1.0));
+            (
+                filled(train.quality(), predicted),
+                filled(train.cost(), held.cost.clone()),
+            )
+        };
+        let scores = |held: &Held, share: f64| {
+            let tried = Self {
+                share,
+                ..self.clone()
             };
-            let metric = Metric::known("nauc_shared");
-            let mut best = (f64::NEG_INFINITY, 1.0);
+            let distances = held.distances.view();
+            let trust = tried.trust(distances);
+            let quality = tried.quality(means, held.deviations.view(), distances);
+            Scores::new(quality, cost(held.cost.view(), costs, trust.view()))
+        };
+
+        let mut harmless = SHARES.to_vec();
+        if let Some(unknown) = unknown {
+            let (quality, cost) = real(unknown);
+            let truth = Truth::new(quality.view(), cost.view())?;
+            let replicates = |share: f64| {
+                let scores = scores(unknown, share)?;
+                Sweep::new(&truth, &scores, &options)?.replicates(REPLICATES, 0, None)
+            };
+            let of_means = replicates(SHARES[0])?;
+            let mut losses = Vec::new();
             for share in SHARES {
-                let tried = Self {
-                    share,
-                    ..caution.clone()
-                };
-                let scores = Scores::new(predicted(&tried), held.cost.to_owned())?;
-                let value = evaluate(&truth, &scores, &options)?.get(metric);
-                let value = value.unwrap_or(f64::NEG_INFINITY);
-                if value > best.0 {
-                    best = (value, share);
-                }
+                let draws = replicates(share)?.draws(metric)?;
+                let differences: Array1<f64> = (draws.iter())
+                    .zip(of_means.draws(metric)?)
+                    .map(|(draw, of_means)| draw - of_means)
+                    .collect();
+                let mean = differences.mean().unwrap_or(0.0);
+                losses.push(mean < -differences.std(0.0));
             }
-            caution.share = best.1;
+            let mut losses = losses.into_iter();
+            harmless.retain(|_| losses.next() == Some(false));
         }
-        let quality = predicted(&caution);
-        if let Some(certainty) = wanted.guard {
-            caution.threshold = threshold(&quality, held, caution.default, certainty);
+        let (quality, cost) = real(known);
+        let truth = Truth::new(quality.view(), cost.view())?;
+        let mut best = (f64::NEG_INFINITY, SHARES[0]);
+        for share in harmless {
+            let value = evaluate(&truth, &scores(known, share)?, &options)?.get(metric);
+            let value = value.unwrap_or(f64::NEG_INFINITY);
+            if value > best.0 {
+                best = (value, share);
+            }
         }
-        caution.slope = slope(&quality, held);
-        Ok(caution)
+        Ok(best.1)
     }
 
     /// How well each query is known, from 0 to 1.
@@ -199,8 +248,14 @@ fn quantile(values: ArrayView1<f64>, share: f64) -> f64 {
 
 /// The smallest predicted gain over the default from which on the real gains, on held-out queries, are certain: their mean is this
 /// many standard errors above zero.
-fn threshold(quality: &Array2<f64>, held: &Held, default: usize, certainty: f64) -> Option<f64> {
-    let is_measured = |row, model| held.measured.is_none_or(|measured| measured[[row, model]]);
+fn threshold(
+    quality: &Array2<f64>,
+    train: &TrainingSet,
+    default: usize,
+    certainty: f64,
+) -> Option<f64> {
+    let is_measured = |row, model| (train.measured()).is_none_or(|measured| measured[[row, model]]);
+    let real = train.quality();
     let mut queries = 0.0;
     let mut gains = Vec::new();
     for (row, predicted) in quality.outer_iter().enumerate() {
@@ -213,10 +268,7 @@ fn threshold(quality: &Array2<f64>, held: &Held, default: usize, certainty: f64)
         queries += 1.0;
         let gain = predicted[chosen] - predicted[default];
         if gain > 0.0 {
-            gains.push((
-                gain,
-                held.quality[[row, chosen]] - held.quality[[row, default]],
-            ));
+            gains.push((gain, real[[row, chosen]] - real[[row, default]]));
         }
     }
     gains.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -233,7 +285,8 @@ fn threshold(quality: &Array2<f64>, held: &Held, default: usize, certainty: f64)
 }
 
 /// The slope of a logistic regression through the origin: of which of the two best predictions is the better one, on their difference.
-fn slope(quality: &Array2<f64>, held: &Held) -> f64 {
+fn slope(quality: &Array2<f64>, train: &TrainingSet) -> f64 {
+    let real = train.quality();
     let mut pairs = Vec::new();
     for (row, predicted) in quality.outer_iter().enumerate() {
         let mut order: Vec<usize> = (0..predicted.len()).collect();
@@ -241,8 +294,12 @@ fn slope(quality: &Array2<f64>, held: &Held) -> f64 {
         let [first, second, ..] = order[..] else {
             return 0.0;
         };
-        let measured = |model| held.measured.is_none_or(|measured| measured[[row, model]]);
-        let difference = held.quality[[row, first]] - held.quality[[row, second]];
+        let measured = |model| {
+            train
+                .measured()
+                .is_none_or(|measured| measured[[row, model]])
+        };
+        let difference = real[[row, first]] - real[[row, second]];
         if measured(first) && measured(second) && difference != 0.0 {
             let better = f64::from(u8::from(difference > 0.0));
             pairs.push((predicted[first] - predicted[second], better));
@@ -281,4 +338,46 @@ pub(super) fn cost(
 ) -> Array2<f64> {
     let trust = trust.insert_axis(Axis(1));
     &predicted * &trust + &means * &(1.0 - &trust)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn the_guard_keeps_the_order_of_differences() {
+        let caution = Caution {
+            default: 0,
+            share: 1.0,
+            threshold: Some(0.2),
+            known: None,
+            slope: 0.0,
+        };
+        let before = array![[0.5, 0.75, 0.65, 0.55, 0.5, 0.4, 0.1]];
+        let mut quality = before.clone();
+        caution.guard(&mut quality);
+        let row = quality.row(0);
+        // A certain gain stays, uncertain ones are just below the default, and what was below is lower still.
+        assert_eq!((row[0], row[1]), (0.5, 0.75));
+        assert!(row[2] < 0.5 && row[3] < row[2] && row[4] < row[3] && row[5] < row[4]);
+        assert!(
+            row.iter()
+                .skip(2)
+                .zip(before.row(0).iter().skip(2))
+                .all(|(after, before)| {
+                    *before > 0.5 && (after - 0.5).abs() < 1e-5 || (after - before).abs() < 1e-5
+                })
+        );
+        assert!(row[6] < row[5]);
+    }
+
+    #[test]
+    fn no_gain_counts_without_a_threshold() {
+        let caution = Caution::of_means(array![0.2, 0.9].view(), array![1.0, 2.0].view());
+        let mut quality = array![[5.0, 0.9], [0.1, 0.9]];
+        caution.guard(&mut quality);
+        assert!(quality.outer_iter().all(|row| row[0] < row[1]));
+    }
 }

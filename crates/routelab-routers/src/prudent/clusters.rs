@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
-use super::targets::Targets;
+use super::targets::{Folds, Targets};
 use crate::kmeans::Clustering;
 use crate::nearest::Points;
 use crate::{stack, to_f32};
@@ -14,7 +14,7 @@ const SOFTNESS: f64 = 1.0 / 16.0;
 /// There are not more clusters than training queries over this.
 const SIZE: usize = 8;
 
-/// Clusters with their outcomes.
+/// Clusters with their outcomes. They are found without outcomes, on all training queries.
 pub(super) struct Clusters {
     centroids: Points,
     /// Mean outcomes `[clusters, columns]`, the prior counted in.
@@ -23,51 +23,46 @@ pub(super) struct Clusters {
     softness: f64,
 }
 
+/// The cluster of every training query.
+pub(super) struct Labels(Vec<usize>);
+
 impl Clusters {
-    /// The clusters, and what those of the other folds' outcomes say of every training query. Clusters are found without outcomes, on
-    /// all training queries.
     pub(super) fn fit(
         x: ArrayView2<f32>,
         targets: &Targets,
         clusters: usize,
         typical: f64,
-        folds: &[Vec<usize>],
-        fold_means: ArrayView2<f64>,
         seed: u64,
-    ) -> (Self, Array2<f64>) {
+    ) -> (Self, Labels) {
         let clustering = Clustering::fit(x, clusters.min(x.nrows().div_ceil(SIZE)), seed);
-        let of = |rows: &mut dyn Iterator<Item = usize>, prior: ArrayView1<f64>| {
-            let shape = (clustering.centroids.nrows(), targets.columns());
-            let mut sums = Array2::from_shape_fn(shape, |(_, column)| PRIOR * prior[column]);
-            let mut counts = Array2::from_elem(shape, PRIOR);
-            for row in rows {
-                let cluster = clustering.labels[row];
-                for column in 0..targets.columns() {
-                    if targets.is_measured(row, column) {
-                        sums[[cluster, column]] += targets.values[[row, column]];
-                        counts[[cluster, column]] += 1.0;
-                    }
-                }
-            }
-            sums / counts
-        };
-        let whole = Self {
-            centroids: Points::new(clustering.centroids.clone()),
-            means: of(&mut (0..targets.rows()), targets.means.view()),
+        let labels = Labels(clustering.labels);
+        let count = clustering.centroids.nrows();
+        let clusters = Self {
+            means: labels.means(count, targets, 0..targets.rows(), targets.means.view()),
+            centroids: Points::new(clustering.centroids),
             softness: SOFTNESS * typical * typical,
         };
+        (clusters, labels)
+    }
+
+    /// What the outcomes of the other folds say of every training query `x`.
+    pub(super) fn held_out(
+        &self,
+        labels: &Labels,
+        x: ArrayView2<f32>,
+        targets: &Targets,
+        folds: &Folds,
+    ) -> Array2<f64> {
         let mut held_out = Array2::zeros(targets.values.dim());
-        let weights = whole.weights(x);
-        for (fold, held) in folds.iter().enumerate() {
-            let mut others = (folds.iter().enumerate())
-                .filter(|&(other, _)| other != fold)
-                .flat_map(|(_, rows)| rows.iter().copied());
-            let means = of(&mut others, fold_means.row(fold));
+        let weights = self.weights(x);
+        for (fold, held) in folds.rows.iter().enumerate() {
+            let (others, prior) = (folds.others(fold), folds.means.row(fold));
+            let means = labels.means(self.means.nrows(), targets, others, prior);
             for &row in held {
                 (held_out.row_mut(row)).assign(&weights.row(row).dot(&means));
             }
         }
-        (whole, held_out)
+        held_out
     }
 
     pub(super) fn of(centroids: ArrayView2<f64>, means: Array2<f64>, softness: f64) -> Self {
@@ -100,5 +95,30 @@ impl Clusters {
 
     pub(super) fn predict(&self, x: ArrayView2<f32>) -> Array2<f64> {
         self.weights(x).dot(&self.means)
+    }
+}
+
+impl Labels {
+    /// Mean outcomes of these rows, `[clusters, columns]`, with a prior.
+    fn means(
+        &self,
+        clusters: usize,
+        targets: &Targets,
+        rows: impl IntoIterator<Item = usize>,
+        prior: ArrayView1<f64>,
+    ) -> Array2<f64> {
+        let shape = (clusters, targets.columns());
+        let mut sums = Array2::from_shape_fn(shape, |(_, column)| PRIOR * prior[column]);
+        let mut counts = Array2::from_elem(shape, PRIOR);
+        for row in rows {
+            let cluster = self.0[row];
+            for column in 0..targets.columns() {
+                if targets.is_measured(row, column) {
+                    sums[[cluster, column]] += targets.values[[row, column]];
+                    counts[[cluster, column]] += 1.0;
+                }
+            }
+        }
+        sums / counts
     }
 }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 
-use super::targets::Targets;
+use super::targets::{Folds, Targets};
 use crate::Archive;
 use crate::nearest::{Points, nearest};
 
@@ -62,19 +62,16 @@ impl Neighbours {
     }
 
     /// What the other folds say of every training query.
-    pub(super) fn held_out(&self, folds: &[Vec<usize>], means: ArrayView2<f64>) -> Said {
+    pub(super) fn held_out(&self, folds: &Folds) -> Said {
         let rows = self.values.nrows();
         let mut said = Said {
             predictions: vec![Array2::zeros(self.values.dim()); self.counts.len()],
             distances: Array1::zeros(rows),
         };
-        for (fold, held) in folds.iter().enumerate() {
-            let others: Vec<usize> = (folds.iter().enumerate())
-                .filter(|&(other, _)| other != fold)
-                .flat_map(|(_, rows)| rows.iter().copied())
-                .collect();
+        for (fold, held) in folds.rows.iter().enumerate() {
             let x = self.points.x().select(Axis(0), held);
-            let found = self.among(&others, means.row(fold)).say(x.view());
+            let others = self.among(&folds.others(fold), folds.means.row(fold));
+            let found = others.say(x.view());
             for (at, &row) in held.iter().enumerate() {
                 said.distances[row] = found.distances[at];
                 for (all, found) in said.predictions.iter_mut().zip(&found.predictions) {

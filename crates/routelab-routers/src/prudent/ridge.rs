@@ -9,7 +9,7 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::targets::Targets;
+use super::targets::{Folds, Targets};
 use crate::linear::to_nalgebra;
 use crate::nearest::Points;
 use crate::{RouterError, stack, to_f32, to_f64};
@@ -40,23 +40,43 @@ impl Map {
 /// Ridge regression on the embeddings.
 pub(super) struct Linear(Map);
 
+/// The penalties that were chosen, as places in the list of those that were tried: for quality, cost and its logarithm.
+pub(super) type Chosen = [usize; 3];
+
 impl Linear {
-    /// The map, and what those of the other folds say of every training query.
+    /// The map with the least error on the folds.
     pub(super) fn fit(
         x: ArrayView2<f32>,
         targets: &Targets,
-        folds: &[Vec<usize>],
-    ) -> Result<(Self, Array2<f64>), RouterError> {
+        folds: &Folds,
+    ) -> Result<(Self, Chosen), RouterError> {
+        let (centred, mean, penalty) = Self::features(x);
+        let mut found = Problem::new(&centred, &penalty, targets, folds).best(&LINEAR)?;
+        found.map.offset = &found.map.offset - &mean.dot(&found.map.weights);
+        Ok((Self(found.map), found.chosen))
+    }
+
+    /// What maps of the other folds say of every training query.
+    pub(super) fn held_out(
+        chosen: Chosen,
+        x: ArrayView2<f32>,
+        targets: &Targets,
+        folds: &Folds,
+    ) -> Result<Array2<f64>, RouterError> {
+        let (centred, _, penalty) = Self::features(x);
+        Problem::new(&centred, &penalty, targets, folds).held_out(&LINEAR, chosen)
+    }
+
+    /// The centred embeddings, their mean, and the penalty.
+    fn features(x: ArrayView2<f32>) -> (Array2<f64>, Array1<f64>, Array2<f64>) {
         let x = to_f64(x);
         let mean = (x.mean_axis(Axis(0))).expect("a training set has at least one query");
-        let centred = &x - &mean;
-        let variance = centred.iter().map(|value| value * value).sum::<f64>() / x.nrows() as f64;
+        let centred = x - &mean;
+        let squares: f64 = centred.iter().map(|value| value * value).sum();
+        let variance = squares / centred.nrows() as f64;
         let scale = if variance > 0.0 { variance } else { 1.0 };
-        let penalty = Array2::from_diag_elem(x.ncols(), scale);
-        let problem = Problem::new(&centred, &penalty, targets, folds);
-        let mut found = problem.best(&LINEAR)?;
-        found.map.offset = &found.map.offset - &mean.dot(&found.map.weights);
-        Ok((Self(found.map), found.held_out))
+        let penalty = Array2::from_diag_elem(centred.ncols(), scale);
+        (centred, mean, penalty)
     }
 
     pub(super) fn of(stored: ArrayView2<f64>) -> Self {
@@ -90,33 +110,26 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The map, and what those of the other folds say of every training query.
+    /// The map and the width with the least error on the folds.
     pub(super) fn fit(
         x: ArrayView2<f32>,
         targets: &Targets,
         landmarks: usize,
         typical: f64,
-        folds: &[Vec<usize>],
+        folds: &Folds,
         seed: u64,
-    ) -> Result<(Self, Array2<f64>), RouterError> {
+    ) -> Result<(Self, Chosen), RouterError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut chosen = index::sample(&mut rng, x.nrows(), landmarks.min(x.nrows())).into_vec();
-        chosen.sort_unstable();
-        let landmarks = x.select(Axis(0), &chosen);
-        let points = Points::new(landmarks.clone());
+        let mut rows = index::sample(&mut rng, x.nrows(), landmarks.min(x.nrows())).into_vec();
+        rows.sort_unstable();
+        let points = Points::new(x.select(Axis(0), &rows));
         let squared = distances(&points, x);
-        let among = distances(&points, landmarks.view());
         let mut best: Option<(f64, Found)> = None;
         for share in WIDTHS {
             let width = share * typical * typical;
-            let features = squared.mapv(|squared| (-squared / width).exp());
-            let mut penalty = among.mapv(|squared| (-squared / width).exp());
-            penalty.diag_mut().mapv_inplace(|value| value + JITTER);
+            let (features, penalty) = kernels(&squared, &points, width);
             let found = Problem::new(&features, &penalty, targets, folds).best(&KERNEL)?;
-            if best
-                .as_ref()
-                .is_none_or(|(_, best)| found.error < best.error)
-            {
+            if (best.as_ref()).is_none_or(|(_, best)| found.error < best.error) {
                 best = Some((width, found));
             }
         }
@@ -126,7 +139,20 @@ impl Kernel {
             width,
             map: found.map,
         };
-        Ok((kernel, found.held_out))
+        Ok((kernel, found.chosen))
+    }
+
+    /// What maps of the other folds say of every training query.
+    pub(super) fn held_out(
+        &self,
+        chosen: Chosen,
+        x: ArrayView2<f32>,
+        targets: &Targets,
+        folds: &Folds,
+    ) -> Result<Array2<f64>, RouterError> {
+        let squared = distances(&self.landmarks, x);
+        let (features, penalty) = kernels(&squared, &self.landmarks, self.width);
+        Problem::new(&features, &penalty, targets, folds).held_out(&KERNEL, chosen)
     }
 
     pub(super) fn of(landmarks: ArrayView2<f64>, stored: ArrayView2<f64>, width: f64) -> Self {
@@ -150,6 +176,14 @@ impl Kernel {
     }
 }
 
+/// Kernels `[queries, points]` of squared distances, and those among the points, which are the penalty.
+fn kernels(squared: &Array2<f64>, points: &Points, width: f64) -> (Array2<f64>, Array2<f64>) {
+    let of = |squared: f64| (-squared / width).exp();
+    let mut penalty = distances(points, points.x().view()).mapv(of);
+    (penalty.diag_mut()).mapv_inplace(|value| value + JITTER);
+    (squared.mapv(of), penalty)
+}
+
 /// Squared distances `[queries, points]`.
 fn distances(points: &Points, x: ArrayView2<f32>) -> Array2<f64> {
     let rows = points.map(x, |squared| {
@@ -164,8 +198,7 @@ fn distances(points: &Points, x: ArrayView2<f32>) -> Array2<f64> {
 /// What a search for a penalty found.
 struct Found {
     map: Map,
-    /// `[queries, columns]`
-    held_out: Array2<f64>,
+    chosen: Chosen,
     /// Sum of squared held-out errors of quality.
     error: f64,
 }
@@ -175,7 +208,17 @@ struct Problem<'a> {
     features: &'a Array2<f64>,
     penalty: &'a Array2<f64>,
     targets: &'a Targets,
-    folds: &'a [Vec<usize>],
+    folds: &'a Folds,
+    /// Columns that were measured on the same rows.
+    groups: Vec<Group>,
+}
+
+/// Columns that were measured on the same rows, and the moments of every fold of these.
+struct Group {
+    columns: Vec<usize>,
+    folds: Vec<Moments>,
+    whole: Moments,
+    means: Array1<f64>,
 }
 
 /// What a least-squares problem needs of some rows.
@@ -256,122 +299,242 @@ impl<'a> Problem<'a> {
         features: &'a Array2<f64>,
         penalty: &'a Array2<f64>,
         targets: &'a Targets,
-        folds: &'a [Vec<usize>],
+        folds: &'a Folds,
     ) -> Self {
+        let mut columns: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
+        for column in 0..targets.columns() {
+            let rows = (0..targets.rows()).map(|row| targets.is_measured(row, column));
+            columns.entry(rows.collect()).or_default().push(column);
+        }
+        let group = |(measured, columns): (Vec<bool>, Vec<usize>)| {
+            let folds: Vec<Moments> = (folds.rows.par_iter())
+                .map(|fold| {
+                    let rows: Vec<usize> =
+                        fold.iter().copied().filter(|&row| measured[row]).collect();
+                    let values = targets.values.select(Axis(0), &rows);
+                    Moments::of(
+                        features.select(Axis(0), &rows).view(),
+                        values.select(Axis(1), &columns).view(),
+                    )
+                })
+                .collect();
+            let (first, rest) = folds.split_first().expect("there is a fold");
+            Group {
+                whole: rest.iter().fold(first.clone(), Moments::plus),
+                means: targets.means.select(Axis(0), &columns),
+                columns,
+                folds,
+            }
+        };
         Self {
             features,
             penalty,
             targets,
             folds,
+            groups: columns.into_iter().map(group).collect(),
         }
     }
 
-    /// The columns that were measured on the same rows, and these rows.
-    fn groups(&self) -> Vec<(Vec<usize>, Vec<bool>)> {
-        let mut groups: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
-        for column in 0..self.targets.columns() {
-            let rows = (0..self.targets.rows()).map(|row| self.targets.is_measured(row, column));
-            groups.entry(rows.collect()).or_default().push(column);
-        }
-        groups
-            .into_iter()
-            .map(|(rows, columns)| (columns, rows))
-            .collect()
+    /// Which target a column is: 0 for quality, 1 for cost, 2 for its logarithm.
+    fn target(&self, column: usize) -> usize {
+        column / (self.targets.columns() / 3)
     }
 
-    /// The penalty, of these, with the least held-out error: one for quality, one for cost, one for its logarithm.
-    fn best(&self, alphas: &[f64]) -> Result<Found, RouterError> {
-        let (rows, columns) = self.targets.values.dim();
-        let models = columns / 3;
-        let groups = self.groups();
-        // By group: the moments of every fold.
-        let moments: Vec<Vec<Moments>> = (groups.iter())
-            .map(|(columns, measured)| {
-                (self.folds.par_iter())
-                    .map(|fold| {
-                        let rows: Vec<usize> =
-                            fold.iter().copied().filter(|&row| measured[row]).collect();
-                        let targets = self.targets.values.select(Axis(0), &rows);
-                        Moments::of(
-                            self.features.select(Axis(0), &rows).view(),
-                            targets.select(Axis(1), columns).view(),
-                        )
-                    })
-                    .collect()
-            })
-            .collect();
-        let wholes: Vec<Moments> = (moments.iter())
-            .map(|folds| {
-                let (first, rest) = folds.split_first().expect("there is a fold");
-                rest.iter().fold(first.clone(), Moments::plus)
-            })
-            .collect();
-        let means: Vec<Array1<f64>> = (groups.iter())
-            .map(|(columns, _)| self.targets.means.select(Axis(0), columns))
-            .collect();
-
-        // By penalty: predictions for all queries, each by the other folds.
-        let tasks: Vec<(usize, usize, usize)> = (0..alphas.len())
-            .flat_map(|alpha| (0..self.folds.len()).map(move |fold| (alpha, fold)))
-            .flat_map(|(alpha, fold)| (0..groups.len()).map(move |group| (alpha, fold, group)))
+    /// For each of these penalties, predictions `[queries, columns]` of every query by the other folds.
+    fn predictions(&self, alphas: &[f64]) -> Result<Vec<Array2<f64>>, RouterError> {
+        let tasks: Vec<(usize, usize, &Group)> = (0..alphas.len())
+            .flat_map(|alpha| (0..self.folds.rows.len()).map(move |fold| (alpha, fold)))
+            .flat_map(|(alpha, fold)| self.groups.iter().map(move |group| (alpha, fold, group)))
             .collect();
         let solved: Vec<Array2<f64>> = (tasks.par_iter())
             .map(|&(alpha, fold, group)| {
-                let others = wholes[group].minus(&moments[group][fold]);
-                let map = others.solve(self.penalty, alphas[alpha], &means[group])?;
-                let held = self.features.select(Axis(0), &self.folds[fold]);
+                let others = group.whole.minus(&group.folds[fold]);
+                let map = others.solve(self.penalty, alphas[alpha], &group.means)?;
+                let held = self.features.select(Axis(0), &self.folds.rows[fold]);
                 Ok(map.apply(held.view()))
             })
             .collect::<Result<_, RouterError>>()?;
-        let mut held_out = vec![Array2::zeros((rows, columns)); alphas.len()];
+        let mut predictions = vec![Array2::zeros(self.targets.values.dim()); alphas.len()];
         for (&(alpha, fold, group), predicted) in tasks.iter().zip(&solved) {
-            for (at, &row) in self.folds[fold].iter().enumerate() {
-                for (of, &column) in groups[group].0.iter().enumerate() {
-                    held_out[alpha][[row, column]] = predicted[[at, of]];
+            for (at, &row) in self.folds.rows[fold].iter().enumerate() {
+                for (of, &column) in group.columns.iter().enumerate() {
+                    predictions[alpha][[row, column]] = predicted[[at, of]];
                 }
             }
         }
+        Ok(predictions)
+    }
 
-        let error = |alpha: usize, block: usize| -> f64 {
-            let columns = block * models..(block + 1) * models;
-            (columns.flat_map(|column| (0..rows).map(move |row| (row, column))))
-                .filter(|&(row, column)| self.targets.is_measured(row, column))
-                .map(|at| (held_out[alpha][at] - self.targets.values[at]).powi(2))
-                .sum()
-        };
-        let chosen: Vec<usize> = (0..3)
-            .map(|block| {
-                let errors: Vec<f64> = (0..alphas.len()).map(|alpha| error(alpha, block)).collect();
-                (0..alphas.len())
-                    .min_by(|&a, &b| errors[a].total_cmp(&errors[b]))
-                    .expect("there are penalties")
-            })
-            .collect();
-        let mut found = Found {
-            map: Map {
-                weights: Array2::zeros((self.features.ncols(), columns)),
-                offset: Array1::zeros(columns),
-            },
-            held_out: Array2::zeros((rows, columns)),
-            error: error(chosen[0], 0),
-        };
-        for (group, (columns, _)) in groups.iter().enumerate() {
-            let mut maps: BTreeMap<usize, Map> = BTreeMap::new();
-            for (of, &column) in columns.iter().enumerate() {
-                let alpha = chosen[column / models];
-                if let std::collections::btree_map::Entry::Vacant(free) = maps.entry(alpha) {
-                    free.insert(wholes[group].solve(self.penalty, alphas[alpha], &means[group])?);
+    /// The same with the penalties that were chosen for the three targets.
+    fn held_out(&self, alphas: &[f64], chosen: Chosen) -> Result<Array2<f64>, RouterError> {
+        let predictions = self.predictions(&chosen.map(|alpha| alphas[alpha]))?;
+        Ok(Array2::from_shape_fn(self.targets.values.dim(), |at| {
+            predictions[self.target(at.1)][at]
+        }))
+    }
+
+    /// The penalties with the least held-out error, and the map of all queries with them.
+    fn best(&self, alphas: &[f64]) -> Result<Found, RouterError> {
+        let mut errors = vec![[0.0; 3]; alphas.len()];
+        for (errors, predictions) in errors.iter_mut().zip(self.predictions(alphas)?) {
+            for ((row, column), predicted) in predictions.indexed_iter() {
+                if self.targets.is_measured(row, column) {
+                    let error = predicted - self.targets.values[[row, column]];
+                    errors[self.target(column)] += error * error;
                 }
-                let map = &maps[&alpha];
-                found
-                    .map
-                    .weights
-                    .column_mut(column)
-                    .assign(&map.weights.column(of));
-                found.map.offset[column] = map.offset[of];
-                (found.held_out.column_mut(column)).assign(&held_out[alpha].column(column));
             }
         }
-        Ok(found)
+        let chosen: Chosen = std::array::from_fn(|target| {
+            (0..alphas.len())
+                .min_by(|&a, &b| errors[a][target].total_cmp(&errors[b][target]))
+                .expect("there are penalties")
+        });
+        let mut map = Map {
+            weights: Array2::zeros((self.features.ncols(), self.targets.columns())),
+            offset: Array1::zeros(self.targets.columns()),
+        };
+        for group in &self.groups {
+            let maps =
+                chosen.map(|alpha| group.whole.solve(self.penalty, alphas[alpha], &group.means));
+            let [quality, cost, logarithm] = maps;
+            let maps = [quality?, cost?, logarithm?];
+            for (of, &column) in group.columns.iter().enumerate() {
+                let found = &maps[self.target(column)];
+                (map.weights.column_mut(column)).assign(&found.weights.column(of));
+                map.offset[column] = found.offset[of];
+            }
+        }
+        Ok(Found {
+            map,
+            error: errors[chosen[0]][0],
+            chosen,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+    use crate::linear::ridge;
+
+    /// One model; quality, cost and its logarithm are three unlike functions of the query.
+    fn targets(rows: usize) -> (Array2<f32>, Targets) {
+        let x = Array2::from_shape_fn((rows, 3), |(row, axis)| {
+            ((row * (axis + 2)) as f32 * 0.7).sin()
+        });
+        let values = Array2::from_shape_fn((rows, 3), |(row, target)| {
+            f64::from(x[[row, target]]).powi(2) + 0.3 * f64::from(x[[row, 0]]) + target as f64
+        });
+        let targets = Targets {
+            means: values.mean_axis(Axis(0)).unwrap(),
+            values,
+            measured: None,
+            shift: array![1.0],
+        };
+        (x, targets)
+    }
+
+    fn folds(targets: &Targets) -> Folds {
+        targets.folds(
+            (0..3)
+                .map(|fold| (fold..targets.rows()).step_by(3).collect())
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn the_linear_map_is_that_of_the_linear_router() {
+        let (x, targets) = targets(24);
+        let (linear, chosen) = Linear::fit(x.view(), &targets, &folds(&targets)).unwrap();
+        let (_, _, penalty) = Linear::features(x.view());
+        for (target, chosen) in chosen.into_iter().enumerate() {
+            let alpha = LINEAR[chosen] * penalty[[0, 0]];
+            let known = ridge(to_f64(x.view()).view(), targets.values.view(), alpha).unwrap();
+            let difference = &linear.stored().column(target) - &known.column(target);
+            assert!(
+                difference.iter().all(|value| value.abs() < 1e-9),
+                "{difference}"
+            );
+        }
+    }
+
+    #[test]
+    fn with_a_kernel_at_every_query_it_is_kernel_ridge_regression() {
+        let (x, targets) = targets(12);
+        let (kernel, chosen) =
+            Kernel::fit(x.view(), &targets, 12, 1.5, &folds(&targets), 1).unwrap();
+        let gram = distances(&Points::new(x.clone()), x.view())
+            .mapv(|squared| (-squared / kernel.width).exp());
+        let query = array![[0.2_f32, -0.4, 0.1]];
+        let at_query = distances(&Points::new(x.clone()), query.view())
+            .mapv(|squared| (-squared / kernel.width).exp());
+        let found = kernel.predict(query.view());
+        for target in 0..3 {
+            // The textbook: `k' (K + α I)⁻¹ (y - mean) + mean`.
+            let mean = targets.means[target];
+            let mut left = gram.clone();
+            (left.diag_mut()).mapv_inplace(|value| value + KERNEL[chosen[target]]);
+            let right = targets.values.column(target).mapv(|value| value - mean);
+            let weights = Cholesky::new(to_nalgebra(&left))
+                .unwrap()
+                .solve(&to_nalgebra(&right.insert_axis(Axis(1))));
+            let expected: f64 = (at_query.iter().zip(weights.iter()))
+                .map(|(k, w)| k * w)
+                .sum::<f64>()
+                + mean;
+            assert!(
+                (found[[0, target]] - expected).abs() < 1e-4,
+                "{found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_held_out_is_not_learned_from() {
+        let (x, mut targets) = targets(24);
+        let rows = folds(&targets).rows;
+        let before = {
+            let folds = targets.folds(rows.clone());
+            Linear::held_out([1, 2, 3], x.view(), &targets, &folds).unwrap()
+        };
+        // Row 4 is of fold 1: its own outcome changes what is said of the other folds, and not of its own.
+        (targets.values.row_mut(4)).fill(7.0);
+        let folds = targets.folds(rows);
+        let after = Linear::held_out([1, 2, 3], x.view(), &targets, &folds).unwrap();
+        for row in 0..24 {
+            let moved = (&before.row(row) - &after.row(row))
+                .iter()
+                .any(|value| value.abs() > 1e-9);
+            assert_eq!(moved, row % 3 != 1, "row {row}");
+        }
+    }
+
+    #[test]
+    fn columns_with_gaps_are_solved_on_their_own_rows() {
+        let (x, mut targets) = targets(24);
+        let mut measured = Array2::from_elem((24, 3), true);
+        for row in 0..8 {
+            measured[[row, 1]] = false;
+            targets.values[[row, 1]] = 1e6;
+        }
+        targets.measured = Some(measured);
+        targets.means[1] = targets.values.slice(s![8.., 1]).mean().unwrap();
+        let (linear, chosen) = Linear::fit(x.view(), &targets, &folds(&targets)).unwrap();
+        let (_, _, penalty) = Linear::features(x.view());
+        let alpha = LINEAR[chosen[1]] * penalty[[0, 0]];
+        let known = ridge(
+            to_f64(x.slice(s![8.., ..])).view(),
+            targets.values.slice(s![8.., 1..2]),
+            alpha,
+        );
+        // The centre differs (of all queries), so that the penalty has the same weights and the offset follows.
+        let known = known.unwrap();
+        let found = linear.stored();
+        for row in 0..3 {
+            assert!((found[[row, 1]] - known[[row, 0]]).abs() < 0.05);
+        }
+        assert!(found.iter().all(|value| value.abs() < 100.0));
     }
 }

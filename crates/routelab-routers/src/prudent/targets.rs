@@ -48,9 +48,15 @@ impl Targets {
         (self.measured.as_ref()).is_none_or(|measured| measured[[row, column]])
     }
 
+    /// Folds of the training queries with the means of what is outside of them.
+    pub(super) fn folds(&self, rows: Vec<Vec<usize>>) -> Folds {
+        let means = self.means_without(&rows);
+        Folds { rows, means }
+    }
+
     /// For every fold, the mean of every column over the other folds, `[folds, columns]`; over all rows where it was measured in this
     /// fold only.
-    pub(super) fn means_without(&self, folds: &[Vec<usize>]) -> Array2<f64> {
+    fn means_without(&self, folds: &[Vec<usize>]) -> Array2<f64> {
         let mut means = Array2::zeros((folds.len(), self.columns()));
         for column in 0..self.columns() {
             let sums: Vec<(f64, f64)> = (folds.iter())
@@ -71,6 +77,36 @@ impl Targets {
                 } else {
                     self.means[column]
                 };
+            }
+        }
+        means
+    }
+}
+
+/// Parts of the training queries, each of which is predicted by what is learned of the others.
+pub(super) struct Folds {
+    /// The rows of every fold.
+    pub(super) rows: Vec<Vec<usize>>,
+    /// The mean of every column over the other folds, `[folds, columns]`.
+    pub(super) means: Array2<f64>,
+}
+
+impl Folds {
+    /// The rows that are not in a fold.
+    pub(super) fn others(&self, fold: usize) -> Vec<usize> {
+        (self.rows.iter().enumerate())
+            .filter(|&(other, _)| other != fold)
+            .flat_map(|(_, rows)| rows.iter().copied())
+            .collect()
+    }
+
+    /// The means for every training query, `[queries, columns]`.
+    pub(super) fn row_means(&self) -> Array2<f64> {
+        let queries = self.rows.iter().map(Vec::len).sum();
+        let mut means = Array2::zeros((queries, self.means.ncols()));
+        for (rows, mean) in self.rows.iter().zip(self.means.outer_iter()) {
+            for &row in rows {
+                means.row_mut(row).assign(&mean);
             }
         }
         means

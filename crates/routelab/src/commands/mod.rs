@@ -1,5 +1,7 @@
 //! The command line: a file per command.
 
+#[cfg(not(feature = "service"))]
+mod absent;
 mod backends;
 mod bench;
 mod compare;
@@ -10,6 +12,8 @@ mod predictions;
 mod report;
 mod route;
 mod run;
+#[cfg(feature = "service")]
+mod service;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,6 +22,11 @@ use clap::{Parser, Subcommand};
 use routelab_routers::Registry;
 
 use crate::output::{self, Output};
+
+#[cfg(not(feature = "service"))]
+use absent::{self as service, Absent as CollectArgs, Absent as GradeArgs, Absent as ServeArgs};
+#[cfg(feature = "service")]
+use service::{CollectArgs, GradeArgs, ServeArgs};
 
 /// Experiments on LLM routers: train them, show where they collapse, make the figures and tables of a paper.
 #[derive(Parser)]
@@ -122,11 +131,27 @@ enum Command {
                       EquiRouter --epochs 2 --rows 256"
     )]
     Backends(backends::BackendsArgs),
-    /// Let other processes use a device of this machine: `--backend remote:ws://HOST:PORT`. Without encryption or password.
+    /// Ask every model of a pool every prompt of a file, grade the answers, and write the table that experiments read.
+    ///
+    /// What is paid never passes the cap. After a kill at any moment the same command goes on, and asks nothing twice. Keys come from the
+    /// environment and are never written. In a build with `--features service`.
     #[command(
-        after_help = "Example, in a build with `--features remote`:\n  routelab serve --backend flex --port 3000"
+        after_help = "Example, with a pool as in docs/service.md:\n  routelab collect prompts.jsonl --pool pool.toml --grading grading.toml --out \
+                      mine --cap 2.50\n  routelab run mine/experiment.toml"
     )]
-    Serve(backends::ServeArgs),
+    Collect(CollectArgs),
+    /// Grade the answers of a collection again, without asking again. In a build with `--features service`.
+    #[command(after_help = "Example:\n  routelab grade mine --grading strict.toml")]
+    Grade(GradeArgs),
+    /// Serve a fitted router like OpenAI's API: it chooses a model for every request, and forwards it. In a build with `--features service`.
+    ///
+    /// `/v1/chat/completions` with streams and images, `/v1/models`, `/v1/route` for the decision alone, `/healthz`, `/metrics`. The limit of a request
+    /// stands in its model, `routelab:budget=0.002` or `routelab:price=100`, or in the headers x-routelab-budget and x-routelab-price. SIGHUP opens the
+    /// router again, SIGTERM ends it when requests under way are done.
+    #[command(
+        after_help = "Example, after `routelab run mine/experiment.toml`:\n  routelab serve runs/mine/models/knn --pool pool.toml --budget 0.0005"
+    )]
+    Serve(ServeArgs),
 }
 
 /// The program, with the routers of a registry: those of RouteLab (`Registry::default()`) and others.
@@ -158,7 +183,9 @@ pub fn main_from(registry: Registry, args: impl IntoIterator<Item = OsString>) -
         Command::Data(args) => data::run(args, &output),
         Command::Bench(args) => bench::run(args, &output),
         Command::Backends(args) => backends::run(args, &registry, &output),
-        Command::Serve(args) => backends::serve(args, &output),
+        Command::Collect(args) => service::collect(args, &output),
+        Command::Grade(args) => service::grade(args, &output),
+        Command::Serve(args) => service::serve(args, &registry, &output),
     };
     match done.and_then(|()| output.finish()) {
         Ok(()) => 0,

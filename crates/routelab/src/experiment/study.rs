@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use routelab_eval::variance_shares;
+use routelab_eval::check_full_design;
 use routelab_routers::Registry;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -101,8 +101,7 @@ impl Variant {
     /// Checks that the routers with these settings are a full design.
     fn check_factors(&self, factors: &[Factor]) -> Result<(), String> {
         let levels: Vec<Vec<usize>> = self.levels(factors).into_iter().flatten().collect();
-        let zeros = vec![0.0; levels.len()];
-        variance_shares(&levels, &zeros).map(drop).map_err(|_| {
+        check_full_design(&levels).map_err(|_| {
             format!(
                 "`factors` are {}, but its routers do not have every combination of them, each equally often",
                 factors.iter().map(|factor| &*factor.setting).collect::<Vec<_>>().join(", ")

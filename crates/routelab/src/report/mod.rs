@@ -12,7 +12,7 @@ use maud::PreEscaped;
 use serde_json::Value;
 
 use crate::failure::{Outcome, bad_request};
-use crate::folder::{EXPERIMENT, FigureRecord, REPORT, RunFolder, RunResults};
+use crate::folder::{ANSWERS, EXPERIMENT, FigureRecord, REPORT, RunFolder, RunResults};
 
 pub use pages::{IndexEntry, OverviewPage, OverviewTable, index, overview};
 
@@ -23,6 +23,8 @@ struct Run {
     settings: String,
     /// What the nearest other queries say; null where the run has no such file.
     predictability: Value,
+    /// What single answers differ by; null where every model was asked once.
+    answers: Value,
     figures: Vec<Figure>,
     /// What the page's scripts read.
     data: Value,
@@ -71,6 +73,7 @@ fn read(folder: &RunFolder) -> Outcome<Run> {
         figures: figures.collect::<Outcome<_>>()?,
         settings: folder.text(EXPERIMENT)?,
         predictability: json("predictability.json")?,
+        answers: json(ANSWERS)?,
         data: data::data(&results, json("queries.json")?),
         manifest,
         results,

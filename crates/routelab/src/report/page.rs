@@ -6,7 +6,7 @@ use routelab_plot::Role;
 use serde_json::Value;
 
 use super::{Figure, Run, data, picture, tables, text};
-use crate::folder::RouterRecord;
+use crate::folder::{RouterRecord, RunResults};
 
 /// The scripts, in the order in which they need each other.
 const SCRIPTS: [&str; 7] = [
@@ -51,6 +51,7 @@ pub fn html(run: &Run) -> Markup {
                 a.skip href="#main" { "Skip to the figures" }
                 header.top {
                     h1 { (title) }
+                    (verdict(&run.results))
                     p.lead { (text(&run.manifest["experiment"]["description"])) }
                     (data_line(run))
                 }
@@ -65,6 +66,7 @@ pub fn html(run: &Run) -> Markup {
                         (tables::comparisons(&run.results))
                         (tables::tasks(&run.results))
                         (tables::predictability(&run.predictability))
+                        (tables::answers(&run.answers))
                         (queries(&run.data["queries"]))
                         (settings(run))
                     }
@@ -74,6 +76,58 @@ pub fn html(run: &Run) -> Markup {
             }
         }
     }
+}
+
+/// Whether routing would have paid: what the learned router that reaches the best single model's quality at the least cost saves.
+fn verdict(results: &RunResults) -> Markup {
+    let learned = results.routers.iter().filter(|router| router.is_learned());
+    let reached: Vec<_> = learned
+        .filter_map(|router| Some((router, results.summary(router, "qnc")?)))
+        .collect();
+    let best = reached
+        .iter()
+        .min_by(|a, b| a.1.mean.0.total_cmp(&b.1.mean.0));
+    let Some((router, cost)) = best else {
+        return html! {};
+    };
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
+    let choice = if reached.len() == 1 {
+        format!("with {}", router.label)
+    } else {
+        format!(
+            "with {}, the best of {} learned routers in hindsight",
+            router.label,
+            reached.len()
+        )
+    };
+    let saved = 1.0 - cost.mean.0;
+    let text = match cost.interval {
+        _ if cost.mean.0.is_infinite() => format!(
+            "Routing would not have saved anything: no learned router reached the best single model's quality on all {} splits.",
+            router.seeds.len()
+        ),
+        None if saved > 0.0 => format!(
+            "Routing would have saved {} of the best single model's cost at its quality, {choice}; one split, so without an interval.",
+            percent(saved)
+        ),
+        Some((_, high)) if high.0 < 1.0 => format!(
+            "Routing would have saved {} of the best single model's cost at its quality ({choice}; 95 % interval over the splits: {} to {}).",
+            percent(saved),
+            percent(1.0 - high.0),
+            percent(1.0 - cost.interval.map_or(f64::NAN, |(low, _)| low.0)),
+        ),
+        Some((low, high)) => format!(
+            "It is not sure that routing would have saved anything: {} of the best single model's cost at its quality ({choice}; 95 % interval over the \
+             splits: {} to {}).",
+            percent(saved),
+            percent(1.0 - high.0),
+            percent(1.0 - low.0),
+        ),
+        None => format!(
+            "Routing would not have saved anything at the best single model's quality ({choice})."
+        ),
+    };
+    html! { p.verdict { strong { (text) } } }
 }
 
 fn settings(run: &Run) -> Markup {
@@ -128,6 +182,7 @@ fn navigation(run: &Run) -> Markup {
         ),
         ("tasks", "By task", tables::has_tasks(&run.results)),
         ("predictability", "Limits", run.predictability.is_object()),
+        ("answers", "Answers", run.answers.is_object()),
         ("queries", "Queries", true),
         ("settings", "Settings", true),
     ];

@@ -293,3 +293,41 @@ pub fn predictability(found: &Value) -> Markup {
         }
     }
 }
+
+/// What the same questions, asked again, say about the oracle's lead. Nothing where every model was asked once.
+pub fn answers(found: &Value) -> Markup {
+    if !found.is_object() {
+        return html! {};
+    }
+    let with_interval = |key: &str, write: &dyn Fn(f64) -> String| {
+        let part = |end: &str| found[key][end].as_f64().map_or("–".to_owned(), write);
+        format!("{} ({} to {})", part("mean"), part("low"), part("high"))
+    };
+    let number = |value: f64| format!("{value:.3}");
+    let percent = |value: f64| format!("{:.1} %", value * 100.0);
+    let deviation = found["variance"]["mean"]
+        .as_f64()
+        .map_or("–".to_owned(), |variance| number(variance.sqrt()));
+    let single = found["best_single_quality"].as_f64().unwrap_or(f64::NAN);
+    let lead = |key: &str| {
+        found[key]["mean"]
+            .as_f64()
+            .map_or("–".to_owned(), |quality| number(quality - single))
+    };
+    html! {
+        section id="answers" {
+            h2 { "What asking again changes" }
+            p {
+                "Every model answered " (found["queries"]) " queries " (found["answers"]) " times. The quality of a single answer has a standard deviation of "
+                (deviation) " about its model's mean on the query. Two askings of the same query name different models as the cheapest best one on "
+                (with_interval("disagreement", &percent)) " of the queries: no router, whatever it sees, can name the model of a single asking with an error below half of that."
+            }
+            p {
+                "Some of the oracle's lead is luck of single answers. The oracle of the means reaches " (with_interval("oracle_seen", &number))
+                ", which is too high; chosen by all answers but one, and counted on that one, " (with_interval("oracle_unseen", &number))
+                ", which is too low. So the lead over the best single model (" (text(&found["best_single_model"])) ", " (number(single))
+                ") that a router could win lies between " (lead("oracle_unseen")) " and " (lead("oracle_seen")) "."
+            }
+        }
+    }
+}

@@ -1,17 +1,20 @@
 //! What lies behind the numbers: why choices are not right, and how much of the gap to the oracle the prompt can explain.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use routelab_data::Column;
+use routelab_eval::bootstrap::REPLICATES;
 use routelab_eval::{
-    Cause, Neighbours, Predictability, PredictabilityOptions, Stage, Truth, predictability,
+    Cause, Neighbours, Predictability, PredictabilityOptions, Stage, Truth, answer_noise,
+    predictability,
 };
 use routelab_plot::{Better, StackedBar, StackedBars};
 
 use super::inputs::Inputs;
 use super::results::{Results, RouterResult};
 use super::store::Store;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, bad_request};
+use crate::folder::ANSWERS;
 use crate::text::Csv;
 
 /// Queries up to which every query is compared with every other one.
@@ -28,9 +31,12 @@ const CAUSES: [Cause; 4] = [
     Cause::Budget,
 ];
 
-/// Writes `decomposition.csv` and `predictability.json`.
+/// Writes `decomposition.csv`, and where there is what they need, `answers.json` and `predictability.json`.
 pub fn write(inputs: &Inputs, results: &Results, store: &Store) -> Outcome {
     store.write("decomposition.csv", &decomposition_csv(results)?)?;
+    if !inputs.answers.is_empty() {
+        store.write(ANSWERS, &answers_json(inputs)?)?;
+    }
     let Some(embeddings) = inputs.embeddings() else {
         return Ok(());
     };
@@ -72,6 +78,36 @@ pub fn write(inputs: &Inputs, results: &Results, store: &Store) -> Outcome {
     fields.remove("labels");
     fields["best_single_model"] = table.models()[found.best_single_model].as_str().into();
     store.write("predictability.json", format!("{value:#}\n").as_bytes())
+}
+
+/// What single answers differ by, on the queries of the run's table.
+fn answers_json(inputs: &Inputs) -> Outcome<Vec<u8>> {
+    let queries: HashSet<&str> = inputs.table.ids().iter().map(String::as_str).collect();
+    let ids = inputs.answers[0].ids().iter().enumerate();
+    let rows: Vec<usize> = ids
+        .filter(|(_, id)| queries.contains(id.as_str()))
+        .map(|(row, _)| row)
+        .collect();
+    if rows.is_empty() {
+        return Err(bad_request!(
+            "[data] `answers` has none of the table's queries\nhelp: name the files that were made with the table, or none"
+        ));
+    }
+    let tables: Vec<_> = inputs
+        .answers
+        .iter()
+        .map(|table| table.select(&rows))
+        .collect();
+    let truths = tables
+        .iter()
+        .map(|table| Truth::new(table.quality(), table.cost()));
+    let truths = truths
+        .collect::<Result<Vec<Truth>, _>>()
+        .map_err(Failure::failed)?;
+    let found = answer_noise(&truths, REPLICATES, 0).map_err(Failure::failed)?;
+    let mut value = serde_json::to_value(&found).map_err(Failure::failed)?;
+    value["best_single_model"] = tables[0].models()[found.best_single_model].as_str().into();
+    Ok(format!("{value:#}\n").into_bytes())
 }
 
 /// Groups as numbers.

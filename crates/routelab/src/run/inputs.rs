@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use ndarray::{Array2, ArrayView1};
 use routelab_data::split::{self, Split};
-use routelab_data::{Embeddings, InputFile, LoadReport, RoutingTable};
+use routelab_data::{DataSpec, Embeddings, InputFile, LoadReport, RoutingTable};
 use routelab_encode::{Query, side_by_side};
 use routelab_heads::Backend;
 
@@ -23,6 +23,8 @@ pub struct Inputs {
     pub table: RoutingTable,
     /// How it was read.
     pub report: LoadReport,
+    /// What the models answered when they were asked several times, one table for each answer.
+    pub answers: Vec<RoutingTable>,
     /// The files of embeddings.
     pub embeddings_files: Vec<InputFile>,
     parts: Vec<PartEmbeddings>,
@@ -59,7 +61,7 @@ pub struct SplitEmbeddings {
 /// Reads data and embeddings, and splits the rows once per seed.
 pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outcome<Inputs> {
     let loaded = routelab_data::load(&experiment.data).map_err(Failure::request)?;
-    let (table, report) = (loaded.table, loaded.report);
+    let (table, mut report) = (loaded.table, loaded.report);
     output.note(format!(
         "{}: {} queries × {} models",
         table.name(),
@@ -83,6 +85,7 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         ));
     }
     check_names(&experiment.names, table.models())?;
+    let answers = load_answers(experiment, &mut report)?;
     if let Some(note) = repeated_prompts(&table) {
         output.note(note);
     }
@@ -159,6 +162,7 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     Ok(Inputs {
         table,
         report,
+        answers,
         embeddings_files,
         parts,
         embeddings,
@@ -167,6 +171,40 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         gaps,
         strongest,
     })
+}
+
+/// Reads the answers of models that were asked several times, with the experiment's choice of models.
+fn load_answers(experiment: &Experiment, report: &mut LoadReport) -> Outcome<Vec<RoutingTable>> {
+    let mut tables = Vec::new();
+    for path in &experiment.data.answers {
+        let spec = DataSpec {
+            models: experiment.data.models.clone(),
+            exclude_models: experiment.data.exclude_models.clone(),
+            ..DataSpec::new("routelab", path)
+        };
+        let loaded = routelab_data::load(&spec).map_err(Failure::request)?;
+        report.files.extend(loaded.report.files);
+        tables.push(loaded.table);
+    }
+    let [first, others @ ..] = tables.as_slice() else {
+        return Ok(tables);
+    };
+    if let Some(other) = others
+        .iter()
+        .find(|other| other.models() != first.models() || other.ids() != first.ids())
+    {
+        return Err(bad_request!(
+            "[data] `answers`: {} has other queries or models than {}\nhelp: name one file for each answer of the same models to the same queries, or none",
+            other.name(),
+            first.name()
+        ));
+    }
+    if others.is_empty() {
+        return Err(bad_request!(
+            "[data] `answers` names one file\nhelp: name two or more, or none"
+        ));
+    }
+    Ok(tables)
 }
 
 /// Names that an experiment gives to models in figures.

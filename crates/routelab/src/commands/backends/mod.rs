@@ -1,4 +1,4 @@
-//! `routelab backends`: where networks can run, and how the places compare. `routelab serve`: this machine's device for others.
+//! `routelab backends`: where networks can run, and how the places compare, and this machine's device for others.
 
 mod agreement;
 mod compare;
@@ -33,6 +33,11 @@ pub enum BackendsCommand {
                       --router EquiRouter --epochs 2 --rows 256"
     )]
     Compare(CompareBackendsArgs),
+    /// Let other processes use a device of this machine: `--backend remote:ws://HOST:PORT`. Without encryption or password.
+    #[command(
+        after_help = "Example, in a build with `--features remote`:\n  routelab backends serve --backend flex --port 3000"
+    )]
+    Serve(ServeBackendsArgs),
 }
 
 /// Arguments of `backends compare`.
@@ -61,9 +66,9 @@ pub struct CompareBackendsArgs {
     pub only: Vec<String>,
 }
 
-/// Arguments of `serve`.
+/// Arguments of `backends serve`.
 #[derive(Args)]
-pub struct ServeArgs {
+pub struct ServeBackendsArgs {
     /// The backend whose device is served.
     #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
     pub backend: String,
@@ -80,6 +85,7 @@ pub fn run(args: &BackendsArgs, registry: &Registry, output: &Output) -> Outcome
     match &args.command {
         None => list(output),
         Some(BackendsCommand::Compare(args)) => compare::run(args, registry, output),
+        Some(BackendsCommand::Serve(args)) => serve(args, output),
     }
 }
 
@@ -172,10 +178,10 @@ fn refused(error: BackendError) -> Failure {
             format!("choose another of `routelab backends`, or use `--backend {DEFAULT}`")
         }
         BackendError::NoAddress { .. } => {
-            "start `routelab serve` there, and name it: `--backend remote:ws://ADDRESS:PORT`".into()
+            "start `routelab backends serve` there, and name it: `--backend remote:ws://ADDRESS:PORT`".into()
         }
         BackendError::Unreachable { .. } => {
-            "start `routelab serve --port PORT` there, with the same version of RouteLab".into()
+            "start `routelab backends serve --port PORT` there, with the same version of RouteLab".into()
         }
         _ => return Failure::request(error),
     };
@@ -230,7 +236,7 @@ fn size(bytes: u64) -> String {
 }
 
 /// Serves a backend to `--backend remote:…` of other processes until it is told to stop.
-pub fn serve(args: &ServeArgs, output: &Output) -> Outcome {
+fn serve(args: &ServeBackendsArgs, output: &Output) -> Outcome {
     let remote = BACKENDS
         .into_iter()
         .find(|info| info.place == Place::Network);
