@@ -304,6 +304,7 @@ def test_deployed(table: routelab.Table, experiment: Any, tmp_path: pathlib.Path
         assert router.models == table.models and router.decision == "cap"
         choices = router.route(table.prompts[:3], 1e9)
         assert len(choices) == 3 and all(choice.model in table.models and choice.within_budget for choice in choices)
+        assert all(choice.runner_up in set(table.models) - {choice.model} for choice in choices)
         assert not router.route(table.prompts[:1], 0.0)[0].within_budget
     with pytest.raises(ValueError, match="expected at least one row"):
         router.route([])
