@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whether the Python package, built alone, has the features of dependencies that it has in the whole workspace.
+"""Whether the Python package, built alone, has the features of dependencies that it has in what `cargo test --release` builds.
 
 If so, `pip install ./crates/routelab-python` after `cargo test --release` builds Burn and all else not again. Exit code 1 otherwise, with
 what crates/routelab-python/Cargo.toml has to ask for.
@@ -21,11 +21,11 @@ def features(*selected: str) -> dict[str, list[str]]:
 
 
 def main() -> int:
-    whole = features("--workspace", "--edges", "normal,build,dev")
+    beside = features("--edges", "normal,build,dev")
     alone = features("--package", "routelab-python", "--edges", "normal,build")
-    odd = [(package, way) for package, ways in alone.items() for way in ways if way not in whole[package]]
+    odd = [(package, way) for package, ways in alone.items() for way in ways if way not in beside[package]]
     for package, way in odd:
-        print(f"{package}: [{way}] alone, {' or '.join(f'[{other}]' for other in whole[package])} in the workspace")
+        print(f"{package}: [{way}] alone, {' or '.join(f'[{other}]' for other in beside[package])} beside the others")
     if odd:
         print("ask for the missing features in crates/routelab-python/Cargo.toml, so that the wheel is not built from nothing")
     return 1 if odd else 0
