@@ -336,6 +336,12 @@ pub struct Choice {
     cost: f64,
     /// Whether that is within the budget.
     within_budget: bool,
+    /// The name of the model that would have been chosen without this one; `None` in a pool of one.
+    runner_up: Option<String>,
+    /// The chance that the choice answers better than the runner-up, where one of them does; `None` for a router that cannot say.
+    chance: Option<f64>,
+    /// How near the query is to those of the training, from 0 to 1; `None` for a router that cannot say.
+    trust: Option<f64>,
 }
 
 #[pymethods]
@@ -431,7 +437,11 @@ impl Deployed {
             .map_err(raised)?;
         let choice = |row: usize| {
             let choice = choices.choice(row);
+            let runner_up = choice.runner_up;
             Choice {
+                chance: runner_up.as_ref().and_then(|other| other.chance),
+                runner_up: runner_up.map(|other| other.model),
+                trust: choice.trust,
                 model: choice.model,
                 quality: choice.quality,
                 cost: choice.cost,

@@ -221,7 +221,10 @@ def test_estimators_of_scikit_learn(experiment: Any, tmp_path: pathlib.Path) -> 
     linear_model = pytest.importorskip("sklearn.linear_model")
     pipeline = pytest.importorskip("sklearn.pipeline")
     preprocessing = pytest.importorskip("sklearn.preprocessing")
-    file = experiment('[[router]]\nkind = "linear"\n[[router]]\nkind = "ridge"\nalpha = 2\n')
+    file = experiment(
+        '[[router]]\nkind = "linear"\n[[router]]\nkind = "ridge"\nalpha = 2\n[[router]]\nkind = "trees"\nmax_leaf_nodes = 9\n'
+        '[[router]]\nkind = "scaled"\nridge__alpha = 3\n'
+    )
     routers = {
         "ridge": linear_model.Ridge(),
         "trees": ensemble.ExtraTreesRegressor(n_estimators=5, max_depth=4),
@@ -229,7 +232,8 @@ def test_estimators_of_scikit_learn(experiment: Any, tmp_path: pathlib.Path) -> 
     }
     run = routelab.run(file, routers=routers, out=tmp_path / "runs")
     assert run.failures == [] and run.routers == ["linear", "ridge", "trees", "scaled"]
-    assert "alpha = 2.0" in (pathlib.Path(run.path) / "experiment.toml").read_text(encoding="utf-8")
+    written = (pathlib.Path(run.path) / "experiment.toml").read_text(encoding="utf-8")
+    assert all(line in written for line in ("alpha = 2.0", "max_leaf_nodes = 9", "ridge__alpha = 3.0"))
     # Random states come from the seed of the run.
     again = routelab.run(file, routers=routers, out=tmp_path / "again")
     assert run.metrics("trees") == again.metrics("trees")
@@ -300,6 +304,7 @@ def test_deployed(table: routelab.Table, experiment: Any, tmp_path: pathlib.Path
         assert router.models == table.models and router.decision == "cap"
         choices = router.route(table.prompts[:3], 1e9)
         assert len(choices) == 3 and all(choice.model in table.models and choice.within_budget for choice in choices)
+        assert all(choice.runner_up in set(table.models) - {choice.model} for choice in choices)
         assert not router.route(table.prompts[:1], 0.0)[0].within_budget
     with pytest.raises(ValueError, match="expected at least one row"):
         router.route([])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import inspect
+import io
 import pickle
 import traceback
 import types
@@ -44,18 +45,23 @@ class Own:
         self.router = router
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Its plain settings by name: parameters of an estimator, or attributes."""
+    def parameters(self) -> dict[str, Any]:
+        """What it can be asked for by name: the parameters of an estimator and of those inside it, or attributes."""
         if hasattr(self.router, "get_params"):
-            found = self.router.get_params(deep=False)
+            found = self.router.get_params(deep=True)
         else:
             found = getattr(self.router, "__dict__", {})
-        return {name: value for name, value in found.items() if isinstance(value, _PLAIN) and not name.startswith("_")}
+        return {name: value for name, value in found.items() if not name.startswith("_")}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The parameters that are plain values."""
+        return {name: value for name, value in self.parameters.items() if isinstance(value, _PLAIN)}
 
     @property
     def code(self) -> str:
         """A hash of what the router is beside its settings: what it holds, the code of its class and of the classes of what it holds."""
-        digest = hashlib.sha256(pickle.dumps(self.router))
+        digest = hashlib.sha256(_content(self.router))
         held = [self.router, *getattr(self.router, "__dict__", {}).values()]
         for cls in dict.fromkeys(cls for each in held for cls in type(each).__mro__):
             digest.update(f"{cls.__module__}.{cls.__qualname__}".encode())
@@ -66,17 +72,17 @@ class Own:
         return digest.hexdigest()[:16]
 
     def with_settings(self, given: dict[str, Any]) -> Own:
-        """A copy with other settings."""
-        unknown = [name for name in given if name not in self.settings]
-        if unknown:
-            known = ", ".join(f"`{name}`" for name in self.settings) or "no settings"
-            raise ValueError(f"unknown field `{unknown[0]}`, expected {known}")
+        """A copy with other settings; one that is `None` takes any value."""
+        parameters = self.parameters
         router = copy.deepcopy(self.router)
         for name, value in given.items():
-            usual = self.settings[name]
+            usual = parameters.get(name)
+            if name not in parameters or not (usual is None or isinstance(usual, _PLAIN)):
+                known = ", ".join(f"`{name}`" for name in self.settings) or "no settings"
+                raise ValueError(f"unknown field `{name}`, expected {known}")
             if isinstance(usual, float) and isinstance(value, int) and not isinstance(value, bool):
                 value = float(value)
-            if type(value) is not type(usual):
+            if usual is not None and type(value) is not type(usual):
                 raise ValueError(f"`{name}`: expected {type(usual).__name__}, not {value!r}")
             if hasattr(router, "set_params"):
                 router.set_params(**{name: value})
@@ -140,6 +146,18 @@ def _required(parameters: Any) -> list[str]:
         for name, parameter in parameters.items()
         if parameter.kind in kinds and parameter.default is inspect.Parameter.empty
     ]
+
+
+def _content(router: Any) -> bytes:
+    """A pickle that does not depend on which of its equal parts are one object, where that can be had."""
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer)
+    pickler.fast = True
+    try:
+        pickler.dump(router)
+    except (ValueError, RecursionError):
+        return pickle.dumps(router)
+    return buffer.getvalue()
 
 
 def _digest(digest: Any, name: str, member: Any) -> None:
