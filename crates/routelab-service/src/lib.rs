@@ -17,14 +17,15 @@ mod pool;
 mod prompts;
 mod serve;
 pub mod stand_in;
+mod summary;
 mod table;
 
 pub use calls::{Progress, Status};
-pub use collect::{Collection, Estimate, Request, Summary, Terms};
+pub use collect::{Collection, Estimate, Request, Terms};
 pub use error::ServiceError;
 pub use grade::{Grading, Rule};
 pub use money::{Money, Prices};
 pub use pool::{Endpoint, Model, Pool};
 pub use prompts::{Prompt, read_prompts};
 pub use serve::{Decider, Decision, Limit, Load, Say, ServeOptions, Undecided, serve};
-pub use table::Written;
+pub use summary::{Summary, Written};
