@@ -6,11 +6,12 @@ use std::fs;
 use std::path::Path;
 
 use common::{
-    arg, experiment, files, refused, repository, routelab, says, success, table, workplace,
+    QUICK_EQUIROUTER, arg, experiment, files, refused, repository, routelab, says, success, table,
+    workplace,
 };
 use serde_json::Value;
 
-/// Quick routers that take a mask, one of every kind.
+/// Quick routers that take a mask, one of every kind but EquiRouter's.
 const TAKERS: &str = r#"
 [[router]]
 kind = "oracle"
@@ -36,15 +37,11 @@ folds = 2
 
 [[router]]
 kind = "best-single"
-
-[[router]]
-kind = "equirouter"
-trunk_hidden = [16]
-width = 8
-model_embedding = 4
-head_hidden = [8]
-epochs = 3
 "#;
+
+fn takers() -> String {
+    format!("{TAKERS}{QUICK_EQUIROUTER}")
+}
 
 /// [`table`] in which `maths` was measured on every third query only; `cost` is what the other cells have.
 fn partial(rows: usize) -> String {
@@ -142,8 +139,8 @@ fn the_commands_of_the_page_work() {
 
 #[test]
 fn a_mask_over_nothing_gives_the_same_bytes() {
-    let plain = workplace(&table(60), &experiment(TAKERS));
-    let masked = workplace(&table(60), &with_mask(TAKERS));
+    let plain = workplace(&table(60), &experiment(&takers()));
+    let masked = workplace(&table(60), &with_mask(&takers()));
     let results = [plain.path(), masked.path()].map(|place| {
         success(&["run", arg(&place.join("small.toml")), "--out", arg(place)]);
         files(
@@ -172,7 +169,7 @@ fn a_mask_over_nothing_gives_the_same_bytes() {
 
 #[test]
 fn gaps_train_and_complete_queries_test() {
-    let place = workplace(&partial(60), &with_mask(TAKERS));
+    let place = workplace(&partial(60), &with_mask(&takers()));
     let file = place.path().join("small.toml");
     success(&["run", arg(&file), "--out", arg(place.path())]);
     let run = place.path().join("small");

@@ -89,8 +89,26 @@ pub fn table(rows: usize) -> String {
     csv
 }
 
+macro_rules! quick_equirouter {
+    () => {
+        r#"
+[[router]]
+kind = "equirouter"
+trunk_hidden = [16]
+width = 8
+model_embedding = 4
+head_hidden = [8]
+epochs = 3
+"#
+    };
+}
+
+/// A small EquiRouter.
+pub const QUICK_EQUIROUTER: &str = quick_equirouter!();
+
 /// Routers that are fitted in a moment.
-pub const QUICK_ROUTERS: &str = r#"
+pub const QUICK_ROUTERS: &str = concat!(
+    r#"
 [[router]]
 kind = "oracle"
 
@@ -105,15 +123,9 @@ kind = "linear"
 kind = "mlp"
 epochs = 4
 hidden = [16]
-
-[[router]]
-kind = "equirouter"
-trunk_hidden = [16]
-width = 8
-model_embedding = 4
-head_hidden = [8]
-epochs = 3
-"#;
+"#,
+    quick_equirouter!()
+);
 
 /// An experiment file on a table, with these routers.
 pub fn experiment(routers: &str) -> String {

@@ -37,7 +37,7 @@ pub use cache::{Cache, CacheReport, CachedEncoder};
 pub use concat::{Concat, side_by_side};
 pub use error::EncodeError;
 pub use image::{ClipImage, ClipVision, ImageStatistics, MissingImage, clip_pixels};
-pub use table::embed_table;
+pub use table::{embed_queries, embed_table};
 pub use text::{ClipText, ClipTextEncoder, HashedConfig, HashedNgrams, MAX_TOKENS, MiniLm};
 
 /// What a router is asked: a prompt, and an image if the task has one.

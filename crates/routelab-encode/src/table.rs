@@ -28,15 +28,34 @@ pub fn embed_table(
             image: image(row),
         })
         .collect();
+    embed_queries(encoder, &queries, progress).map_err(|error| match error {
+        EncodeError::AtQuery { index, cause } => EncodeError::AtRow {
+            row: index,
+            id: table.ids()[index].clone(),
+            cause,
+        },
+        other => other,
+    })
+}
+
+/// Embeds queries, `[queries, dimension]`; there is at least one. `progress` is told how many queries of how many are done.
+///
+/// # Errors
+///
+/// [`EncodeError::AtQuery`] counts the query among all; any other variant where the encoder as a whole is at fault.
+pub fn embed_queries(
+    encoder: &dyn Encoder,
+    queries: &[Query],
+    progress: &dyn Fn(usize, usize),
+) -> Result<Embeddings, EncodeError> {
     let mut values = Array2::zeros((queries.len(), encoder.dim()));
     progress(0, queries.len());
-    for (chunk, queries) in queries.chunks(CHUNK).enumerate() {
+    for (chunk, part) in queries.chunks(CHUNK).enumerate() {
         let start = chunk * CHUNK;
-        let done = start + queries.len();
-        let embedded = encoder.encode(queries).map_err(|error| match error {
-            EncodeError::AtQuery { index, cause } => EncodeError::AtRow {
-                row: start + index,
-                id: table.ids()[start + index].clone(),
+        let done = start + part.len();
+        let embedded = encoder.encode(part).map_err(|error| match error {
+            EncodeError::AtQuery { index, cause } => EncodeError::AtQuery {
+                index: start + index,
                 cause,
             },
             other => other,
@@ -44,7 +63,7 @@ pub fn embed_table(
         values
             .slice_axis_mut(Axis(0), Slice::from(start..done))
             .assign(&embedded);
-        progress(done, table.len());
+        progress(done, queries.len());
     }
     Ok(Embeddings::new(values, encoder.id())?)
 }

@@ -6,6 +6,7 @@ use routelab_kernels::vectorised;
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
+use crate::buckets::{Buckets, Ranges};
 use crate::rule::{from_order_key, order_key};
 
 /// Which budgets a sweep visits.
@@ -115,115 +116,50 @@ fn sort_distinct(keys: &mut Vec<i64>) {
 }
 
 /// The distinct values of a matrix in ascending order.
-///
-/// Memory that a process has not touched before costs as much time as sorting what it holds: the values are copied only once,
-/// and a bucket of them is sorted when it is looked at.
 struct Distinct {
-    /// Buckets of ascending ranges of keys, for parts of the matrix.
-    parts: Vec<Chunk>,
+    /// The values' keys.
+    buckets: Buckets<i64>,
     /// How many distinct values are before every bucket, and in all.
     before: Vec<usize>,
 }
 
-/// Keys of consecutive values, bucket by bucket.
-struct Chunk {
-    keys: Vec<i64>,
-    ends: Vec<u32>,
-}
-
-impl Chunk {
-    /// How many values a part has at most: what they are copied to should fit the processor's cache.
-    const SIZE: usize = 1 << 16;
-
-    fn bucket(&self, bucket: usize) -> &[i64] {
-        let start = bucket.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.keys[start as usize..self.ends[bucket] as usize]
-    }
-}
-
 impl Distinct {
-    /// About how many values fall into a bucket, up to the largest number of buckets.
+    /// About how many values fall into a bucket.
     const BUCKET: usize = 32;
-    const MOST_BITS: u32 = 13;
 
     fn of(values: ArrayView2<f64>) -> Self {
         let values = values.as_standard_layout();
         let values = values.as_slice().unwrap_or_default();
-        // Values far from the others belong to the first or the last bucket, so that the others have enough of them.
-        let sample = values.iter().step_by(257);
-        let mut sample: Vec<i64> = sample.map(|&value| order_key(value)).collect();
-        sample.sort_unstable();
-        let few = sample.len() / 128;
-        let lowest = sample.get(few).copied().unwrap_or_default();
-        let highest = sample.iter().nth_back(few).copied().unwrap_or_default();
-        let width = highest.wrapping_sub(lowest) as u64;
-        let bits = (values.len() / Self::BUCKET)
-            .max(1)
-            .ilog2()
-            .min(Self::MOST_BITS);
-        let shift = (u64::BITS - width.leading_zeros()).saturating_sub(bits);
-        let buckets = (width >> shift) as usize + 1;
-        let bucket_of = move |key: i64| {
-            (key.max(lowest).min(highest).wrapping_sub(lowest) as u64 >> shift) as u32
-        };
-
-        let threads = rayon::current_num_threads();
-        let parts = (values.len().div_ceil(Chunk::SIZE).max(1)).next_multiple_of(threads);
-        let part = values.len().div_ceil(parts).max(1);
-        let parts: Vec<Chunk> = (values.par_chunks(part))
-            .map(|values| {
-                let mut of = vec![0; values.len()];
-                vectorised(
-                    #[inline(always)]
-                    || {
-                        for (of, &value) in of.iter_mut().zip(values) {
-                            *of = bucket_of(order_key(value));
-                        }
-                    },
-                );
-                // First how many values each bucket has, then where its next one goes, in the end where it ends.
-                let mut ends = vec![0; buckets];
-                for &bucket in &of {
-                    ends[bucket as usize] += 1;
-                }
-                let mut sum = 0;
-                for end in &mut ends {
-                    sum += std::mem::replace(end, sum);
-                }
-                let mut keys = vec![0; values.len()];
-                for (&value, bucket) in values.iter().zip(of) {
-                    let next = &mut ends[bucket as usize];
-                    keys[*next as usize] = order_key(value);
-                    *next += 1;
-                }
-                Chunk { keys, ends }
-            })
-            .collect();
-        let mut found = Self {
-            parts,
-            before: vec![0],
-        };
-        let counts: Vec<usize> = (0..buckets)
+        let key = |&value: &f64| order_key(value);
+        let sample = values.iter().step_by(257).map(key).collect();
+        let ranges = Ranges::of(sample, values.len(), Self::BUCKET);
+        let part = values
+            .len()
+            .div_ceil(Buckets::<i64>::parts_for(values.len()));
+        let buckets = Buckets::new(
+            values.par_chunks(part.max(1)),
+            |values| values.iter().map(key),
+            |&key| key,
+            ranges,
+        );
+        let counts: Vec<usize> = (0..buckets.count())
             .into_par_iter()
             .map_init(Vec::new, |keys, bucket| {
-                found.gather(bucket, keys);
+                buckets.gather(bucket, keys);
                 if has_repeats(keys) {
                     sort_distinct(keys);
                 }
                 keys.len()
             })
             .collect();
-        found.before.extend(counts.iter().scan(0, |sum, count| {
+        let ends = counts.iter().scan(0, |sum, count| {
             *sum += count;
             Some(*sum)
-        }));
-        found
-    }
-
-    /// Fills `keys` with those of a bucket.
-    fn gather(&self, bucket: usize, keys: &mut Vec<i64>) {
-        keys.clear();
-        (self.parts.iter()).for_each(|part| keys.extend_from_slice(part.bucket(bucket)));
+        });
+        Self {
+            buckets,
+            before: std::iter::once(0).chain(ends).collect(),
+        }
     }
 
     fn len(&self) -> usize {
@@ -236,7 +172,7 @@ impl Distinct {
         move |rank| {
             let bucket = self.before.partition_point(|&before| before <= rank) - 1;
             if sorted != Some(bucket) {
-                self.gather(bucket, &mut keys);
+                self.buckets.gather(bucket, &mut keys);
                 sort_distinct(&mut keys);
                 sorted = Some(bucket);
             }
@@ -330,7 +266,7 @@ mod tests {
         let distinct = Distinct::of(matrix.t());
         let mut of_rank = distinct.of_rank();
         assert_eq!(distinct.len(), sorted.len());
-        assert!(distinct.parts.len() > 1);
+        assert!(distinct.buckets.of(0).count() > 1);
         assert!((0..sorted.len()).all(|rank| of_rank(rank) == sorted[rank]));
     }
 }

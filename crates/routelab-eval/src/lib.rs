@@ -50,6 +50,7 @@
 //! mean cost unless [`Strongest`] says otherwise.
 
 pub mod bootstrap;
+mod buckets;
 pub mod budget;
 mod choices;
 pub mod collapse;
@@ -91,4 +92,4 @@ pub use predictability::{
 pub use rule::{Decision, Infeasible, Rule, Swept, Ties};
 pub use sweep::{Sweep, sweep, sweep_over};
 pub use trade_off::{PriceCurve, Prices, choose_at};
-pub use variance::{VarianceShares, variance_shares};
+pub use variance::{VarianceShares, check_full_design, variance_shares};

@@ -1,6 +1,7 @@
 //! The two inputs of every metric: what a router predicted and what really happened.
 
 use ndarray::{Array2, ArrayView2};
+use rayon::prelude::*;
 use routelab_kernels::vectorised;
 use serde::{Deserialize, Serialize};
 
@@ -106,8 +107,25 @@ impl Largest {
 
 /// The largest magnitude of the finite ones of the numbers.
 pub(crate) fn largest_magnitude(matrix: ArrayView2<f64>) -> f64 {
-    let finite = matrix.iter().filter(|value| value.is_finite());
-    finite.fold(0.0, |largest, value| value.abs().max(largest))
+    // The bits of numbers of at least 0 are in the order of the numbers, and integers are compared side by side.
+    let infinity = f64::INFINITY.to_bits() as i64;
+    let look = |bits: i64, &value: &f64| {
+        let magnitude = value.abs().to_bits() as i64;
+        let larger = (magnitude > bits) & (magnitude < infinity);
+        if larger { magnitude } else { bits }
+    };
+    let bits = match matrix.as_slice() {
+        Some(values) => (values.par_chunks(1 << 15))
+            .map(|values| {
+                vectorised(
+                    #[inline(always)]
+                    || values.iter().fold(0, look),
+                )
+            })
+            .reduce(|| 0, i64::max),
+        None => matrix.iter().fold(0, look),
+    };
+    f64::from_bits(bits as u64)
 }
 
 /// Checks that `scores` are about the queries and models of `truth`, and all numbers again: the fields are public.

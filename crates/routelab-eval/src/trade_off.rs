@@ -7,26 +7,26 @@
 //!
 //! With a cap, the models of a query and so its hull grow with the budget: see [`capped`].
 
-use std::cmp::Reverse;
-
 use ndarray::{Array2, ArrayView2};
 use rayon::iter::Either;
 use rayon::prelude::*;
 
+use crate::buckets::{Buckets, Ranges};
 use crate::budget::sorted_distinct;
 use crate::descent::Ladder;
 use crate::exact::FixedPoint;
 use crate::matrices::largest_magnitude;
 use crate::path::Paths;
-use crate::rule::{Decision, Swept, ascending, order_key};
-use crate::{Budgets, EvalError, Infeasible, Rule, Scores};
+use crate::rule::{Decision, Swept};
+use crate::{Budgets, EvalError, Rule, Scores};
 
+mod candidates;
 mod capped;
+mod hull;
 
+use candidates::{BLOCK, Candidate, Candidates};
 use capped::Capped;
-
-/// Queries that are worked on together.
-const BLOCK: usize = 512;
+use hull::Hull;
 
 /// The decision on some queries, before budgets are known.
 pub(crate) struct TradeOff<'a> {
@@ -41,10 +41,13 @@ pub(crate) struct TradeOff<'a> {
 impl<'a> TradeOff<'a> {
     /// `O(N M log N M)`
     pub fn new(scores: &'a Scores, rule: &'a Rule) -> Self {
-        let hulls = hulls(scores, rule);
         let capped = match rule.decision {
             Decision::TradeOff { cap: Some(_), .. } => Some(Capped::new(scores, rule)),
             _ => None,
+        };
+        let hulls = match &capped {
+            Some(capped) => capped.candidates.par_iter().map(Hulls::of).collect(),
+            None => hulls(scores, rule),
         };
         Self {
             scores,
@@ -148,12 +151,12 @@ impl Falling {
 /// What queries can be given, one query after another.
 #[derive(Default)]
 struct Hulls {
-    queries: Vec<Hull>,
+    queries: Vec<Query>,
     corners: Vec<Corner>,
 }
 
 /// One query.
-struct Hull {
+struct Query {
     /// While nothing is affordable.
     unaffordable: usize,
     /// Where its corners end; they start where those of the query before end.
@@ -163,12 +166,35 @@ struct Hull {
 /// A model that is best at some price. Those of a query ascend in both `ĉ` and `q̂`, with descending slopes between them.
 struct Corner {
     model: usize,
-    cost: f64,
-    /// From the corner before; infinite for the first.
-    slope: f64,
+    /// From the corner before; the first comes from itself, with an infinite slope.
+    edge: Edge,
 }
 
 impl Hulls {
+    fn of(candidates: &Candidates) -> Self {
+        let (mut found, mut hull) = (Self::default(), Hull::default());
+        for (unaffordable, candidates) in candidates.queries() {
+            hull.become_of(candidates);
+            let mut from = candidates[0].cost;
+            found.corners.extend(hull.corners.iter().map(|corner| {
+                let to = corner.candidate.cost;
+                Corner {
+                    model: corner.candidate.model,
+                    edge: Edge {
+                        slope: corner.slope,
+                        from: std::mem::replace(&mut from, to),
+                        to,
+                    },
+                }
+            }));
+            found.queries.push(Query {
+                unaffordable,
+                end: found.corners.len(),
+            });
+        }
+        found
+    }
+
     /// The corners of every query.
     fn corners(&self) -> impl Iterator<Item = &[Corner]> {
         (self.queries.iter()).scan(0, |start, query| {
@@ -177,13 +203,18 @@ impl Hulls {
         })
     }
 
+    fn edges(&self) -> impl Iterator<Item = Edge> {
+        let edges = self.corners.iter().map(|corner| corner.edge);
+        edges.filter(|edge| edge.from < edge.to)
+    }
+
     fn paths(&self, prices: &Falling) -> Paths {
         let mut paths = Paths::with(Vec::new());
         for (query, corners) in self.queries.iter().zip(self.corners()) {
             let steps = corners.iter().enumerate().rev().filter_map(|(at, corner)| {
                 let from = match at {
                     0 => Some(prices.first),
-                    _ => prices.first_below(corner.slope),
+                    _ => prices.first_below(corner.edge.slope),
                 };
                 from.map(|from| (from, corner.model))
             });
@@ -193,33 +224,47 @@ impl Hulls {
     }
 }
 
+/// The queries block by block.
 fn hulls(scores: &Scores, rule: &Rule) -> Vec<Hulls> {
-    let starts = (0..scores.queries()).into_par_iter().step_by(BLOCK);
-    let block = |start: usize| {
-        let (mut by_cost, mut hull) = (ByCost::default(), Vec::new());
-        let mut found = Hulls::default();
-        for row in start..scores.queries().min(start + BLOCK) {
-            let order = by_cost.of(scores, row);
-            hull_of(order, &mut hull);
-            let mut slope_to = f64::INFINITY;
-            for (at, candidate) in hull.iter().enumerate() {
-                if at > 0 {
-                    slope_to = slope(hull[at - 1], *candidate);
-                }
-                found.corners.push(Corner {
-                    model: candidate.model,
-                    cost: candidate.cost,
-                    slope: slope_to,
-                });
-            }
-            found.queries.push(Hull {
-                unaffordable: fallback(rule, order),
-                end: found.corners.len(),
-            });
-        }
-        found
-    };
-    starts.map(block).collect()
+    Candidates::blocks(scores, rule)
+        .map(|candidates| Hulls::of(&candidates))
+        .collect()
+}
+
+/// A step along a hull.
+#[derive(Clone, Copy, Default)]
+struct Edge {
+    slope: f64,
+    /// `ĉ` at its ends.
+    from: f64,
+    to: f64,
+}
+
+/// Buckets of edges that are worked on together.
+const BUCKETS: usize = 64;
+
+impl Edge {
+    /// Slopes are above 0, where bits are in the order of numbers: descending.
+    fn key(&self) -> i64 {
+        -(self.slope.to_bits() as i64)
+    }
+
+    /// The edges of all queries.
+    fn in_buckets(hulls: &[Hulls]) -> Buckets<Self> {
+        /// About how many edges fall into a bucket.
+        const SIZE: usize = 32;
+        let count = |hulls: &Hulls| hulls.corners.len() - hulls.queries.len();
+        let count = hulls.iter().map(count).sum();
+        let sample = hulls.iter().flat_map(|hulls| hulls.edges().step_by(61));
+        let ranges = Ranges::of(sample.map(|edge| edge.key()).collect(), count, SIZE);
+        let part = hulls.len().div_ceil(Buckets::<Self>::parts_for(count));
+        Buckets::new(
+            hulls.par_chunks(part.max(1)),
+            |hulls| hulls.iter().flat_map(Hulls::edges),
+            Self::key,
+            ranges,
+        )
+    }
 }
 
 /// The price of [`Decision::PRICE`] at every mean budget, found on some queries. Others that come one by one are decided by the price
@@ -239,38 +284,55 @@ impl PriceCurve {
     }
 
     fn of_hulls(hulls: &[Hulls], scores: &Scores) -> Self {
-        struct Edge {
-            slope: f64,
-            from: f64,
-            to: f64,
-        }
         let scale = scale_of(scores);
         let mean = |sum: i128| scale.mean(sum, scores.queries());
-        // Every step along a hull.
-        let (mut edges, mut sum) = (Vec::with_capacity(4 * scores.queries()), 0);
-        for corners in hulls.iter().flat_map(Hulls::corners) {
-            sum += scale.encode(corners[0].cost);
-            edges.extend(corners.windows(2).map(|edge| Edge {
-                slope: edge[1].slope,
-                from: edge[0].cost,
-                to: edge[1].cost,
-            }));
-        }
-        // Slopes are above 0, where bits are in the order of numbers.
-        edges.par_sort_unstable_by_key(|edge| Reverse(edge.slope.to_bits()));
-        let (mut means, mut prices) = (
-            Vec::with_capacity(edges.len() + 1),
-            Vec::with_capacity(edges.len() + 1),
-        );
-        means.push(mean(sum));
-        // No price is between equal slopes: such edges are crossed together or not at all.
-        for tied in edges.chunk_by(|a, b| a.slope == b.slope) {
-            sum += (tied
-                .iter()
-                .map(|edge| scale.encode(edge.to) - scale.encode(edge.from)))
-            .sum::<i128>();
-            prices.push(tied[0].slope);
-            means.push(mean(sum));
+        let cheapest = |hulls: &Hulls| -> i128 {
+            let corners = hulls.corners();
+            let costs = corners.map(|corners| scale.encode(corners[0].edge.to));
+            costs.sum()
+        };
+        let cheapest: i128 = hulls.par_iter().map(cheapest).sum();
+        let edges = Edge::in_buckets(hulls);
+        // The slopes in descending order, each with what all edges of it and of those before in its piece add. No price is between
+        // equal slopes: such edges are crossed together or not at all.
+        let piece = |first: usize| {
+            let (mut tied, mut crossed) = (Vec::new(), Vec::new());
+            let mut sum = 0;
+            for bucket in first..edges.count().min(first + BUCKETS) {
+                edges.gather(bucket, &mut tied);
+                tied.sort_unstable_by_key(Edge::key);
+                for tied in tied.chunk_by(|a, b| a.slope == b.slope) {
+                    for edge in tied {
+                        sum += scale.encode(edge.to) - scale.encode(edge.from);
+                    }
+                    crossed.push((tied[0].slope, sum));
+                }
+            }
+            crossed
+        };
+        let firsts = (0..edges.count()).into_par_iter().step_by(BUCKETS);
+        let pieces: Vec<Vec<(f64, i128)>> = firsts.map(piece).collect();
+        let starts: Vec<i128> = (pieces.iter())
+            .scan(cheapest, |sum, piece| {
+                let start = *sum;
+                *sum += piece.last().map_or(0, |last| last.1);
+                Some(start)
+            })
+            .collect();
+        let columns = |(piece, start): (&Vec<(f64, i128)>, &i128)| -> (Vec<f64>, Vec<f64>) {
+            let columns = piece.iter();
+            columns
+                .map(|&(slope, sum)| (mean(start + sum), slope))
+                .unzip()
+        };
+        let columns: Vec<_> = pieces.par_iter().zip(&starts).map(columns).collect();
+        let slopes = pieces.iter().map(Vec::len).sum::<usize>();
+        let mut means = Vec::with_capacity(slopes + 1);
+        let mut prices = Vec::with_capacity(slopes + 1);
+        means.push(mean(cheapest));
+        for (of_means, of_prices) in columns {
+            means.extend(of_means);
+            prices.extend(of_prices);
         }
         prices.push(0.0);
         Self { means, prices }
@@ -361,110 +423,27 @@ impl Prices {
 }
 
 /// The model chosen for every query, each by itself, at a budget and one price of [`Decision::TradeOff`] for it: `argmax q̂ - λ ĉ`
-/// among the models within the cap of the rule's decision, if it has one, and the rule's [`Infeasible`] where there is no price or
+/// among the models within the cap of the rule's decision, if it has one, and the rule's [`Infeasible`](crate::Infeasible) where there is no price or
 /// no such model.
 pub fn choose_at(scores: &Scores, budget: f64, price: Option<f64>, rule: &Rule) -> Vec<usize> {
     let limit = rule.decision.limit(budget);
-    let space = || (ByCost::default(), Vec::new());
-    let choice = |(by_cost, hull): &mut (ByCost, Vec<Candidate>), row: usize| {
-        let order = by_cost.of(scores, row);
-        let affordable = order.partition_point(|candidate| candidate.cost <= limit);
-        let Some(price) = price.filter(|_| affordable > 0) else {
-            return fallback(rule, order);
+    let block = |candidates: Candidates| -> Vec<usize> {
+        let mut hull = Hull::default();
+        let choice = |(unaffordable, candidates): (usize, &[Candidate])| {
+            let affordable = candidates.partition_point(|candidate| candidate.cost <= limit);
+            let Some(price) = price.filter(|_| affordable > 0) else {
+                return unaffordable;
+            };
+            hull.become_of(&candidates[..affordable]);
+            hull.corners[hull.at(price)].candidate.model
         };
-        hull_of(&order[..affordable], hull);
-        let crossed = (hull.windows(2)).take_while(|edge| slope(edge[0], edge[1]) > price);
-        hull[crossed.count()].model
+        candidates.queries().map(choice).collect()
     };
-    let rows = (0..scores.queries()).into_par_iter().with_min_len(256);
-    rows.map_init(space, |space, row| choice(space, row))
-        .collect()
+    let chosen: Vec<Vec<usize>> = Candidates::blocks(scores, rule).map(block).collect();
+    chosen.concat()
 }
 
 /// A scale for sums of `ĉ` over the queries.
 fn scale_of(scores: &Scores) -> FixedPoint {
     FixedPoint::for_sum_of(scores.queries(), largest_magnitude(scores.cost.view()))
-}
-
-/// The models that are best at some price, from the dearest price to price 0; `order` is ascending in `ĉ`. Of models on one
-/// straight line only the ends are, since equal values go to the cheaper one.
-fn hull_of(order: &[Candidate], hull: &mut Vec<Candidate>) {
-    hull.clear();
-    for &candidate in order {
-        if (hull.last()).is_some_and(|last| candidate.quality <= last.quality) {
-            continue;
-        }
-        while let [.., before, last] = hull[..]
-            && slope(before, last) <= slope(last, candidate)
-        {
-            hull.pop();
-        }
-        hull.push(candidate);
-    }
-}
-
-/// `Δq̂ / Δĉ`, above 0 even where the quotient is not; no difference is infinite, so that no slope is undefined.
-fn slope(from: Candidate, to: Candidate) -> f64 {
-    let (rise, run) = (to.quality - from.quality, to.cost - from.cost);
-    (rise.min(f64::MAX) / run.min(f64::MAX)).max(f64::MIN_POSITIVE)
-}
-
-/// What is predicted about a model for one query.
-#[derive(Clone, Copy)]
-struct Candidate {
-    model: usize,
-    quality: f64,
-    cost: f64,
-}
-
-/// Space for the models of a query in order, so that nothing is allocated once per query.
-#[derive(Default)]
-struct ByCost {
-    keys: Vec<u64>,
-    order: Vec<Candidate>,
-}
-
-impl ByCost {
-    /// The models of a query in ascending order of `ĉ`; of equal ones the larger `q̂` first, then the smaller index.
-    fn of(&mut self, scores: &Scores, row: usize) -> &[Candidate] {
-        // Integers are sorted without branches: the cost but for its last bits, where the model stands.
-        let mask = (scores.models() as u64).next_power_of_two() - 1;
-        let costs = scores.cost.row(row);
-        self.keys.clear();
-        self.keys
-            .extend((costs.iter().zip(0_u64..)).map(|(&cost, model)| {
-                // Signed order as unsigned order.
-                let key = order_key(cost) as u64 ^ (1 << 63);
-                (key & !mask) | model
-            }));
-        self.keys.sort_unstable();
-        self.order.clear();
-        self.order.extend(self.keys.iter().map(|key| {
-            let model = (key & mask) as usize;
-            Candidate {
-                model,
-                quality: scores.quality[[row, model]],
-                cost: scores.cost[[row, model]],
-            }
-        }));
-        // Nearly always done already.
-        self.order.sort_by(|a, b| {
-            ascending(a.cost, b.cost)
-                .then_with(|| ascending(b.quality, a.quality))
-                .then(a.model.cmp(&b.model))
-        });
-        &self.order
-    }
-}
-
-/// The choice of a query while nothing is affordable; `order` from [`ByCost::of`].
-fn fallback(rule: &Rule, order: &[Candidate]) -> usize {
-    match rule.infeasible {
-        Infeasible::First => 0,
-        Infeasible::Cheapest => {
-            let cheapest = order_key(order[0].cost);
-            let equal = (order.iter()).take_while(|model| order_key(model.cost) == cheapest);
-            equal.map(|model| model.model).min().unwrap_or(0)
-        }
-    }
 }

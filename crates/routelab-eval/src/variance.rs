@@ -41,26 +41,7 @@ pub fn variance_shares(levels: &[Vec<usize>], values: &[f64]) -> Result<Variance
     if let Some(at) = values.iter().position(|value| !value.is_finite()) {
         return wrong("values", at, "finite ones only");
     }
-    let mut combinations = levels.to_vec();
-    combinations.sort_unstable();
-    let counts: Vec<usize> = combinations
-        .chunk_by(|a, b| a == b)
-        .map(<[_]>::len)
-        .collect();
-    let numbers = (0..first.len()).map(|factor| {
-        let mut found: Vec<usize> = levels.iter().map(|levels| levels[factor]).collect();
-        found.sort_unstable();
-        found.dedup();
-        found.len()
-    });
-    let full = counts.len() == numbers.product::<usize>();
-    if !full || counts.iter().any(|&count| count != counts[0]) {
-        return wrong(
-            "levels",
-            counts.len(),
-            "every combination of levels, each equally often",
-        );
-    }
+    check_full_design(levels)?;
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
     let grand = mean(values);
     let total: f64 = values.iter().map(|value| (value - grand).powi(2)).sum();
@@ -94,6 +75,35 @@ pub fn variance_shares(levels: &[Vec<usize>], values: &[f64]) -> Result<Variance
         rest: (1.0 - factors.iter().sum::<f64>()).max(0.0),
         factors,
         variance,
+    })
+}
+
+/// Checks that a design is full and balanced, as [`variance_shares`] asks.
+///
+/// # Errors
+/// [`EvalError::Option`] unless every combination of levels is there, and equally often.
+pub fn check_full_design(levels: &[Vec<usize>]) -> Result<(), EvalError> {
+    let mut combinations = levels.to_vec();
+    combinations.sort_unstable();
+    let counts: Vec<usize> = combinations
+        .chunk_by(|a, b| a == b)
+        .map(<[_]>::len)
+        .collect();
+    let factors = levels.first().map_or(0, Vec::len);
+    let numbers = (0..factors).map(|factor| {
+        let mut found: Vec<usize> = levels.iter().map(|levels| levels[factor]).collect();
+        found.sort_unstable();
+        found.dedup();
+        found.len()
+    });
+    let full = counts.len() == numbers.product::<usize>();
+    if full && counts.iter().all(|&count| count == counts[0]) {
+        return Ok(());
+    }
+    Err(EvalError::Option {
+        option: "levels",
+        value: counts.len().to_string(),
+        expected: "every combination of levels, each equally often",
     })
 }
 

@@ -45,7 +45,7 @@ fn benchmark(criterion: &mut Criterion) {
                 seed: 0,
                 progress: &|_| {},
             };
-            FittedEquiRouter::fit(&examples, &config, &objective, &training, &fit)
+            FittedEquiRouter::fit_on(&examples, &config, &objective, &training, &fit)
                 .expect("random data can be fitted")
         };
         let fitted = train();

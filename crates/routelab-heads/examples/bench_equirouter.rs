@@ -52,7 +52,7 @@ fn main() {
     let start_mib = peak_mib();
 
     let begin = (Instant::now(), cpu_seconds());
-    let fitted = FittedEquiRouter::fit(&examples, &config, &objective, &training, &fit).unwrap();
+    let fitted = FittedEquiRouter::fit_on(&examples, &config, &objective, &training, &fit).unwrap();
     let fit_s = (begin.0.elapsed().as_secs_f64(), cpu_seconds() - begin.1);
     let fit_mib = peak_mib();
 

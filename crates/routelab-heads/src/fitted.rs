@@ -32,6 +32,11 @@ pub trait Network: Module + Sync {
     /// the query is computed once, by this call.
     fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2>;
 
+    /// The scores `[batch, models]` of a batch of embeddings `[batch, dimension]` in training.
+    fn scores(&self, x: Tensor<2>) -> Tensor<2> {
+        self.logits()(x)
+    }
+
     /// How many queries to predict at a time: bounds the memory of the widest intermediate.
     fn chunk(&self) -> usize {
         4096
@@ -74,7 +79,23 @@ impl<A: Architecture> FittedNetwork<A> {
         ))
     }
 
-    /// Trains a new network on an objective; `scores` gets the network, the embeddings of a batch `[batch, dimension]` and the
+    /// Fits a new network on an objective.
+    ///
+    /// # Errors
+    ///
+    /// Different numbers of rows, no rows, or a loss that is not a number.
+    pub fn fit_on(
+        examples: &Examples,
+        architecture: &A,
+        objective: &Objective,
+        training: &TrainConfig,
+        fit: &Fit,
+    ) -> Result<Self, HeadError> {
+        let scores = |network: &A::Network, x, _: &mut Batch| network.scores(x);
+        Self::train_on(examples, architecture, objective, training, fit, scores)
+    }
+
+    /// [`fit_on`](Self::fit_on) with scores of its own in training; `scores` gets the network, the embeddings of a batch `[batch, dimension]` and the
     /// batch, and returns scores `[batch, models]`.
     pub(crate) fn train_on(
         examples: &Examples,

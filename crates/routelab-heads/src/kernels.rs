@@ -3,7 +3,7 @@
 //!
 //! Burn's CPU backends make one pass over memory per operation, on one thread, and compute the error function one element
 //! at a time; around EquiRouter's matrix products that takes longer than the products. The derivatives here are those of
-//! the composed operations in `equirouter/model.rs`, which run everywhere else and against which the tests compare.
+//! the composed operations in `equirouter/operations.rs`, which run everywhere else and against which the tests compare.
 //!
 //! Matrices are slices in row-major order. Sums over rows are added up in pieces of fixed size, so they do not depend on
 //! the number of threads.
@@ -11,7 +11,6 @@
 use std::ops::{Deref, DerefMut};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 use routelab_kernels::{dot, fold, normal, vectorised};
 
@@ -62,6 +61,18 @@ impl<const D: usize> From<Tensor<D>> for Values {
     }
 }
 
+impl From<TensorData> for Values {
+    fn from(data: TensorData) -> Self {
+        Self(data)
+    }
+}
+
+impl From<Values> for TensorData {
+    fn from(values: Values) -> Self {
+        values.0
+    }
+}
+
 impl Deref for Values {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
@@ -73,33 +84,6 @@ impl DerefMut for Values {
     fn deref_mut(&mut self) -> &mut [f32] {
         self.0.as_mut_slice().expect("values are f32")
     }
-}
-
-/// Values as a matrix of `columns`.
-pub(crate) fn matrix(values: &[f32], columns: usize) -> ArrayView2<'_, f32> {
-    let rows = values.len() / columns;
-    ArrayView2::from_shape((rows, columns), values).expect("as many values as whole rows have")
-}
-
-/// Values as a matrix of `columns`, to be written.
-pub(crate) fn matrix_mut(values: &mut [f32], columns: usize) -> ArrayViewMut2<'_, f32> {
-    let rows = values.len() / columns;
-    ArrayViewMut2::from_shape((rows, columns), values).expect("as many values as whole rows have")
-}
-
-/// Adds `added`, `[width]`, to every row of `x`.
-pub(crate) fn add_to_rows(x: &mut [f32], added: &[f32]) {
-    let width = added.len();
-    x.par_chunks_mut(piece_rows(width) * width).for_each(|x| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for row in x.chunks_exact_mut(width) {
-                    row.iter_mut().zip(added).for_each(|(x, a)| *x += a);
-                }
-            },
-        );
-    });
 }
 
 /// The parameters of a layer norm: `γ`, `β` `[width]`, and `ε`.

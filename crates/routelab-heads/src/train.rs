@@ -58,25 +58,6 @@ pub(crate) fn train<M: Module>(
     fit: &Fit,
     loss: impl Fn(&M, Tensor<1, Int>) -> Tensor<1>,
 ) -> Result<(M, History), HeadError> {
-    train_with(model, rows, config, fit, |model, batch| {
-        gradients(model, loss(model, batch))
-    })
-}
-
-/// A loss without gradients, and the gradients of the parameters, as Burn finds them.
-pub(crate) fn gradients<M: Module>(model: &M, loss: Tensor<1>) -> (Tensor<1>, GradientsParams) {
-    let gradients = GradientsParams::from_grads(loss.backward(), model);
-    (loss.inner(), gradients)
-}
-
-/// [`train`] with gradients that the caller finds: `step` returns the loss, without gradients, and those of the parameters.
-pub(crate) fn train_with<M: Module>(
-    model: M,
-    rows: usize,
-    config: &TrainConfig,
-    fit: &Fit,
-    step: impl Fn(&M, Tensor<1, Int>) -> (Tensor<1>, GradientsParams),
-) -> Result<(M, History), HeadError> {
     keep_freed_memory();
     let device = fit.backend.device();
     let mut model = model.train();
@@ -94,8 +75,10 @@ pub(crate) fn train_with<M: Module>(
         order.shuffle(&mut rng);
         let mut total: Option<Tensor<1>> = None;
         for batch in order.chunks(config.batch_size) {
-            let (value, gradients) = step(&model, matrix::to_index(batch, device));
+            let value = loss(&model, matrix::to_index(batch, device));
+            let gradients = GradientsParams::from_grads(value.backward(), &model);
             model = optimizer.step(config.learning_rate, model, gradients);
+            let value = value.inner();
             // Summed on the device: reading every step would stall a GPU.
             let value = value * batch.len() as f32;
             total = Some(match total {

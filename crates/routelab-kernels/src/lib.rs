@@ -17,5 +17,5 @@ mod product;
 mod vectors;
 
 pub use memory::keep_freed_memory;
-pub use product::{Threads, add_product, product};
+pub use product::{Threads, product};
 pub use vectors::{dot, exp, fold, normal, vectorised};

@@ -42,6 +42,11 @@ impl Archive {
         Ok(archive)
     }
 
+    /// The kind of the router.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
     /// Stores a setting or a size.
     pub fn put<T: Serialize>(&mut self, name: &str, value: &T) {
         let value = serde_json::to_value(value).expect("settings are plain data");

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use crate::registry::{Registry, RouterInfo};
 use crate::{
     avengers, calibrated, carrot, eagle, embedllm, equirouter, fixed, gbt, graphrouter, hybridllm,
-    irt, knn, linear, linear_mf, margin, mlp, omnirouter, regret, routellm_mf, routellm_sw,
-    routerdc, svr, uniroute,
+    irt, knn, linear, linear_mf, margin, mlp, omnirouter, prudent, regret, routellm_mf,
+    routellm_sw, routerdc, svr, uniroute,
 };
 
 /// Every router but the oracle, which is not fitted: it is the truth itself.
@@ -31,6 +31,7 @@ static ROUTERS: &[fn() -> RouterInfo] = &[
     RouterInfo::of::<omnirouter::OmniRouter>,
     RouterInfo::of::<margin::MarginRule>,
     RouterInfo::of::<calibrated::Calibrated>,
+    RouterInfo::of::<prudent::Prudent>,
     RouterInfo::of::<embedllm::EmbedLlm>,
     RouterInfo::of::<routellm_mf::RouteLlmMf>,
     RouterInfo::of::<routerdc::RouterDc>,

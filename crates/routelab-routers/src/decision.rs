@@ -6,7 +6,7 @@ use routelab_heads::History;
 use serde::{Deserialize, Serialize};
 
 use crate::held_out::held_out_scores;
-use crate::{Archive, Context, FitResult, FittedRouter, RouterError, TrainingSet};
+use crate::{Archive, Context, FitResult, FittedRouter, Outlook, RouterError, TrainingSet};
 
 /// The setting's name, of every router.
 pub const KEY: &str = "decision";
@@ -233,6 +233,10 @@ impl FittedRouter for FittedDecided {
     fn prices(&self) -> Option<&Prices> {
         let needed = self.decision.is_trade_off();
         (self.prices.as_ref()).or_else(|| self.router.prices().filter(|_| needed))
+    }
+
+    fn outlook(&self, queries: &Embeddings) -> Result<Option<Outlook>, RouterError> {
+        self.router.outlook(queries)
     }
 
     fn history(&self) -> Option<&History> {

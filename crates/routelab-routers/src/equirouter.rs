@@ -1,7 +1,9 @@
 //! EquiRouter (Lai & Ye 2026, arXiv 2602.03478): learns the order of the models instead of each one's score.
 
 use routelab_heads::equirouter::{EquiRouterConfig, FittedEquiRouter};
-use routelab_heads::objective::{LambdaRank, ListNet, Normalisation, Pairwise, Regret, TieOrder};
+use routelab_heads::objective::{
+    LambdaRank, ListNet, Lists, Normalisation, Pairwise, Regret, TieOrder,
+};
 use routelab_heads::ranges::{above_zero, not_negative};
 use routelab_heads::{Architecture, Objective, TrainConfig};
 use serde::de::{Deserializer, Error};
@@ -124,38 +126,27 @@ impl Default for EquiRouter {
 impl EquiRouter {
     /// The objective with its settings, wherever they are written.
     fn objective(&self) -> Objective {
-        let (tie_order, temperature) = (self.tie_order, self.temperature);
-        let (weight, error_weight) = (self.rank_weight, self.error_weight);
         let pairwise = |weight| {
             Objective::Pairwise(Pairwise {
-                tie_order,
+                tie_order: self.tie_order,
                 normalisation: self.normalisation,
                 weight,
-                error_weight,
+                error_weight: self.error_weight,
             })
+        };
+        let lists = Lists {
+            tie_order: self.tie_order,
+            temperature: self.temperature,
+            weight: self.rank_weight,
+            error_weight: self.error_weight,
         };
         match self.objective {
             Learned::Only(objective) => objective,
-            Learned::Beside(Comparison::Pairwise) => pairwise(weight),
+            Learned::Beside(Comparison::Pairwise) => pairwise(self.rank_weight),
             Learned::Beside(Comparison::Pointwise) => pairwise(0.0),
-            Learned::Beside(Comparison::ListNet) => Objective::ListNet(ListNet {
-                tie_order,
-                temperature,
-                weight,
-                error_weight,
-            }),
-            Learned::Beside(Comparison::LambdaRank) => Objective::LambdaRank(LambdaRank {
-                tie_order,
-                temperature,
-                weight,
-                error_weight,
-            }),
-            Learned::Beside(Comparison::Regret) => Objective::Regret(Regret {
-                tie_order,
-                temperature,
-                weight,
-                error_weight,
-            }),
+            Learned::Beside(Comparison::ListNet) => Objective::ListNet(ListNet(lists)),
+            Learned::Beside(Comparison::LambdaRank) => Objective::LambdaRank(LambdaRank(lists)),
+            Learned::Beside(Comparison::Regret) => Objective::Regret(Regret(lists)),
         }
     }
 
@@ -236,7 +227,7 @@ impl Router for EquiRouter {
     }
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
-        let quality = FittedEquiRouter::fit(
+        let quality = FittedEquiRouter::fit_on(
             &train.outcomes().examples(train.x()),
             &self.network,
             &self.objective(),

@@ -75,7 +75,7 @@ impl Router for Mirt {
     }
 
     fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
-        let quality = FittedMirt::fit(
+        let quality = FittedMirt::fit_on(
             &train.outcomes().examples(train.x()),
             &self.network,
             &self.objective.unwrap_or(OWN),

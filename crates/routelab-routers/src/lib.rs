@@ -71,6 +71,7 @@ pub mod mlp;
 mod nearest;
 mod neural;
 pub mod omnirouter;
+pub mod prudent;
 mod registry;
 pub mod regret;
 pub mod routellm_mf;
@@ -339,6 +340,15 @@ pub trait FittedRouter: Send + Sync {
         }
     }
 
+    /// How sure the router is of what it predicts of these queries; none for a router that cannot say.
+    ///
+    /// # Errors
+    ///
+    /// As [`predict`](Self::predict).
+    fn outlook(&self, _: &Embeddings) -> Result<Option<Outlook>, RouterError> {
+        Ok(None)
+    }
+
     /// The training losses of the router's network, if it has one.
     fn history(&self) -> Option<&History> {
         None
@@ -350,6 +360,25 @@ pub trait FittedRouter: Send + Sync {
     ///
     /// Weights that cannot be encoded.
     fn save(&self, archive: &mut Archive) -> Result<(), RouterError>;
+}
+
+/// How sure a router is of what it predicts of `N` queries and `M` models.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outlook {
+    /// How far apart the router's predictors of quality are, `[N, M]`: their standard deviation.
+    pub spread: Array2<f64>,
+    /// How near a query is to those of the training, `[N]`: 1 for one like them, 0 for one that is predicted by the models' means.
+    pub trust: Array1<f64>,
+    /// The logarithm of the odds that the better of two predictions of quality belongs to the better answer, per difference of the two,
+    /// where one answer is better; found on held-out queries.
+    pub slope: f64,
+}
+
+impl Outlook {
+    /// The chance that one answer is better than another, if one is; from 0 to 1. `difference`: its predicted quality less the other's.
+    pub fn chance(&self, difference: f64) -> f64 {
+        1.0 / (1.0 + (-self.slope * difference).exp())
+    }
 }
 
 /// What can go wrong with a router.
@@ -420,6 +449,14 @@ pub enum RouterError {
         steps: usize,
         /// The tolerance that was asked for.
         tolerance: f64,
+    },
+    /// A router of the calling program that failed in its own way.
+    #[error("router `{kind}`: {reason}")]
+    Own {
+        /// The router.
+        kind: String,
+        /// What it said.
+        reason: String,
     },
     /// Trees that could not be grown.
     #[error("no trees could be grown: {0}")]

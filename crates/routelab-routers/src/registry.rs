@@ -1,5 +1,6 @@
 //! From a name in an experiment file to a router, and from an archive to a fitted one.
 
+use std::fmt;
 use std::sync::Arc;
 
 use ndarray::Axis;
@@ -21,17 +22,54 @@ pub struct Registry {
 }
 
 /// A router of a registry.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct RouterInfo {
     /// The name in an experiment file.
     pub kind: &'static str,
     /// How it predicts, in a few words.
     pub description: &'static str,
-    parse: fn(&Registry, toml::Table) -> Result<ParsedRouter, RouterError>,
-    load: fn(&Archive, &Loader) -> FitResult,
+    parse: Arc<Parse>,
+    load: Arc<Load>,
+}
+
+/// A router from its settings.
+type Parse = dyn Fn(&Registry, toml::Table) -> Result<ParsedRouter, RouterError> + Send + Sync;
+/// A fitted router from its archive.
+type Load = dyn Fn(&Archive, &Loader) -> FitResult + Send + Sync;
+
+impl fmt::Debug for RouterInfo {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(self.kind)
+    }
 }
 
 impl RouterInfo {
+    /// A router that no Rust type stands for, such as one of another language. `parse` makes it from all its settings, which it
+    /// completes and checks; an error says what is wrong with them. `load` is [`Router::load`].
+    pub fn new(
+        kind: &'static str,
+        description: &'static str,
+        parse: impl Fn(toml::Table) -> Result<ParsedRouter, String> + Send + Sync + 'static,
+        load: impl Fn(&Archive, &Loader) -> FitResult + Send + Sync + 'static,
+    ) -> Self {
+        let parse = move |registry: &Registry, settings: toml::Table| {
+            let settings_error = |reason| RouterError::Settings {
+                kind: kind.to_owned(),
+                reason,
+            };
+            let mut parsed = parse(settings).map_err(settings_error)?;
+            parsed.router.resolve(registry);
+            parsed.router.validate().map_err(settings_error)?;
+            Ok(parsed)
+        };
+        Self {
+            kind,
+            description,
+            parse: Arc::new(parse),
+            load: Arc::new(load),
+        }
+    }
+
     pub(crate) fn of<R>() -> Self
     where
         R: Router + Default + Serialize + DeserializeOwned + 'static,
@@ -40,8 +78,8 @@ impl RouterInfo {
         Self {
             kind: router.kind(),
             description: router.description(),
-            parse: parse::<R>,
-            load: R::load,
+            parse: Arc::new(parse::<R>),
+            load: Arc::new(R::load),
         }
     }
 }
@@ -88,9 +126,15 @@ impl Registry {
     where
         R: Router + Default + Serialize + DeserializeOwned + 'static,
     {
-        let new = RouterInfo::of::<R>();
-        let others = self.routers.iter().filter(|info| info.kind != new.kind);
-        Self::of(others.copied().chain([new]))
+        self.with_info(RouterInfo::of::<R>())
+    }
+
+    /// The same for a router that no type stands for.
+    #[must_use]
+    pub fn with_info(self, new: RouterInfo) -> Self {
+        let kind = new.kind;
+        let others = self.routers.iter().filter(|info| info.kind != kind);
+        Self::of(others.cloned().chain([new]))
     }
 
     /// Every router that can be fitted.

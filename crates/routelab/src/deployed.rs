@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use ndarray::{Axis, concatenate};
 use routelab_data::Embeddings;
-use routelab_encode::{EncodeError, Encoder, Query};
+use routelab_encode::{EncodeError, Encoder, Query, embed_queries};
 use routelab_eval::{Decision, Rule, Scores};
 use routelab_heads::Backend;
 use routelab_routers::{Archive, FittedRouter, Registry};
@@ -13,9 +12,6 @@ use crate::encoders::{Weights, restore};
 use crate::experiment::EvaluationSpec;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::folder::{ENCODER, RunFolder};
-
-/// Prompts that are encoded at once.
-const BATCH: usize = 256;
 
 /// What a router needs beside its run's folder.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +73,8 @@ impl Deployed {
     /// As [`Deployed::open`].
     pub fn open_with(model: &Path, options: &DeployOptions) -> Outcome<Self> {
         let archive = Archive::read(model).map_err(|error| {
-            bad_request!("{error}\nhelp: `--model` takes a folder `models/ROUTER` of a run")
+            let told = format!("{error}\nhelp: `--model` takes a folder `models/ROUTER` of a run");
+            Failure::because(error, told)
         })?;
         let router =
             (options.registry.load(&archive, &options.backend)).map_err(Failure::request)?;
@@ -111,31 +108,17 @@ impl Deployed {
         self.rule.decision
     }
 
-    /// Embeds queries; `progress` hears of how many.
+    /// Embeds queries; `progress` hears how many are done.
     ///
     /// # Errors
     ///
-    /// A query without an image, for a router that looks at images; one that cannot be read. The error says which.
+    /// No queries; a query without an image, for a router that looks at images; one that cannot be read. The error says which.
     pub fn embed(
         &self,
         queries: &[Query],
         progress: &dyn Fn(usize),
     ) -> Result<Embeddings, EncodeError> {
-        let mut parts = Vec::new();
-        for (number, batch) in queries.chunks(BATCH).enumerate() {
-            let values = self.encoder.encode(batch).map_err(|error| match error {
-                EncodeError::AtQuery { index, cause } => EncodeError::AtQuery {
-                    index: number * BATCH + index,
-                    cause,
-                },
-                other => other,
-            });
-            parts.push(values?);
-            progress(batch.len());
-        }
-        let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
-        let values = concatenate(Axis(0), &views).expect("an encoder has one dimension");
-        Ok(Embeddings::new(values, self.encoder.id()).expect("encoders give finite numbers"))
+        embed_queries(&*self.encoder, queries, &|done, _| progress(done))
     }
 
     /// Chooses a model for every embedded query.

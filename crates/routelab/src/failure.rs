@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::Path;
-use std::process::ExitCode;
 
 /// What comes between what happened and what to do about it.
 const HELP: &str = "\nhelp: ";
@@ -30,6 +29,11 @@ impl Failure {
         Self::Failed(error.into())
     }
 
+    /// A bad request in words of its own; the error behind it is its [source](std::error::Error::source).
+    pub fn because(error: impl std::error::Error + Send + Sync + 'static, told: String) -> Self {
+        Self::BadRequest(anyhow::Error::new(error).context(told))
+    }
+
     /// A file that cannot be written.
     pub fn write(path: &Path, error: std::io::Error) -> Self {
         Self::Failed(anyhow::anyhow!(
@@ -51,10 +55,10 @@ impl Failure {
     }
 
     /// The exit code of the program.
-    pub fn exit_code(&self) -> ExitCode {
+    pub fn exit_code(&self) -> u8 {
         match self {
-            Failure::BadRequest(_) => ExitCode::from(2),
-            Failure::Failed(_) => ExitCode::from(1),
+            Failure::BadRequest(_) => 2,
+            Failure::Failed(_) => 1,
         }
     }
 }
@@ -66,7 +70,12 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let (Failure::BadRequest(error) | Failure::Failed(error)) = self;
+        Some(&**error)
+    }
+}
 
 /// A bad request from a message.
 macro_rules! bad_request {

@@ -49,6 +49,7 @@ mod commands;
 mod compare;
 mod deployed;
 mod encoders;
+mod evaluated;
 mod experiment;
 mod failure;
 mod folder;
@@ -58,17 +59,19 @@ mod report;
 mod run;
 mod text;
 
-pub use commands::main_with;
+pub use commands::{main_from, main_with};
 pub use deployed::{Choice, Choices, DeployOptions, Deployed};
-pub use encoders::Weights;
-pub use experiment::Experiment;
+pub use encoders::{Weights, encode};
+pub use evaluated::{EvaluateOptions, Evaluated, Plotted, Share, check_rows, plot};
+pub use experiment::{Experiment, StrongestSpec, read_data};
 pub use failure::Failure as Error;
 pub use folder::{
     ComparisonRecord, FigureRecord, Number, RouterRecord, RunFolder, RunResults, SeedRecord,
     StoredTruth, SummaryRecord, TaskRecord, Unit, UnitOutcome,
 };
+pub use output::{Told, Watch};
 pub use routelab_routers::Registry;
-pub use run::{Reopen, RunOptions};
+pub use run::{Reopen, RunOptions, run_files};
 
 /// What most programs need.
 pub mod prelude {

@@ -4,10 +4,9 @@ use burn::module::Module;
 use burn::nn::{LayerNorm, Linear};
 use burn::tensor::Tensor;
 
+use super::extension::NORM_EPSILON;
+use super::operations::activate;
 use crate::init::{Init, Initializer};
-
-/// Added to the variance by the layer norms.
-pub(super) const NORM_EPSILON: f64 = 1e-5;
 
 /// `linear → GELU → layer norm`.
 #[derive(Module, Debug)]
@@ -24,18 +23,10 @@ impl Block {
         }
     }
 
-    pub(super) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.activate(self.linear.forward(x))
+    /// `[rows, inputs]` → `[rows, outputs]`
+    pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let bias = self.linear.bias.as_ref().expect("every layer has a bias");
+        let sums = x.matmul(self.linear.weight.val());
+        activate(sums, bias.val().unsqueeze(), &self.norm)
     }
-
-    /// What follows the linear layer.
-    pub(super) fn activate<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.norm.forward(gelu(x))
-    }
-}
-
-/// Exact GELU, `x · Φ(x)`. Burn's own operation has the derivative of the tanh approximation on some backends, which
-/// is off by up to 3e-4; composed of `erf`, value and derivative are exact on all.
-fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.clone() * ((x * std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5
 }

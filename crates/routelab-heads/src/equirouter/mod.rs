@@ -1,45 +1,60 @@
 //! EquiRouter (Lai & Ye 2026, arXiv 2602.03478): a network that scores all candidate models of a query at once and
 //! learns their order.
 
+mod arithmetic;
 mod block;
-mod fused;
-mod mixing;
+mod extension;
 mod model;
-mod predictor;
+mod operations;
 
-use burn::optim::GradientsParams;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
+use rayon::prelude::*;
 
 pub use model::{EquiRouter, EquiRouterConfig};
 
-use self::predictor::Predictor;
+use crate::FittedNetwork;
 use crate::fitted::Network;
-use crate::init::Initializer;
-use crate::objective::{Examples, Objective};
-use crate::train::{self, Fit, TrainConfig};
-use crate::{Architecture, FittedNetwork, HeadError, kernels};
 
 /// Scores computed at a time: bounds the memory of the widest intermediate, `[queries, models, width]`.
 const PREDICTION_SCORES: usize = 16_384;
 
-/// On processors: pieces of queries at a time, a few for each thread of most machines.
-const PREDICTION_PIECES: usize = 32;
+/// On processors: queries of one piece, enough for products of full speed, few enough for a core's cache.
+const PIECE: usize = 256;
+
+/// … and pieces at a time, a few for each thread of most machines.
+const PIECES: usize = 32;
 
 impl Network for EquiRouter {
     fn logits(&self) -> impl Fn(Tensor<2>) -> Tensor<2> {
-        let predict: Box<dyn Fn(Tensor<2>) -> Tensor<2> + '_> = if self.is_fused() {
-            let predictor = Predictor::new(self);
-            Box::new(move |x| predictor.predict(x))
-        } else {
-            let terms = self.model_terms();
-            Box::new(move |x| self.score(x, &terms))
+        // On processors one model after another, so that what a product writes is still in the cache when it is read.
+        let at_a_time = if self.is_fused() { 1 } else { self.models() };
+        let groups = (0..self.models()).step_by(at_a_time);
+        let terms: Vec<_> = groups
+            .map(|first| self.model_terms(first..first + at_a_time))
+            .collect();
+        let predict = move |x| {
+            let z = self.queries(x);
+            let scores = terms.iter().map(|terms| self.score(z.clone(), terms));
+            Tensor::cat(scores.collect(), 1)
         };
-        predict
+        move |x: Tensor<2>| {
+            if !self.is_fused() {
+                return predict(x);
+            }
+            // All that happens to a piece happens on one thread.
+            let pieces = x.split(PIECE, 0).into_par_iter();
+            Tensor::cat(pieces.map(&predict).collect(), 0)
+        }
+    }
+
+    /// All models at once, with few large products.
+    fn scores(&self, x: Tensor<2>) -> Tensor<2> {
+        self.score(self.queries(x), &self.model_terms(0..self.models()))
     }
 
     fn chunk(&self) -> usize {
         if self.is_fused() {
-            PREDICTION_PIECES * predictor::PIECE
+            PIECES * PIECE
         } else {
             (PREDICTION_SCORES / self.models()).max(1)
         }
@@ -47,76 +62,13 @@ impl Network for EquiRouter {
 }
 
 impl EquiRouter {
-    /// Scores of a batch.
-    ///
-    /// `x`: embeddings `[batch, dimension]`; returns `[batch, models]`, not squashed.
-    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        if kernels::apply_to(&x.device()) {
-            Predictor::new(self).predict(x)
-        } else {
-            self.composed(x)
-        }
-    }
-
-    /// [`forward`](Self::forward) of Burn's operations, on any device.
-    pub(super) fn composed(&self, x: Tensor<2>) -> Tensor<2> {
-        self.score(x, &self.model_terms())
-    }
-
-    /// The loss of a batch, without gradients, and the gradients of all parameters.
-    ///
-    /// `x`: `[batch, dimension]`; `loss` turns scores `[batch, models]` into one number.
-    pub(super) fn loss_and_gradients(
-        &self,
-        x: Tensor<2>,
-        loss: impl FnOnce(Tensor<2>) -> Tensor<1>,
-    ) -> (Tensor<1>, GradientsParams) {
-        let x = x.inner();
-        if kernels::apply_to(&x.device()) {
-            return fused::loss_and_gradients(self, x, loss);
-        }
-        train::gradients(self, loss(self.forward(x.autodiff())))
-    }
-
-    /// Whether predictions run on a processor; the pass there is in single precision.
     fn is_fused(&self) -> bool {
-        let weights = self.model_embeddings.val();
-        kernels::apply_to(&weights.device()) && weights.dtype() == DType::F32
+        operations::are_fused(&self.model_embeddings.val())
     }
 }
 
-/// A fitted EquiRouter: scores are unbounded, higher is better.
+/// A fitted EquiRouter: scores are unbounded, higher is better. [`Pairwise`](crate::objective::Pairwise) is the authors' objective.
 pub type FittedEquiRouter = FittedNetwork<EquiRouterConfig>;
-
-impl FittedEquiRouter {
-    /// Fits the network on an objective: [`Pairwise`](crate::objective::Pairwise) is the authors'.
-    ///
-    /// # Errors
-    ///
-    /// Different numbers of rows, no rows, or a loss that is not a number.
-    pub fn fit(
-        examples: &Examples,
-        config: &EquiRouterConfig,
-        objective: &Objective,
-        training: &TrainConfig,
-        fit: &Fit,
-    ) -> Result<Self, HeadError> {
-        examples.check()?;
-        let device = train::training_device(fit.backend);
-        let sizes @ [dimension, models] = examples.sizes();
-        let network = config.init(dimension, models, &mut Initializer::new(fit.seed, &device));
-        let (x, targets) = examples.on(&device);
-        let (network, history) =
-            train::train_with(network, examples.len(), training, fit, |network, batch| {
-                let targets = targets.select(&batch);
-                network.loss_and_gradients(x.clone().select(0, batch), |scores| {
-                    objective.loss(scores, &targets)
-                })
-            })?;
-        let fitted = Self::new(config.clone(), network, sizes, fit.backend, history);
-        Ok(fitted.with_output(objective.output()))
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,14 @@
 //! The score network.
 
+use std::ops::Range;
+
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::block::Block;
+use super::operations::{activate, gaps, mix};
 use crate::Architecture;
 use crate::init::{Init, Initializer};
 
@@ -115,20 +118,20 @@ pub struct EquiRouter {
 /// `t_m = (W1 + W3 diag(p_m)) β_m + W2 p_m + b`. So one product of `z` with all `G_m` side by side replaces the first
 /// three blocks, and half of the multiplications go.
 pub(super) struct ModelTerms {
-    /// All `G_m`, transposed and side by side: `[d, models · h]`.
+    /// All `G_m`, side by side: `[d, models · h]`.
     linear: Tensor<2>,
-    /// All `t_m`: `[1, models, h]`.
-    constant: Tensor<3>,
+    /// All `t_m`: `[models, h]`.
+    constant: Tensor<2>,
     distance: Option<Distance>,
 }
 
 /// The terms of `W4 |z_m - p_m|`.
 struct Distance {
-    /// `γ`, `[1, models, d]`; `None` without FiLM, where it is 1.
-    scale: Option<Tensor<3>>,
-    /// `β - p`, `[1, models, d]`.
-    shift: Tensor<3>,
-    /// `W4` transposed: `[d, h]`.
+    /// `γ`, `[models, d]`.
+    scale: Tensor<2>,
+    /// `β - p`, `[models, d]`.
+    shift: Tensor<2>,
+    /// `W4`, `[d, h]`.
     weight: Tensor<2>,
 }
 
@@ -154,100 +157,71 @@ impl EquiRouter {
             .map_or(&self.output, |block| &block.linear)
     }
 
-    /// The terms that do not depend on the query.
-    pub(super) fn model_terms(&self) -> ModelTerms {
-        let embeddings = self.model_embeddings.val(); // [models, k]
+    /// The terms of some models that do not depend on the query.
+    pub(super) fn model_terms(&self, models: Range<usize>) -> ModelTerms {
+        let embeddings = self.model_embeddings.val();
+        let embeddings = embeddings.slice([models]); // [models, k]
         let projection = self.projection.forward(embeddings.clone()); // [models, d]
         let [models, width] = projection.dims();
-        let film = self.film.as_ref().map(|film| {
-            let both = film.forward(embeddings); // [models, 2d]
-            let scale = both.clone().slice([0..models, 0..width]);
-            (scale, both.slice([0..models, width..2 * width]))
-        });
-
+        let (scale, shift) = match &self.film {
+            Some(film) => {
+                let both = film.forward(embeddings); // [models, 2d]
+                let part = |from| both.clone().slice([0..models, from..from + width]);
+                (part(0), part(width))
+            }
+            None => (projection.ones_like(), projection.zeros_like()),
+        };
         let first = self.first_layer();
         let weight = first.weight.val(); // [4d or 2d, h]
-        let [features, hidden] = weight.dims();
-        let block = |index: usize| {
-            weight
-                .clone()
-                .slice([index * width..(index + 1) * width, 0..hidden]) // [d, h]
-        };
-        let interaction = features == 4 * width;
+        let [rows, hidden] = weight.dims();
+        let interaction = rows == 4 * width;
 
-        // W1 + W3 diag(p), laid out as [d, models, h].
-        let by_model = |values: &Tensor<2>| values.clone().transpose().unsqueeze_dim::<3>(2); // [d, models, 1]
-        let mut linear = block(0).unsqueeze_dim::<3>(1); // [d, 1, h]
+        // t_m = [β_m ; p_m ; β_m ⊙ p_m] [W1 ; W2 ; W3] + b
+        let mut features = vec![shift.clone(), projection.clone()];
         if interaction {
-            linear = linear + block(2).unsqueeze_dim::<3>(1) * by_model(&projection);
-        } else {
-            linear = linear.expand([width, models, hidden]);
+            features.push(shift.clone() * projection.clone());
         }
+        let features = Tensor::cat(features, 1); // [models, 3d or 2d]
+        let read = weight.clone().slice([0..features.dims()[1], 0..hidden]);
+        let bias = first.bias.as_ref().expect("every layer has a bias").val();
+        let constant = features.matmul(read) + bias.unsqueeze();
 
-        let mut constant = projection.clone().matmul(block(1)); // [models, h]
-        if let Some(bias) = &first.bias {
-            constant = constant + bias.val().unsqueeze::<2>();
-        }
-        if let Some((scale, shift)) = &film {
-            let shifted = (linear.clone() * by_model(shift)).sum_dim(0); // [1, models, h]
-            constant = constant + shifted.squeeze_dim::<2>(0);
-            linear = linear * by_model(scale);
-        }
-
-        let distance = interaction.then(|| {
-            let (scale, shift) = match film {
-                Some((scale, shift)) => (Some(scale.unsqueeze::<3>()), shift - projection),
-                None => (None, -projection),
-            };
-            Distance {
-                scale,
-                shift: shift.unsqueeze::<3>(),
-                weight: block(3),
-            }
+        let distance = interaction.then(|| Distance {
+            scale: scale.clone(),
+            shift: shift - projection.clone(),
+            weight: weight.clone().slice([3 * width..rows, 0..hidden]),
         });
         ModelTerms {
-            linear: linear.reshape([width, models * hidden]),
-            constant: constant.unsqueeze::<3>(),
+            linear: mix(weight, scale, projection),
+            constant,
             distance,
         }
     }
 
-    /// Scores of a batch, given the terms that do not depend on it.
-    ///
-    /// `x`: `[batch, dimension]`; returns `[batch, models]`.
-    pub(super) fn score(&self, x: Tensor<2>, terms: &ModelTerms) -> Tensor<2> {
-        let mut z = x;
-        for block in &self.trunk {
-            z = block.forward(z); // [batch, width], at last [batch, d]
-        }
-        let [batch, width] = z.dims();
-        let [_, models, hidden] = terms.constant.dims();
+    /// The representation `z` of queries, `[batch, d]`, from `x`, `[batch, dimension]`.
+    pub(super) fn queries(&self, x: Tensor<2>) -> Tensor<2> {
+        self.trunk.iter().fold(x, |z, block| block.forward(z))
+    }
 
-        let mut h = z
-            .clone()
-            .matmul(terms.linear.clone())
-            .reshape([batch, models, hidden])
-            + terms.constant.clone(); // [batch, models, h]
-        if let Some(distance) = &terms.distance {
-            let z = z.unsqueeze_dim::<3>(1); // [batch, 1, d]
-            let scaled = match &distance.scale {
-                Some(scale) => z * scale.clone(),
-                None => z,
-            };
-            let gap = (scaled + distance.shift.clone()).abs(); // [batch, models, d]
-            let gap = gap.reshape([batch * models, width]);
-            h = h + gap
-                .matmul(distance.weight.clone())
-                .reshape([batch, models, hidden]);
+    /// Scores `[batch, models]` of a batch from its `z`, `[batch, d]`, and the terms of these models.
+    pub(super) fn score(&self, z: Tensor<2>, terms: &ModelTerms) -> Tensor<2> {
+        let ([batch, _], [models, hidden]) = (z.dims(), terms.constant.dims());
+        let linear = z.clone().matmul(terms.linear.clone());
+        let mut sums = linear.reshape([batch * models, hidden]);
+        if let Some(Distance {
+            scale,
+            shift,
+            weight,
+        }) = &terms.distance
+        {
+            let gaps = gaps(z, scale.clone(), shift.clone()); // [batch · models, d]
+            sums = sums + gaps.matmul(weight.clone());
         }
-
-        if let Some((first, rest)) = self.head.split_first() {
-            h = first.activate(h);
-            for block in rest {
-                h = block.forward(h);
-            }
-            h = self.output.forward(h); // [batch, models, 1]
-        }
-        h.reshape([batch, models])
+        let Some((first, rest)) = self.head.split_first() else {
+            return sums.reshape([batch, models]) + terms.constant.clone().transpose();
+        };
+        let h = activate(sums, terms.constant.clone(), &first.norm);
+        let h = rest.iter().fold(h, |h, block| block.forward(h));
+        self.output.forward(h).reshape([batch, models])
     }
 }

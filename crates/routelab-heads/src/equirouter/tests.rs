@@ -5,18 +5,18 @@ use std::path::PathBuf;
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
 
 use super::*;
-use crate::Backend;
 use crate::init::Initializer;
 use crate::loss::squared_error;
 use crate::objective::{Examples, Normalisation, Objective, Pairwise, Targets, TieOrder};
 use crate::reference::{assert_close, backends, cpu_backends, tensor};
+use crate::{Architecture, Backend, Fit, TrainConfig};
 
 /// The golden files that parse as `T`; a file of this kind is tested by being there.
 ///
@@ -231,7 +231,7 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
         "{file}: every parameter is used"
     );
 
-    let scores = network.forward(tensor(&case.inputs, device));
+    let scores = network.scores(tensor(&case.inputs, device));
     let found = scores
         .clone()
         .into_data()
@@ -263,40 +263,30 @@ fn check_case(file: &str, case: &NetworkCase, device: &Device) {
         &[case.total],
     );
 
-    let composed = train::gradients(&network, total).1;
-    // The fused pass, which is what training uses on processors.
-    let (value, fused) = network.loss_and_gradients(tensor(&case.inputs, device), |scores| {
-        objective.loss(scores, &targets)
-    });
-    assert_close(
-        &format!("{file}: total, fused"),
-        &[number(value)],
-        &[case.total],
-    );
+    let gradients = GradientsParams::from_grads(total.backward(), &network);
+    // As predictions are made, which need no gradients.
     let plain = network.valid();
-    let scores = plain.forward(tensor(&case.inputs, device).inner());
+    let scores = plain.logits()(tensor(&case.inputs, device).inner());
     assert_close(
-        &format!("{file}: scores, fused"),
+        &format!("{file}: scores of predictions"),
         &values(scores),
         &case.scores.concat(),
     );
 
-    for gradients in [composed, fused] {
-        let mut check = GradientCheck {
-            path: Vec::new(),
-            head_blocks,
-            file,
-            expected: &case.gradients,
-            gradients: &gradients,
-            seen: 0,
-        };
-        network.visit(&mut check);
-        assert_eq!(
-            check.seen,
-            case.gradients.len(),
-            "{file}: every gradient is compared"
-        );
-    }
+    let mut check = GradientCheck {
+        path: Vec::new(),
+        head_blocks,
+        file,
+        expected: &case.gradients,
+        gradients: &gradients,
+        seen: 0,
+    };
+    network.visit(&mut check);
+    assert_eq!(
+        check.seen,
+        case.gradients.len(),
+        "{file}: every gradient is compared"
+    );
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
@@ -328,8 +318,19 @@ impl ModuleVisitor for Difference<'_> {
     }
 }
 
+/// The same network in double precision, where no operation is fused.
+struct InDoublePrecision;
+
+impl ModuleMapper for InDoublePrecision {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let id = param.id;
+        let value = param.val().cast(FloatDType::F64).detach();
+        Param::initialized(id, value.require_grad())
+    }
+}
+
 #[test]
-fn the_fused_pass_equals_the_composed_network_for_every_shape() {
+fn fused_operations_equal_composed_ones_for_every_shape() {
     let trunks: [&[usize]; 2] = [&[33], &[40, 24]];
     let heads: [&[usize]; 4] = [&[], &[19], &[64], &[32, 17, 8]];
     for backend in cpu_backends() {
@@ -364,15 +365,22 @@ fn the_fused_pass_equals_the_composed_network_for_every_shape() {
                     ..Pairwise::default()
                 });
                 let targets = Targets::of(quality, cost);
-                let loss = |scores| objective.loss(scores, &targets);
+                let loss =
+                    |scores: Tensor<2>| objective.loss(scores.cast(FloatDType::F32), &targets);
 
-                let scores = network.composed(x.clone());
-                let fused = network.valid().forward(x.clone().inner());
-                assert_close(&what, &values(fused), &values(scores.clone()));
+                let composed = network.clone().map(&mut InDoublePrecision);
+                let double = x.clone().cast(FloatDType::F64);
+                assert!(operations::are_fused(&x) && !operations::are_fused(&double));
+                let expected = composed.scores(double);
+                let scores = network.scores(x.clone());
+                assert_close(&what, &values(scores.clone()), &values(expected.clone()));
+                let predicted = network.valid().logits()(x.inner());
+                assert_close(&what, &values(predicted), &values(expected.clone()));
 
-                let (value, composed) = train::gradients(&network, loss(scores));
-                let (fused_value, fused) = network.loss_and_gradients(x, loss);
-                assert_close(&what, &[number(fused_value)], &[number(value)]);
+                let [expected, found] = [loss(expected), loss(scores)];
+                assert_close(&what, &[number(found.clone())], &[number(expected.clone())]);
+                let composed = GradientsParams::from_grads(expected.backward(), &composed);
+                let fused = GradientsParams::from_grads(found.backward(), &network);
                 let mut difference = Difference {
                     one: &composed,
                     other: &fused,
@@ -553,7 +561,7 @@ fn fit_small(
         seed,
         progress: &|_| {},
     };
-    let fitted = FittedEquiRouter::fit(&examples, config, &objective, &training, &fit).unwrap();
+    let fitted = FittedEquiRouter::fit_on(&examples, config, &objective, &training, &fit).unwrap();
     (fitted, x)
 }
 
@@ -628,7 +636,7 @@ fn an_absurd_learning_rate_is_reported_as_divergence() {
         cost: cost.view(),
         measured: None,
     };
-    let result = FittedEquiRouter::fit(&examples, &small(), &objective, &training, &fit);
+    let result = FittedEquiRouter::fit_on(&examples, &small(), &objective, &training, &fit);
     let error = result
         .err()
         .expect("the loss cannot stay finite")

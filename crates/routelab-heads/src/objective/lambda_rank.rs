@@ -3,9 +3,7 @@
 use burn::tensor::{Tensor, activation};
 use serde::{Deserialize, Serialize};
 
-use super::order::{
-    TEMPERATURE, TieOrder, WEIGHT, check_list, column, measured_pairs, relevance, row, with_error,
-};
+use super::order::{Lists, column, measured_pairs, row};
 use super::{Loss, Targets};
 
 /// LambdaRank (Burges 2010) beside the squared error, averaged over queries:
@@ -13,49 +11,24 @@ use super::{Loss, Targets};
 ///
 /// `ΔNDCG(i, j)` is what swapping the two in the present order would change. The gain is `r`, the discount
 /// `1 / log2(1 + rank)`; the weights of the pairs are constants of the gradient. `r` is the quality, see
-/// [`tie_order`](Self::tie_order).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LambdaRank {
-    /// The order of models of equal quality.
-    pub tie_order: TieOrder,
-    /// `T`, in units of quality, above 0.
-    pub temperature: f64,
-    /// Weight of the comparison, 0 or more.
-    pub weight: f64,
-    /// Weight of the mean squared error between scores and qualities, 0 or more.
-    pub error_weight: f64,
-}
-
-impl Default for LambdaRank {
-    fn default() -> Self {
-        Self {
-            tie_order: TieOrder::default(),
-            temperature: TEMPERATURE,
-            weight: WEIGHT,
-            error_weight: 1.0,
-        }
-    }
-}
+/// [`Lists`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LambdaRank(pub Lists);
 
 impl Loss for LambdaRank {
     fn validate(&self) -> Result<(), String> {
-        check_list(self.error_weight, self.weight, self.temperature)
+        self.0.validate()
     }
 
     fn loss(&self, scores: Tensor<2>, targets: &Targets) -> Tensor<1> {
-        with_error(
-            (self.error_weight, self.weight),
-            scores,
-            targets,
-            |scores| {
-                let relevance = relevance(targets, self.tie_order);
-                let gaps = (row(scores.clone()) - column(scores.clone())) / self.temperature;
-                let weights = swap_weights(scores.detach(), relevance, targets); // [batch, models, models]
-                let losses = -activation::log_sigmoid(gaps) * weights;
-                targets.mean_of_queries(losses.sum_dim(2).squeeze_dim::<2>(2))
-            },
-        )
+        self.0.with_error(scores, targets, |scores| {
+            let relevance = self.0.relevance(targets);
+            let gaps = (row(scores.clone()) - column(scores.clone())) / self.0.temperature;
+            let weights = swap_weights(scores.detach(), relevance, targets); // [batch, models, models]
+            let losses = -activation::log_sigmoid(gaps) * weights;
+            targets.mean_of_queries(losses.sum_dim(2).squeeze_dim::<2>(2))
+        })
     }
 }
 

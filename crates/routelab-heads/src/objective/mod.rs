@@ -32,7 +32,7 @@ pub use examples::Examples;
 pub use hinge::Hinge;
 pub use lambda_rank::LambdaRank;
 pub use list_net::ListNet;
-pub use order::TieOrder;
+pub use order::{Lists, TieOrder};
 pub use output::Output;
 pub use pairwise::{Normalisation, Pairwise};
 pub use regret::Regret;

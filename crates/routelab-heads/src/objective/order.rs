@@ -14,7 +14,7 @@ const TIE_STEP: f32 = 0.1;
 pub(super) const WEIGHT: f64 = 50.0;
 
 /// The scale on which lists are compared, in units of quality.
-pub(super) const TEMPERATURE: f64 = 0.1;
+const TEMPERATURE: f64 = 0.1;
 
 /// Which models of equal quality have an order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,10 +54,57 @@ pub(super) fn check_weights(error_weight: f64, weight: f64) -> Result<(), String
     Err("`error_weight` and `weight` must not both be 0".into())
 }
 
-/// Checks the weights and the temperature of an objective on lists.
-pub(super) fn check_list(error_weight: f64, weight: f64, temperature: f64) -> Result<(), String> {
-    check_weights(error_weight, weight)?;
-    above_zero("temperature", temperature)
+/// The settings of an objective on lists. `r`, by which they are ordered, is the quality, see [`tie_order`](Self::tie_order).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lists {
+    /// The order of models of equal quality.
+    pub tie_order: TieOrder,
+    /// `T`, in units of quality, above 0. Scores and qualities are compared on the same scale, so that `s = r` is a minimum
+    /// of ListNet as `s = q` is of the squared error.
+    pub temperature: f64,
+    /// Weight of the comparison, 0 or more.
+    pub weight: f64,
+    /// Weight of the mean squared error between scores and qualities, 0 or more.
+    pub error_weight: f64,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self {
+            tie_order: TieOrder::default(),
+            temperature: TEMPERATURE,
+            weight: WEIGHT,
+            error_weight: 1.0,
+        }
+    }
+}
+
+impl Lists {
+    pub(super) fn validate(&self) -> Result<(), String> {
+        check_weights(self.error_weight, self.weight)?;
+        above_zero("temperature", self.temperature)
+    }
+
+    /// See [`with_error`].
+    pub(super) fn with_error(
+        &self,
+        scores: Tensor<2>,
+        targets: &Targets,
+        comparison: impl FnOnce(Tensor<2>) -> Tensor<1>,
+    ) -> Tensor<1> {
+        with_error(
+            (self.error_weight, self.weight),
+            scores,
+            targets,
+            comparison,
+        )
+    }
+
+    /// `r`, see [`relevance`].
+    pub(super) fn relevance(&self, targets: &Targets) -> Tensor<2> {
+        relevance(targets, self.tie_order)
+    }
 }
 
 /// The value of model `i` at `[.., i, j]`.
@@ -86,7 +133,7 @@ pub(super) fn measured_pairs(pairs: Tensor<3>, targets: &Targets) -> Tensor<3> {
 /// measured.
 ///
 /// Returns `[batch, models]`.
-pub(super) fn relevance(targets: &Targets, tie_order: TieOrder) -> Tensor<2> {
+fn relevance(targets: &Targets, tie_order: TieOrder) -> Tensor<2> {
     let (quality, cost) = (targets.quality.clone(), targets.cost.clone());
     if tie_order == TieOrder::None {
         return quality;

@@ -54,26 +54,16 @@ impl ListwiseCase {
 
 /// An objective on lists without the squared error.
 fn list(kind: &str, tie_order: TieOrder, temperature: f64) -> Objective {
-    let (weight, error_weight) = (1.0, 0.0);
+    let lists = Lists {
+        tie_order,
+        temperature,
+        weight: 1.0,
+        error_weight: 0.0,
+    };
     match kind {
-        "list-net" => Objective::ListNet(ListNet {
-            tie_order,
-            temperature,
-            weight,
-            error_weight,
-        }),
-        "lambda-rank" => Objective::LambdaRank(LambdaRank {
-            tie_order,
-            temperature,
-            weight,
-            error_weight,
-        }),
-        "regret" => Objective::Regret(Regret {
-            tie_order,
-            temperature,
-            weight,
-            error_weight,
-        }),
+        "list-net" => Objective::ListNet(ListNet(lists)),
+        "lambda-rank" => Objective::LambdaRank(LambdaRank(lists)),
+        "regret" => Objective::Regret(Regret(lists)),
         kind => panic!("no list objective {kind}"),
     }
 }

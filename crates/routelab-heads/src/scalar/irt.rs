@@ -76,30 +76,6 @@ impl Network for Mirt {
 /// A fitted MIRT: predicts probabilities, if it was trained by cross-entropy as its authors do.
 pub type FittedMirt = FittedNetwork<MirtConfig>;
 
-impl FittedMirt {
-    /// Fits the network on an objective: cross-entropy is the authors'.
-    ///
-    /// # Errors
-    ///
-    /// Different numbers of rows, no rows, or a loss that is not a number.
-    pub fn fit(
-        examples: &Examples,
-        config: &MirtConfig,
-        objective: &Objective,
-        training: &TrainConfig,
-        fit: &Fit,
-    ) -> Result<Self, HeadError> {
-        Self::train_on(
-            examples,
-            config,
-            objective,
-            training,
-            fit,
-            |network, x, _| network.score(x),
-        )
-    }
-}
-
 /// The sizes of neural item response theory (NIRT).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NirtConfig {

@@ -10,7 +10,6 @@ use crate::fitted::Network;
 pub use crate::init::Init;
 use crate::init::Initializer;
 use crate::loss::squared_error;
-use crate::objective::{Examples, Objective};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
@@ -135,27 +134,5 @@ impl FittedMlp {
             let predicted = network.forward(batch.select(&x));
             squared_error(predicted, batch.select(&y), measured)
         })
-    }
-
-    /// Fits the network on an objective.
-    ///
-    /// # Errors
-    ///
-    /// Different numbers of rows, no rows, or a loss that is not a number.
-    pub fn fit_on(
-        examples: &Examples,
-        config: &MlpConfig,
-        objective: &Objective,
-        training: &TrainConfig,
-        fit: &Fit,
-    ) -> Result<Self, HeadError> {
-        Self::train_on(
-            examples,
-            config,
-            objective,
-            training,
-            fit,
-            |network, x, _| network.forward(x),
-        )
     }
 }

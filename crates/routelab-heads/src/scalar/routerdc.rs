@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use super::mlp::{Init, Mlp, MlpConfig};
 use crate::fitted::Network;
 use crate::init::Initializer;
-use crate::objective::{Examples, Objective};
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
@@ -185,28 +184,6 @@ impl FittedRouterDc {
             let grouping = contrastive(similar, batch.constant(&same), batch.constant(&other));
             loss + grouping * contrast.cluster_weight
         })
-    }
-
-    /// Fits the network on an objective.
-    ///
-    /// # Errors
-    ///
-    /// Different numbers of rows, no rows, or a loss that is not a number.
-    pub fn fit_on(
-        examples: &Examples,
-        config: &RouterDcConfig,
-        objective: &Objective,
-        training: &TrainConfig,
-        fit: &Fit,
-    ) -> Result<Self, HeadError> {
-        Self::train_on(
-            examples,
-            config,
-            objective,
-            training,
-            fit,
-            |network, x, _| network.score(x),
-        )
     }
 }
 

@@ -3,16 +3,12 @@
 use crate::experiment::StrongestSpec;
 use clap::{Args, ValueEnum};
 use routelab_data::DataSpec;
-use routelab_eval::two_model::CallShare;
-use routelab_eval::{
-    Budgets, Decision, Evaluation, EvaluationOptions, Infeasible, METRICS, Metric, Point, Rule,
-    Strongest, Ties, Truth, evaluate,
-};
-use serde_json::{Map, Value, json};
+use routelab_eval::{Decision, Infeasible, Rule, Ties};
 use std::path::PathBuf;
 
 use super::predictions;
-use crate::failure::{Failure, Outcome, bad_request};
+use crate::evaluated::{EvaluateOptions, Evaluated};
+use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
 /// Arguments of `evaluate`.
@@ -96,15 +92,6 @@ impl From<Missing> for routelab_data::Missing {
 
 /// Evaluates the predictions and prints the metrics.
 pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
-    if let Some(bad) = args
-        .shares
-        .iter()
-        .find(|&&share| !(share > 0.0 && share <= 1.0))
-    {
-        return Err(bad_request!(
-            "`--shares` has {bad}\nhelp: a share is a number above 0 and up to 1, for example --shares 0.2,0.5,0.8"
-        ));
-    }
     let spec = DataSpec {
         missing: args.missing.into(),
         ..DataSpec::new("routerbench", &args.table)
@@ -124,212 +111,19 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Outcome {
             predictions.ignored
         ));
     }
-    let truth = Truth::new(table.quality(), table.cost()).map_err(Failure::request)?;
-    let strongest = args
-        .strongest
-        .resolve(table.models(), &truth)
-        .map_err(|reason| bad_request!("{reason}"))?;
-    let options = EvaluationOptions {
+    let options = EvaluateOptions {
         rule: Rule {
             infeasible: args.infeasible.into(),
             ties: args.ties.into(),
             decision: args.decision,
         },
-        budgets: Budgets::Quantiles(args.budgets as usize),
-        strongest: Strongest::Models(strongest),
-        ..EvaluationOptions::default()
+        budgets: args.budgets as usize,
+        strongest: args.strongest.clone(),
+        ..EvaluateOptions::default()
     };
-    let evaluation = evaluate(&truth, &predictions.scores, &options).map_err(Failure::request)?;
-    let models = table.models();
-    let shares = evaluation.two_model.as_ref().map_or_else(Vec::new, |two| {
-        let found = two.thresholds(&truth, &predictions.scores, &args.shares);
-        let budget = |share: f64| {
-            let mut points = evaluation.points.iter();
-            points.find(|point| point.call_rates[two.strong] >= share)
-        };
-        found
-            .into_iter()
-            .map(|call| (call, budget(call.share)))
-            .collect()
-    });
-    output.result(&to_json(&evaluation, &shares, models, predictions.ignored));
-    output.say(to_text(
-        &evaluation,
-        &shares,
-        models,
-        &table.cost_unit().label(),
-    ));
+    let evaluated = Evaluated::new(table.into(), None, predictions.scores, &options)?;
+    let shares = evaluated.shares(&args.shares)?;
+    output.result(&evaluated.json(&shares, predictions.ignored));
+    output.say(evaluated.text(&shares));
     Ok(())
-}
-
-/// A threshold for a share of calls to the strong of two models, and the first point of the sweep that reaches the share.
-type Share<'a> = (CallShare, Option<&'a Point>);
-
-fn to_json(evaluation: &Evaluation, shares: &[Share], models: &[String], ignored: usize) -> Value {
-    let e = evaluation;
-    let by_model = |rates: &[f64]| -> Value {
-        let pairs = models
-            .iter()
-            .cloned()
-            .zip(rates.iter().copied().map(Value::from));
-        Value::Object(pairs.collect::<Map<_, _>>())
-    };
-    let names = |indices: &[usize]| {
-        indices
-            .iter()
-            .map(|&model| &models[model])
-            .collect::<Vec<_>>()
-    };
-    let points = e.points.iter().map(|point| {
-        json!({
-            "budget": point.budget,
-            "cost": point.cost,
-            "quality": point.quality,
-            "call_rates": by_model(&point.call_rates),
-        })
-    });
-    let pareto = e
-        .pareto
-        .iter()
-        .map(|point| json!({"cost": point.cost, "quality": point.quality}));
-    let strong = e.two_model.as_ref().map_or(0, |two| two.strong);
-    let share_values: Value = shares
-        .iter()
-        .map(|(call, point)| {
-            json!({
-                "share": call.share,
-                "threshold": call.threshold,
-                "called": call.calls,
-                "quality": call.quality,
-                "cost": call.cost,
-                "budget": point.map(|point| point.budget),
-                "called_at_budget": point.map(|point| point.call_rates[strong]),
-            })
-        })
-        .collect();
-    let mut found = json!({
-        "best_single_model": models[e.best_single_model],
-        "best_single_quality": e.best_single_quality,
-        "best_single_cost": e.best_single_cost,
-        "strongest_models": names(&e.strongest),
-        "call_rates": by_model(&e.call_rates),
-        "two_model": e.two_model.as_ref().map(|two| json!({
-            "weak": models[two.weak],
-            "strong": models[two.strong],
-            "apgr": two.apgr,
-            "cpt_50": two.cpt_50,
-            "cpt_80": two.cpt_80,
-            "shares": share_values,
-        })),
-        "ignored_predictions": ignored,
-        "points": points.collect::<Vec<_>>(),
-        "pareto": pareto.collect::<Vec<_>>(),
-    });
-    for metric in METRICS.iter().filter(|metric| metric.is_of_router()) {
-        found[metric.name] = e.get(metric).into();
-    }
-    found
-}
-
-fn to_text(evaluation: &Evaluation, shares: &[Share], models: &[String], unit: &str) -> String {
-    let e = evaluation;
-    let always = |name: &str| e.get(Metric::known(name)).expect("it is always defined");
-    let written = |name: &str| match e.get(Metric::known(name)) {
-        None => "undefined".to_owned(),
-        Some(value) if value.is_infinite() => "∞".to_owned(),
-        Some(value) => format!("{value:.4}"),
-    };
-    let lines = [
-        ("nAUC (shared)", written("nauc_shared")),
-        ("nAUC (legacy)", written("nauc_legacy")),
-        ("nAUC (own range)", written("nauc_own_range")),
-        ("AIQ", written("aiq")),
-        ("peak score P_s", written("peak")),
-        ("QNC", written("qnc")),
-        (
-            "best single model",
-            format!(
-                "{}: quality {:.4} at {:.6} {unit}",
-                models[e.best_single_model], e.best_single_quality, e.best_single_cost
-            ),
-        ),
-        (
-            "RCI",
-            format!(
-                "{} = wasteful {} + wrong {}",
-                written("rci"),
-                written("rci_wasteful"),
-                written("rci_wrong")
-            ),
-        ),
-        (
-            "strongest model",
-            format!(
-                "{}: called on {:.1} %",
-                e.strongest
-                    .iter()
-                    .map(|&model| models[model].as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                always("strongest_call_rate") * 100.0
-            ),
-        ),
-        (
-            "effective models",
-            format!("{:.2} of {}", always("effective_models"), models.len()),
-        ),
-        ("pair accuracy", written("pair_accuracy")),
-        ("Kendall τ-b", written("kendall_tau_b")),
-        ("NDCG", written("ndcg")),
-        ("top-1 regret", written("regret")),
-    ];
-    let mut text: String = lines
-        .iter()
-        .map(|(name, value)| format!("{name:<18} {value}\n"))
-        .collect();
-    text += "call rates at the largest budget\n";
-    for (model, rate) in models.iter().zip(&e.call_rates) {
-        text += &format!("  {:>5.1} %  {model}\n", rate * 100.0);
-    }
-    if models.len() == 2 {
-        text += &two_models(e, shares, models, unit);
-    }
-    text
-}
-
-/// RouteLLM's metrics, and where shares of the queries go to the strong model.
-fn two_models(e: &Evaluation, shares: &[Share], models: &[String], unit: &str) -> String {
-    let Some(two) = &e.two_model else {
-        return "two models         equally good on average, so APGR and CPT are undefined\n"
-            .to_owned();
-    };
-    let (weak, strong) = (&models[two.weak], &models[two.strong]);
-    let mut text = format!("two models         {weak} (weak), {strong} (strong)\n");
-    text += &format!("APGR               {:.4}\n", two.apgr);
-    for (name, calls) in [("CPT(50 %)", two.cpt_50), ("CPT(80 %)", two.cpt_80)] {
-        text += &format!("{name:<18} {:.1} % of calls to {strong}\n", 100.0 * calls);
-    }
-    text += &format!(
-        "queries to {strong}: by a threshold on the predicted gain, its quality less that of {weak}\n"
-    );
-    for (call, point) in shares {
-        text += &format!(
-            "  {:>5.1} %  gain ≥ {:.6}: {:.1} % of these queries, quality {:.4} at {:.6} {unit}; ",
-            100.0 * call.share,
-            // Rounded down: the query that is just at the threshold reaches what is written, too.
-            (call.threshold * 1e6).floor() / 1e6,
-            100.0 * call.calls,
-            call.quality,
-            call.cost
-        );
-        text += &match point {
-            Some(point) => format!(
-                "by budget: {:.6}, {:.1} %\n",
-                point.budget,
-                100.0 * point.call_rates[two.strong]
-            ),
-            None => "no budget reaches that share\n".to_owned(),
-        };
-    }
-    text
 }

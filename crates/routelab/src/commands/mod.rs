@@ -15,6 +15,7 @@ mod run;
 #[cfg(feature = "service")]
 mod service;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -155,8 +156,20 @@ enum Command {
 
 /// The program, with the routers of a registry: those of RouteLab (`Registry::default()`) and others.
 pub fn main_with(registry: Registry) -> ExitCode {
+    main_from(registry, std::env::args_os()).into()
+}
+
+/// The same with these arguments, the program's name first. Gives the exit code.
+pub fn main_from(registry: Registry, args: impl IntoIterator<Item = OsString>) -> u8 {
     routelab_kernels::keep_freed_memory();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        // Help and versions come as errors, too. Where nobody reads them there is nobody to tell.
+        Err(error) => {
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(2);
+        }
+    };
     let output = Output::new(cli.quiet, cli.json);
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &registry, &output),
@@ -175,7 +188,7 @@ pub fn main_with(registry: Registry) -> ExitCode {
         Command::Serve(args) => service::serve(args, &registry, &output),
     };
     match done.and_then(|()| output.finish()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(failure) => {
             output::error(&failure);
             failure.exit_code()

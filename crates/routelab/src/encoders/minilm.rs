@@ -8,7 +8,7 @@ use routelab_heads::Backend;
 use serde::Deserialize;
 
 use super::{EncoderInfo, EncoderSpec, Source, read_as};
-use crate::failure::{Outcome, bad_request};
+use crate::failure::{Failure, Outcome};
 
 /// The encoder.
 pub const ENCODER: EncoderInfo = EncoderInfo {
@@ -43,9 +43,10 @@ impl EncoderSpec for Minilm {
 
     fn build(&self, backend: &Backend) -> Outcome<Source> {
         let encoder = MiniLm::load(&self.weights, backend.device()).map_err(|error| {
-            bad_request!(
+            let told = format!(
                 "{error}\nhelp: `python3 scripts/get-minilm.py` fetches the weights of all-MiniLM-L6-v2"
-            )
+            );
+            Failure::because(error, told)
         })?;
         Ok(Source::Ready(Box::new(if self.keep_end {
             encoder.keep_end()

@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_encode::{
-    Cache, CachedEncoder, Concat, EncodeError, Encoder, MissingImage, embed_table,
+    Cache, CachedEncoder, Concat, EncodeError, Encoder, MissingImage, Query, embed_queries,
+    embed_table,
 };
 use routelab_heads::Backend;
 use serde::de::DeserializeOwned;
 
 use crate::failure::{Failure, Outcome, bad_request};
-use crate::output::Output;
+use crate::output::{Output, Watch};
 
 /// An encoder that the program knows.
 pub struct EncoderInfo {
@@ -141,12 +142,93 @@ pub fn embed(
     table: &RoutingTable,
     output: &Output,
 ) -> Outcome<Embeddings> {
+    through_cache(encoder, table.len(), output, |encoder, progress| {
+        embed_table(encoder, table, progress)
+    })
+}
+
+/// Embeds queries by the encoder that `settings` name under `encoder`, as `[embeddings]` of an experiment file does, through the
+/// cache. An encoder that is fitted on prompts first sees those of `fit`; paths are as they are.
+///
+/// # Errors
+///
+/// An unknown encoder or setting, weights that cannot be read, a query that cannot be embedded, and prompts to fit on where there is
+/// nothing to fit, or none where there is.
+pub fn encode(
+    queries: &[Query],
+    settings: toml::Table,
+    fit: Option<&[&str]>,
+    backend: &Backend,
+    watch: &Watch,
+) -> Outcome<Embeddings> {
+    let output = Output::new(true, false).watched(watch);
+    if queries.is_empty() {
+        return Err(bad_request!(
+            "there are no queries: give at least one prompt or image"
+        ));
+    }
+    let with_weights = with_usual_weights(settings).map_err(|reason| bad_request!("{reason}"))?;
+    let (info, spec) =
+        read(with_weights, Path::new("")).map_err(|reason| bad_request!("{reason}"))?;
+    let encoder = match (spec.build(backend)?, fit) {
+        (Source::Ready(encoder), None) => encoder,
+        (Source::Fitted(encoder), Some(prompts)) => {
+            let fitted = encoder.fit(prompts).map_err(Failure::request)?;
+            let values = fitted.encode(queries).map_err(Failure::request)?;
+            return Embeddings::new(values, fitted.id()).map_err(Failure::request);
+        }
+        (Source::Ready(_), Some(_)) => {
+            return Err(bad_request!(
+                "encoder `{}` has nothing to fit: leave out the prompts to fit on",
+                info.name
+            ));
+        }
+        (Source::Fitted(_), None) => {
+            return Err(bad_request!(
+                "encoder `{}` is fitted on prompts first: give those of the training queries",
+                info.name
+            ));
+        }
+    };
+    watch.run(|| {
+        through_cache(encoder, queries.len(), &output, |encoder, progress| {
+            embed_queries(encoder, queries, progress)
+        })
+    })
+}
+
+/// Settings of an encoder with the usual folder of its weights, where none is given.
+fn with_usual_weights(mut settings: toml::Table) -> Result<toml::Table, String> {
+    let name = settings.get("encoder").and_then(toml::Value::as_str);
+    let info = find(name.unwrap_or_default())?;
+    if let Some(weights) = info.weights
+        && !settings.contains_key("weights")
+    {
+        let usual = weights(&Weights::default()).to_string_lossy().into_owned();
+        settings.insert("weights".into(), usual.into());
+    }
+    Ok(settings)
+}
+
+/// What `embed` makes with the encoder behind the cache; it is told of progress, over `queries`, as [`embed_queries`] is.
+fn through_cache(
+    encoder: Box<dyn Encoder>,
+    queries: usize,
+    output: &Output,
+    embed: impl FnOnce(&dyn Encoder, &dyn Fn(usize, usize)) -> Result<Embeddings, EncodeError>,
+) -> Outcome<Embeddings> {
     let cache = Cache::open_default().map_err(Failure::request)?;
     let encoder = CachedEncoder::new(encoder, cache);
-    let bar = output.bar(table.len() as u64);
+    let bar = output.bar(queries as u64);
     bar.set_message("embedding");
-    let embeddings = embed_table(&encoder, table, &|done, _| bar.set_position(done as u64))
-        .map_err(Failure::failed)?;
+    let progress = |done, _| {
+        output.leave_if_stopped();
+        bar.set_position(done as u64);
+    };
+    let embeddings = embed(&encoder, &progress).map_err(|error| match error {
+        EncodeError::AtQuery { .. } => Failure::request(error),
+        error => Failure::failed(error),
+    })?;
     bar.finish_and_clear();
     let report = encoder.report();
     for warning in &report.warnings {
@@ -155,7 +237,7 @@ pub fn embed(
     output.note(format!(
         "{}: embedded {} queries ({} from the cache)",
         encoder.id(),
-        table.len(),
+        queries,
         report.hits
     ));
     Ok(embeddings)
@@ -239,5 +321,6 @@ fn missing_image(id: &str) -> MissingImage {
 }
 
 fn clip_failure(error: EncodeError) -> Failure {
-    bad_request!("{error}\nhelp: docs/encoders.md says where to get the weights of CLIP")
+    let told = format!("{error}\nhelp: docs/encoders.md says where to get the weights of CLIP");
+    Failure::because(error, told)
 }

@@ -20,7 +20,7 @@ pub use strongest::StrongestSpec;
 pub use study::{Request, Study};
 pub use tuning::Tuning;
 
-use crate::failure::{Outcome, bad_request};
+use crate::failure::{Failure, Outcome, bad_request};
 
 /// Budgets of a grid: each is a row of tables and a place of figures for every router and seed.
 const MOST_BUDGETS: usize = 10_000;
@@ -284,9 +284,10 @@ pub struct Experiment {
 /// Reads an experiment file; an error names it.
 fn read_file<T>(path: &Path, parse: impl Fn(&str, &Path) -> Result<T, String>) -> Outcome<T> {
     let text = routelab_data::read_text(path).map_err(|error| {
-        bad_request!(
+        let told = format!(
             "cannot read the experiment {error}\nhelp: `experiments/collapse.toml` is one to start from"
-        )
+        );
+        Failure::because(error, told)
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     parse(&text, folder).map_err(|reason| {
@@ -313,9 +314,11 @@ impl Experiment {
         folder: &Path,
         seeds: Option<usize>,
         registry: &Registry,
+        more: Vec<toml::Table>,
     ) -> Result<Self, String> {
-        let file: File =
+        let mut file: File =
             toml::from_str(text).map_err(|error| routelab_data::toml_detail(&error))?;
+        file.routers.extend(more);
         Self::check(file, folder, seeds, registry)
     }
 
@@ -344,7 +347,7 @@ impl Experiment {
             return Err("`seeds` must be at least one seed, each once".into());
         }
 
-        let data = read_data(file.data.clone(), folder)?;
+        let data = read_data(file.data.clone(), folder).map_err(|failure| failure.to_string())?;
         let embeddings = EmbeddingsSpec::parse(file.embeddings.clone(), folder)
             .map_err(|reason| format!("[embeddings] {reason}"))?;
         file.split
@@ -489,8 +492,12 @@ fn value(settings: &impl Serialize) -> toml::Value {
 }
 
 /// `[data]`: either a whole data spec, or `dataset = FOLDER` with keys that replace those of the folder's own.
-fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> {
-    let in_data = |error: toml::de::Error| format!("[data] {}", error.message());
+///
+/// # Errors
+///
+/// A `dataset.toml` that cannot be read, and a key that is unknown or wrong.
+pub fn read_data(mut table: toml::Table, folder: &Path) -> Outcome<DataSpec> {
+    let in_data = |error: toml::de::Error| bad_request!("[data] {}", error.message());
     let spec = match table.remove("dataset") {
         None => {
             let mut spec: DataSpec = table.try_into().map_err(in_data)?;
@@ -499,12 +506,19 @@ fn read_data(mut table: toml::Table, folder: &Path) -> Result<DataSpec, String> 
         }
         Some(toml::Value::String(dataset)) => {
             let path = routelab_data::resolve_path(folder, dataset.as_ref());
-            let spec = DataSpec::read(&path).map_err(|error| format!("[data] {error}"))?;
+            let spec = DataSpec::read(&path).map_err(|error| {
+                let told = format!("[data] {error}");
+                Failure::because(error, told)
+            })?;
             let mut base = toml::Table::try_from(&spec).expect("a data spec is plain data");
             base.extend(table);
             base.try_into().map_err(in_data)?
         }
-        Some(_) => return Err("[data] `dataset` must be the path of a data set's folder".into()),
+        Some(_) => {
+            return Err(bad_request!(
+                "[data] `dataset` must be the path of a data set's folder"
+            ));
+        }
     };
     Ok(spec)
 }

@@ -100,6 +100,15 @@ impl StrongestSpec {
             Self::Model(_) => "as the experiment says",
         }
     }
+
+    /// The same where it was told by the queries that are evaluated.
+    pub fn meaning_here(&self) -> &'static str {
+        match self {
+            Self::Dearest => "the dearest on these queries",
+            Self::BestSingle => "the best single model on these queries",
+            Self::Model(_) => "as was asked for",
+        }
+    }
 }
 
 /// Every cell that was not measured as the mean of those of its column that were, so that the mean of a column is theirs.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use routelab_eval::variance_shares;
+use routelab_eval::check_full_design;
 use routelab_routers::Registry;
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -101,8 +101,7 @@ impl Variant {
     /// Checks that the routers with these settings are a full design.
     fn check_factors(&self, factors: &[Factor]) -> Result<(), String> {
         let levels: Vec<Vec<usize>> = self.levels(factors).into_iter().flatten().collect();
-        let zeros = vec![0.0; levels.len()];
-        variance_shares(&levels, &zeros).map(drop).map_err(|_| {
+        check_full_design(&levels).map_err(|_| {
             format!(
                 "`factors` are {}, but its routers do not have every combination of them, each equally often",
                 factors.iter().map(|factor| &*factor.setting).collect::<Vec<_>>().join(", ")
@@ -149,7 +148,7 @@ impl Experiment {
     /// As [`Experiment::from_toml`].
     pub fn from_toml_with(path: impl AsRef<Path>, registry: &Registry) -> Outcome<Self> {
         let path = path.as_ref();
-        match Request::read(path, None, registry)? {
+        match Request::read(path, None, registry, &[])? {
             Request::Single(experiment) => Ok(*experiment),
             Request::Study(_) => Err(bad_request!(
                 "{} is a study: several experiments in one file\nhelp: `routelab run` runs it",
@@ -160,9 +159,17 @@ impl Experiment {
 }
 
 impl Request {
-    /// Reads an experiment file. `seeds` replaces the file's own number of seeds.
-    pub fn read(path: &Path, seeds: Option<usize>, registry: &Registry) -> Outcome<Self> {
-        read_file(path, |text, folder| parse(text, folder, seeds, registry))
+    /// Reads an experiment file. `seeds` replaces the file's own number of seeds; a router of `kinds` that the file does not name is
+    /// one more row, with its default settings.
+    pub fn read(
+        path: &Path,
+        seeds: Option<usize>,
+        registry: &Registry,
+        kinds: &[&str],
+    ) -> Outcome<Self> {
+        read_file(path, |text, folder| {
+            parse(text, folder, seeds, registry, kinds)
+        })
     }
 
     /// Makes every fit a search for settings; the folder is called after that.
@@ -217,13 +224,20 @@ fn parse(
     folder: &Path,
     seeds: Option<usize>,
     registry: &Registry,
+    kinds: &[&str],
 ) -> Result<Request, String> {
     let mut base: Table =
         toml::from_str(text).map_err(|error| routelab_data::toml_detail(&error))?;
+    let named = base.get("router").cloned();
+    let more: Vec<Table> = kinds
+        .iter()
+        .filter(|kind| !named.as_ref().is_some_and(|routers| names(routers, kind)))
+        .map(|&kind| Table::from_iter([("kind".to_owned(), kind.into())]))
+        .collect();
     let (axis, drafts) = match (base.remove("vary"), base.remove("variant")) {
         // From the text, so that an error shows its line.
         (None, None) => {
-            return Experiment::parse(text, folder, seeds, registry)
+            return Experiment::parse(text, folder, seeds, registry, more)
                 .map(|one| Request::Single(Box::new(one)));
         }
         (Some(vary), None) => read_vary(vary).map_err(|reason| format!("[vary] {reason}"))?,
@@ -232,6 +246,12 @@ fn parse(
             return Err("[vary] and [[variant]] are two ways to say the same: give one".into());
         }
     };
+    if let (false, Value::Array(routers)) = (
+        more.is_empty(),
+        base.entry("router").or_insert(Value::Array(Vec::new())),
+    ) {
+        routers.extend(more.into_iter().map(Value::Table));
+    }
     let factors = match base.remove("factors") {
         None => Vec::new(),
         Some(value) => value
@@ -290,6 +310,18 @@ fn parse(
         variants,
         factors,
     }))
+}
+
+/// Whether a router, or one that it is made of, is of this kind.
+fn names(routers: &Value, kind: &str) -> bool {
+    match routers {
+        Value::Array(list) => list.iter().any(|inner| names(inner, kind)),
+        Value::Table(table) => {
+            table.get("kind").and_then(Value::as_str) == Some(kind)
+                || table.values().any(|inner| names(inner, kind))
+        }
+        _ => false,
+    }
 }
 
 fn read_vary(vary: Value) -> Result<(String, Vec<Draft>), String> {

@@ -19,6 +19,7 @@ use routelab_routers::Archive;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::results::Written;
 use crate::experiment::slug;
 use crate::failure::{Failure, Outcome, bad_request};
 
@@ -173,18 +174,17 @@ impl RunFolder {
             }
             Err(_) => self.text(RESULTS)?,
         };
-        let value: Value = serde_json::from_str(&text).map_err(|_| self.damaged(RESULTS))?;
-        if value["schema"] != SCHEMA {
+        let damaged = |_| self.damaged(RESULTS);
+        let written: Written = serde_json::from_str(&text).map_err(damaged)?;
+        if written.schema != SCHEMA {
             return Err(bad_request!(
                 "{} was written by RouteLab {} with schema {}, and this version reads schema {SCHEMA}\nhelp: {again}",
                 self.file(RESULTS).display(),
-                value["routelab"]
-                    .as_str()
-                    .unwrap_or("of an unknown version"),
-                value["schema"]
+                (written.routelab.as_deref()).unwrap_or("of an unknown version"),
+                written.schema
             ));
         }
-        serde_json::from_value(value).map_err(|_| self.damaged(RESULTS))
+        serde_json::from_str(&text).map_err(damaged)
     }
 
     /// The table and the test rows.

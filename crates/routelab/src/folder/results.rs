@@ -2,9 +2,20 @@
 
 use routelab_plot::Role;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 /// The version of the file. Another one is refused, with the version of the program that wrote it.
 pub const SCHEMA: u32 = 1;
+
+/// What of the file can be read whatever its version.
+#[derive(Deserialize)]
+pub(super) struct Written {
+    /// The version of the file.
+    #[serde(default)]
+    pub schema: Value,
+    /// The version of the program.
+    pub routelab: Option<String>,
+}
 
 /// A number that may be infinite, which JSON has no word for: then it is a text.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
@@ -22,7 +21,7 @@ use super::tuning::{self, Search};
 use crate::experiment::{Entry, Experiment, Plan};
 use crate::failure::{Failure, Outcome};
 use crate::folder::{ENCODER, Seconds, Unit, UnitOutcome};
-use crate::output::Output;
+use crate::output::{Bar, Output};
 
 /// Steps of the progress bar per unit.
 const STEPS: u64 = 1000;
@@ -119,7 +118,7 @@ impl<'a> SeedFits<'a> {
 struct Report<'a> {
     store: &'a Store,
     output: &'a Output,
-    bar: &'a ProgressBar,
+    bar: &'a Bar<'a>,
 }
 
 impl Report<'_> {
@@ -183,6 +182,7 @@ fn side_by_side<'a>(
             // What the first of the group predicted.
             let mut first: Option<Unit> = None;
             for &(index, router) in group {
+                report.output.go_on()?;
                 let entry = &experiment.routers[router];
                 let seed_fit = &*held.insert(seeds.get(index)?);
                 report
@@ -192,6 +192,7 @@ fn side_by_side<'a>(
                 let unit = match &first {
                     Some(first) => seed_fit.decide(entry, first)?,
                     None => seed_fit.fit(entry, &|share| {
+                        report.output.leave_if_stopped();
                         let now = (share * STEPS as f64) as u64;
                         let before = steps.fetch_max(now, Ordering::Relaxed);
                         report.bar.inc(now.saturating_sub(before));

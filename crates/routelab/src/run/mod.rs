@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 use crate::experiment::{Experiment, Request, Tuning};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::folder::{RESULTS, RunFolder, TRUTH};
-use crate::output::Output;
+use crate::output::{Output, Watch};
 use crate::report::{self, IndexEntry};
 
 use figures::Drawn;
@@ -70,6 +70,8 @@ pub struct RunOptions {
     pub backend: Backend,
     /// Whether progress is told on standard error.
     pub progress: bool,
+    /// Who looks on, and may stop it.
+    pub watch: Watch,
 }
 
 impl Default for RunOptions {
@@ -80,6 +82,7 @@ impl Default for RunOptions {
             reopen: Reopen::default(),
             backend: Backend::default(),
             progress: false,
+            watch: Watch::default(),
         }
     }
 }
@@ -91,15 +94,56 @@ impl Experiment {
     ///
     /// Data or embeddings that cannot be read, and a folder that cannot be used.
     pub fn run(&self, options: &RunOptions) -> Outcome<RunFolder> {
-        let output = Output::new(!options.progress, false);
+        let output = Output::new(!options.progress, false).watched(&options.watch);
+        options.watch.run(|| {
+            with_job(
+                &options.out,
+                options.reopen,
+                &options.backend,
+                &output,
+                |job| Ok(run_one(job, self, &options.out)?.folder),
+            )
+        })
+    }
+}
+
+/// Runs an experiment file, a study or a folder of them, as `routelab run` does, and gives the folder of every run, in order.
+/// `seeds` replaces the number of seeds in the files; `single` refuses all but one experiment before anything is run; `kinds` are routers of the registry that are one more row where a file does not
+/// name them.
+///
+/// # Errors
+///
+/// As [`Experiment::from_toml`] and [`Experiment::run`], and [`Watch::stop`].
+pub fn run_files(
+    path: &Path,
+    seeds: Option<usize>,
+    single: bool,
+    kinds: &[&str],
+    registry: &Registry,
+    options: &RunOptions,
+) -> Outcome<Vec<RunFolder>> {
+    // What `run` says at its end is for a terminal.
+    let output = Output::new(!options.progress, true).watched(&options.watch);
+    let runs = Runs::read_with(path, seeds, None, registry, kinds)?;
+    if single && (path.is_dir() || matches!(runs.requests[..], [Request::Study(_)])) {
+        return Err(bad_request!(
+            "{} is several experiments, not one",
+            path.display()
+        ));
+    }
+    options.watch.run(|| {
         with_job(
             &options.out,
             options.reopen,
             &options.backend,
             &output,
-            |job| Ok(run_one(job, self, &options.out)?.folder),
+            |job| finish(job, &runs),
         )
-    }
+    })?;
+    let folders = runs.experiments().into_iter();
+    folders
+        .map(|(place, experiment)| RunFolder::open(&options.out.join(place).join(&experiment.name)))
+        .collect()
 }
 
 /// Runs something with a job.
@@ -139,10 +183,20 @@ impl Runs {
         tuning: Option<&Tuning>,
         registry: &Registry,
     ) -> Outcome<Self> {
+        Self::read_with(path, seeds, tuning, registry, &[])
+    }
+
+    fn read_with(
+        path: &Path,
+        seeds: Option<usize>,
+        tuning: Option<&Tuning>,
+        registry: &Registry,
+        kinds: &[&str],
+    ) -> Outcome<Self> {
         // All of them are read before the first one starts: a mistake in the last one shows at once.
         let mut requests = experiment_files(path)?
             .iter()
-            .map(|file| Request::read(file, seeds, registry))
+            .map(|file| Request::read(file, seeds, registry, kinds))
             .collect::<Outcome<Vec<Request>>>()?;
         if let Some(tuning) = tuning {
             requests.iter_mut().for_each(|request| request.tune(tuning));
@@ -194,8 +248,15 @@ impl Runs {
     }
 }
 
-/// Runs all experiments to their end.
+/// Runs all experiments to their end, and prints what came of them.
 pub fn run(job: &Job, runs: &Runs) -> Outcome {
+    let finished = finish(job, runs)?;
+    job.output.result(&finished);
+    Ok(())
+}
+
+/// Runs all experiments to their end. Gives what `routelab run --json` prints.
+fn finish(job: &Job, runs: &Runs) -> Outcome<Value> {
     let out = job.out.join(&runs.place);
     let mut finished = Vec::new();
     for request in &runs.requests {
@@ -217,12 +278,11 @@ pub fn run(job: &Job, runs: &Runs) -> Outcome {
         let page = write_index(&out, &runs.requests)?;
         job.output.say(format!("all reports: {}", page.display()));
     }
-    job.output.result(&if runs.path.is_dir() {
+    Ok(if runs.path.is_dir() {
         finished.into()
     } else {
         finished.remove(0)
-    });
-    Ok(())
+    })
 }
 
 /// Writes the page of a folder of experiments.
@@ -339,9 +399,10 @@ fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> 
     store.write(TRUTH, &inputs.truth(experiment).bytes())?;
     let fitted = fitting::fit_all(experiment, &inputs, job.backend, &store, job.output)?;
     job.fits.add(experiment, &manifest, &store);
+    job.output.go_on()?;
     let stage = Instant::now();
     job.output.note("evaluating");
-    let results = results::evaluate(experiment, &inputs, &fitted)?;
+    let results = results::evaluate(experiment, &inputs, &fitted, job.output)?;
     store.log(format!("evaluated: {:.1} s", stage.elapsed().as_secs_f64()))?;
 
     let stage = Instant::now();

@@ -15,6 +15,7 @@ use crate::experiment::{BOOTSTRAP_SEED, EvaluationSpec, Experiment, Grid, Plan};
 use crate::failure::{Failure, Outcome};
 use crate::folder::{Seconds, Trial, Unit, UnitOutcome};
 use crate::names::drawn_names;
+use crate::output::Output;
 use crate::text::{Csv, cell, optional};
 
 /// The columns of a comparison in files.
@@ -39,9 +40,9 @@ pub struct Results {
     /// Margins up to this are called small.
     pub margin_threshold: f64,
     /// The columns of the strongest models of every seed.
-    strongest: Vec<Vec<usize>>,
+    pub strongest: Vec<Vec<usize>>,
     /// Which models those are.
-    strongest_meaning: &'static str,
+    pub strongest_meaning: &'static str,
     /// One per router, in the order of the experiment.
     pub routers: Vec<RouterResult>,
     /// The reference against every other router that worked on the same seeds, by router and then by metric.
@@ -225,7 +226,12 @@ pub fn grid(evaluation: &EvaluationSpec, train: &RoutingTable) -> Vec<f64> {
 }
 
 /// Evaluates every unit.
-pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &[Vec<Unit>]) -> Outcome<Results> {
+pub fn evaluate(
+    experiment: &Experiment,
+    inputs: &Inputs,
+    units: &[Vec<Unit>],
+    output: &Output,
+) -> Outcome<Results> {
     let table = &inputs.table;
     // Of training rows only, like everything that is fitted.
     let grid = grid(
@@ -259,6 +265,7 @@ pub fn evaluate(experiment: &Experiment, inputs: &Inputs, units: &[Vec<Unit>]) -
             size: table.len(),
         };
         for ((router, replicates), unit) in routers.iter_mut().zip(&mut replicates).zip(row) {
+            output.go_on()?;
             if !unit.trials.is_empty() {
                 router.searches.push((seed, unit.trials.clone()));
             }

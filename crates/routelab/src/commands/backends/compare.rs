@@ -25,7 +25,7 @@ type Column = (String, Result<Measured, String>);
 
 /// Compares backends, or measures one as the child of such a comparison.
 pub fn run(args: &CompareBackendsArgs, registry: &Registry, output: &Output) -> Outcome {
-    let request = Request::read(&args.experiment, None, registry)?;
+    let request = Request::read(&args.experiment, None, registry, &[])?;
     let Request::Single(experiment) = &request else {
         return Err(bad_request!(
             "{} is a study of several variants\nhelp: give a file without [vary] and [[variant]]",

@@ -176,7 +176,7 @@ impl Data {
             operations: Some(2.0 * both as f64 * rows as f64),
         };
         let (fitted, fit) = measure("equirouter fit", work, peak, || {
-            FittedEquiRouter::fit(&examples, &config, &objective, &training, &fit)
+            FittedEquiRouter::fit_on(&examples, &config, &objective, &training, &fit)
         });
         let fitted = fitted.map_err(Failure::failed)?;
         let work = Work {

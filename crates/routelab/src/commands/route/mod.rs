@@ -147,7 +147,7 @@ fn route<'a>(
             image: prompt.image.as_deref(),
         })
         .collect();
-    let queries = router.embed(&queries, &|done| bar.inc(done as u64));
+    let queries = router.embed(&queries, &|done| bar.set_position(done as u64));
     bar.finish_and_clear();
     router.choose(&queries.map_err(|error| refused(error, prompts))?, budget)
 }

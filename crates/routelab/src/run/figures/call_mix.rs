@@ -20,7 +20,7 @@ fn draw(run: &Drawn) -> Picture {
     Ok(Some(chart(run.results).draw(run.style())))
 }
 
-fn chart(results: &Results) -> CallMixChart {
+pub fn chart(results: &Results) -> CallMixChart {
     CallMixChart {
         budgets: results.grid.clone(),
         models: results.names.clone(),

@@ -22,7 +22,7 @@ fn draw(run: &Drawn) -> Picture {
     Ok(Some(chart(run.results).draw(run.style())))
 }
 
-fn chart(results: &Results) -> CallRateChart {
+pub fn chart(results: &Results) -> CallRateChart {
     let names = &results.names;
     let strongest: Vec<&str> = results
         .strongest()

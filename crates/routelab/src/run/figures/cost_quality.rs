@@ -21,8 +21,8 @@ pub const FIGURE: Figure = Figure {
 };
 
 fn draw(run: &Drawn) -> Picture {
-    let chart = chart(run.experiment, run.inputs, run.results);
-    Ok(Some(chart.draw(run.style())))
+    let singles = single_models(run.experiment, run.inputs);
+    Ok(Some(chart(run.results, singles).draw(run.style())))
 }
 
 /// Mean quality and cost of every model over the test rows of all seeds.
@@ -51,7 +51,7 @@ pub fn single_models(experiment: &Experiment, inputs: &Inputs) -> Vec<LabelledPo
         .collect()
 }
 
-fn chart(experiment: &Experiment, inputs: &Inputs, results: &Results) -> CostQualityChart {
+pub fn chart(results: &Results, models: Vec<LabelledPoint>) -> CostQualityChart {
     let curves = results
         .working()
         .map(|router| Curve {
@@ -66,7 +66,7 @@ fn chart(experiment: &Experiment, inputs: &Inputs, results: &Results) -> CostQua
         .collect();
     CostQualityChart {
         curves,
-        models: single_models(experiment, inputs),
+        models,
         cost_unit: results.cost_unit.clone(),
         note: cost_note(results),
     }

@@ -1,7 +1,10 @@
 //! What would mend the collapse.
 
+use routelab_plot::StackedBars;
+
 use super::{Drawn, Figure, Picture};
 use crate::run::analysis;
+use crate::run::results::Results;
 
 /// The figure.
 pub const FIGURE: Figure = Figure {
@@ -15,11 +18,13 @@ pub const FIGURE: Figure = Figure {
 };
 
 fn draw(run: &Drawn) -> Picture {
+    Ok(Some(chart(run.results).draw(run.style())))
+}
+
+pub fn chart(results: &Results) -> StackedBars {
     let note = format!(
         "At the largest budget. Ordering: a right model is predicted at most {} below the choice.",
-        run.results.margin_threshold
+        results.margin_threshold
     );
-    Ok(Some(
-        analysis::chart(run.results, Some(note)).draw(run.style()),
-    ))
+    analysis::chart(results, Some(note))
 }

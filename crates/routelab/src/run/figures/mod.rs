@@ -12,7 +12,7 @@ mod regret;
 mod tuning;
 
 use routelab_eval::Metric;
-use routelab_plot::{Better, Drawing, PlotError, Role, Style, missing_note};
+use routelab_plot::{Better, Drawing, LabelledPoint, PlotError, Role, Style, missing_note};
 
 pub use differences::COMPARED;
 
@@ -114,6 +114,34 @@ pub fn write(run: &Drawn, store: &Store, output: &Output) -> Outcome<Vec<FigureR
         output.note(format!("note: figures: {}", missing_note(&missing)));
     }
     Ok(drawn)
+}
+
+/// The figures that need no more of a run than its routers' results.
+pub const ALONE: [&str; 6] = [
+    "call_rate",
+    "cost_quality",
+    "call_mix",
+    "margins",
+    "rci",
+    "decomposition",
+];
+
+/// One of [`ALONE`]; `singles`: mean cost and quality of every model. `None` for another name.
+pub fn alone(
+    stem: &str,
+    results: &Results,
+    singles: Vec<LabelledPoint>,
+    style: &Style,
+) -> Option<Result<Drawing, PlotError>> {
+    Some(match stem {
+        "call_rate" => call_rate::chart(results).draw(style),
+        "cost_quality" => cost_quality::chart(results, singles).draw(style),
+        "call_mix" => call_mix::chart(results).draw(style),
+        "margins" => margins::chart(results).draw(style),
+        "rci" => rci::chart(results).draw(style),
+        "decomposition" => decomposition::chart(results).draw(style),
+        _ => return None,
+    })
 }
 
 /// A metric as figures name it.

@@ -28,7 +28,7 @@ fn draw(run: &Drawn) -> Picture {
     Ok(Some(chart(run.results).draw(run.style())))
 }
 
-fn chart(results: &Results) -> RciChart {
+pub fn chart(results: &Results) -> RciChart {
     let bars = results
         .working()
         .filter_map(|router| {
