@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use ndarray::Array2;
 use routelab_data::Embeddings;
 use routelab_encode::{EncodeError, Encoder, Query, embed_queries};
 use routelab_eval::{Decision, Rule, Scores};
 use routelab_heads::Backend;
-use routelab_routers::{Archive, FittedRouter, Registry};
+use routelab_routers::{Archive, FittedRouter, Outlook, Registry};
 
 use crate::encoders::{Weights, restore};
 use crate::experiment::EvaluationSpec;
@@ -44,6 +45,25 @@ pub struct Choice {
     pub cost: f64,
     /// Whether that is within the budget.
     pub within_budget: bool,
+    /// What would have been chosen without this model; none in a pool of one.
+    pub runner_up: Option<RunnerUp>,
+    /// How near the query is to those of the training, from 0 to 1; none for a router that cannot say.
+    pub trust: Option<f64>,
+    /// The standard deviation of what the router's predictors say of the quality; none for a router that has not several.
+    pub spread: Option<f64>,
+}
+
+/// The second choice for a query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunnerUp {
+    /// The name of the model.
+    pub model: String,
+    /// Its predicted quality.
+    pub quality: f64,
+    /// Its predicted cost.
+    pub cost: f64,
+    /// The chance that the chosen model's answer is the better of the two, where one is; none for a router that cannot say.
+    pub chance: Option<f64>,
 }
 
 /// What a router predicted and chose for some queries.
@@ -52,6 +72,10 @@ pub struct Choices<'a> {
     pub scores: Scores,
     /// The columns of the chosen models.
     pub chosen: Vec<usize>,
+    /// Those of what would have been chosen without them; none in a pool of one.
+    pub runners_up: Option<Vec<usize>>,
+    /// How sure the router is; none for one that cannot say.
+    pub outlook: Option<Outlook>,
     budget: f64,
     router: &'a Deployed,
 }
@@ -128,9 +152,18 @@ impl Deployed {
     /// Embeddings of another dimension than those that the router was fitted on.
     pub fn choose(&self, queries: &Embeddings, budget: f64) -> Outcome<Choices<'_>> {
         let scores = self.router.predict(queries).map_err(Failure::request)?;
-        let chosen = self.router.choose(&scores, budget, &self.rule);
+        let choose = |scores: &Scores| {
+            let chosen = self.router.choose(scores, budget, &self.rule);
+            chosen.map_err(Failure::request)
+        };
+        let chosen = choose(&scores)?;
+        let runners_up = (self.models.len() > 1)
+            .then(|| choose(&without(&scores, &chosen)))
+            .transpose()?;
         Ok(Choices {
-            chosen: chosen.map_err(Failure::request)?,
+            chosen,
+            runners_up,
+            outlook: self.router.outlook(queries).map_err(Failure::request)?,
             scores,
             budget,
             router: self,
@@ -153,11 +186,26 @@ impl Choices<'_> {
     /// What was chosen for a query.
     pub fn choice(&self, row: usize) -> Choice {
         let model = self.chosen[row];
+        let outlook = self.outlook.as_ref();
+        let runner_up = self.runners_up.as_ref().map(|runners_up| {
+            let second = runners_up[row];
+            let quality = self.scores.quality[[row, second]];
+            let difference = self.scores.quality[[row, model]] - quality;
+            RunnerUp {
+                model: self.router.models[second].clone(),
+                quality,
+                cost: self.scores.cost[[row, second]],
+                chance: outlook.map(|outlook| outlook.chance(difference)),
+            }
+        });
         Choice {
             model: self.router.models[model].clone(),
             quality: self.scores.quality[[row, model]],
             cost: self.scores.cost[[row, model]],
             within_budget: self.within_budget(row, model),
+            runner_up,
+            trust: outlook.map(|outlook| outlook.trust[row]),
+            spread: outlook.map(|outlook| outlook.spread[[row, model]]),
         }
     }
 
@@ -165,4 +213,20 @@ impl Choices<'_> {
     pub fn within_budget(&self, row: usize, model: usize) -> bool {
         self.scores.cost[[row, model]] <= self.budget
     }
+}
+
+/// Predictions with which nothing that was chosen is chosen again: these models are worse and dearer than all others.
+fn without(scores: &Scores, chosen: &[usize]) -> Scores {
+    let mut left = scores.clone();
+    let largest = |values: &Array2<f64>| {
+        values
+            .iter()
+            .fold(1.0, |most: f64, value| most.max(value.abs()))
+    };
+    let (worst, dearest) = (-1e9 * largest(&left.quality), 1e9 * largest(&left.cost));
+    for (row, &model) in chosen.iter().enumerate() {
+        left.quality[[row, model]] = worst;
+        left.cost[[row, model]] = dearest;
+    }
+    left
 }

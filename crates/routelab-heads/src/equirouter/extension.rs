@@ -67,7 +67,6 @@ pub trait Operations: Backend {
 impl Operations for Flex {}
 
 #[cfg(feature = "ndarray")]
-#[allow(deprecated, reason = "kept so that flex can be compared with it")]
 impl Operations for burn::backend::NdArray {}
 
 impl<B: Operations, C: CheckpointStrategy> Operations for Autodiff<B, C> {

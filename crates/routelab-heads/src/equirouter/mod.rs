@@ -3,6 +3,10 @@
 
 mod arithmetic;
 mod block;
+#[cfg_attr(
+    feature = "ndarray",
+    allow(deprecated, reason = "kept so that flex can be compared with it")
+)]
 mod extension;
 mod model;
 mod operations;

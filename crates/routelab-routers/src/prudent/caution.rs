@@ -339,3 +339,45 @@ pub(super) fn cost(
     let trust = trust.insert_axis(Axis(1));
     &predicted * &trust + &means * &(1.0 - &trust)
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn the_guard_keeps_the_order_of_differences() {
+        let caution = Caution {
+            default: 0,
+            share: 1.0,
+            threshold: Some(0.2),
+            known: None,
+            slope: 0.0,
+        };
+        let before = array![[0.5, 0.75, 0.65, 0.55, 0.5, 0.4, 0.1]];
+        let mut quality = before.clone();
+        caution.guard(&mut quality);
+        let row = quality.row(0);
+        // A certain gain stays, uncertain ones are just below the default, and what was below is lower still.
+        assert_eq!((row[0], row[1]), (0.5, 0.75));
+        assert!(row[2] < 0.5 && row[3] < row[2] && row[4] < row[3] && row[5] < row[4]);
+        assert!(
+            row.iter()
+                .skip(2)
+                .zip(before.row(0).iter().skip(2))
+                .all(|(after, before)| {
+                    *before > 0.5 && (after - 0.5).abs() < 1e-5 || (after - before).abs() < 1e-5
+                })
+        );
+        assert!(row[6] < row[5]);
+    }
+
+    #[test]
+    fn no_gain_counts_without_a_threshold() {
+        let caution = Caution::of_means(array![0.2, 0.9].view(), array![1.0, 2.0].view());
+        let mut quality = array![[5.0, 0.9], [0.1, 0.9]];
+        caution.guard(&mut quality);
+        assert!(quality.outer_iter().all(|row| row[0] < row[1]));
+    }
+}

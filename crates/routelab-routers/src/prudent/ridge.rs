@@ -411,3 +411,130 @@ impl<'a> Problem<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+    use crate::linear::ridge;
+
+    /// One model; quality, cost and its logarithm are three unlike functions of the query.
+    fn targets(rows: usize) -> (Array2<f32>, Targets) {
+        let x = Array2::from_shape_fn((rows, 3), |(row, axis)| {
+            ((row * (axis + 2)) as f32 * 0.7).sin()
+        });
+        let values = Array2::from_shape_fn((rows, 3), |(row, target)| {
+            f64::from(x[[row, target]]).powi(2) + 0.3 * f64::from(x[[row, 0]]) + target as f64
+        });
+        let targets = Targets {
+            means: values.mean_axis(Axis(0)).unwrap(),
+            values,
+            measured: None,
+            shift: array![1.0],
+        };
+        (x, targets)
+    }
+
+    fn folds(targets: &Targets) -> Folds {
+        targets.folds(
+            (0..3)
+                .map(|fold| (fold..targets.rows()).step_by(3).collect())
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn the_linear_map_is_that_of_the_linear_router() {
+        let (x, targets) = targets(24);
+        let (linear, chosen) = Linear::fit(x.view(), &targets, &folds(&targets)).unwrap();
+        let (_, _, penalty) = Linear::features(x.view());
+        for (target, chosen) in chosen.into_iter().enumerate() {
+            let alpha = LINEAR[chosen] * penalty[[0, 0]];
+            let known = ridge(to_f64(x.view()).view(), targets.values.view(), alpha).unwrap();
+            let difference = &linear.stored().column(target) - &known.column(target);
+            assert!(
+                difference.iter().all(|value| value.abs() < 1e-9),
+                "{difference}"
+            );
+        }
+    }
+
+    #[test]
+    fn with_a_kernel_at_every_query_it_is_kernel_ridge_regression() {
+        let (x, targets) = targets(12);
+        let (kernel, chosen) =
+            Kernel::fit(x.view(), &targets, 12, 1.5, &folds(&targets), 1).unwrap();
+        let gram = distances(&Points::new(x.clone()), x.view())
+            .mapv(|squared| (-squared / kernel.width).exp());
+        let query = array![[0.2_f32, -0.4, 0.1]];
+        let at_query = distances(&Points::new(x.clone()), query.view())
+            .mapv(|squared| (-squared / kernel.width).exp());
+        let found = kernel.predict(query.view());
+        for target in 0..3 {
+            // The textbook: `k' (K + α I)⁻¹ (y - mean) + mean`.
+            let mean = targets.means[target];
+            let mut left = gram.clone();
+            (left.diag_mut()).mapv_inplace(|value| value + KERNEL[chosen[target]]);
+            let right = targets.values.column(target).mapv(|value| value - mean);
+            let weights = Cholesky::new(to_nalgebra(&left))
+                .unwrap()
+                .solve(&to_nalgebra(&right.insert_axis(Axis(1))));
+            let expected: f64 = (at_query.iter().zip(weights.iter()))
+                .map(|(k, w)| k * w)
+                .sum::<f64>()
+                + mean;
+            assert!(
+                (found[[0, target]] - expected).abs() < 1e-4,
+                "{found} {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_held_out_is_not_learned_from() {
+        let (x, mut targets) = targets(24);
+        let rows = folds(&targets).rows;
+        let before = {
+            let folds = targets.folds(rows.clone());
+            Linear::held_out([1, 2, 3], x.view(), &targets, &folds).unwrap()
+        };
+        // Row 4 is of fold 1: its own outcome changes what is said of the other folds, and not of its own.
+        (targets.values.row_mut(4)).fill(7.0);
+        let folds = targets.folds(rows);
+        let after = Linear::held_out([1, 2, 3], x.view(), &targets, &folds).unwrap();
+        for row in 0..24 {
+            let moved = (&before.row(row) - &after.row(row))
+                .iter()
+                .any(|value| value.abs() > 1e-9);
+            assert_eq!(moved, row % 3 != 1, "row {row}");
+        }
+    }
+
+    #[test]
+    fn columns_with_gaps_are_solved_on_their_own_rows() {
+        let (x, mut targets) = targets(24);
+        let mut measured = Array2::from_elem((24, 3), true);
+        for row in 0..8 {
+            measured[[row, 1]] = false;
+            targets.values[[row, 1]] = 1e6;
+        }
+        targets.measured = Some(measured);
+        targets.means[1] = targets.values.slice(s![8.., 1]).mean().unwrap();
+        let (linear, chosen) = Linear::fit(x.view(), &targets, &folds(&targets)).unwrap();
+        let (_, _, penalty) = Linear::features(x.view());
+        let alpha = LINEAR[chosen[1]] * penalty[[0, 0]];
+        let known = ridge(
+            to_f64(x.slice(s![8.., ..])).view(),
+            targets.values.slice(s![8.., 1..2]),
+            alpha,
+        );
+        // The centre differs (of all queries), so that the penalty has the same weights and the offset follows.
+        let known = known.unwrap();
+        let found = linear.stored();
+        for row in 0..3 {
+            assert!((found[[row, 1]] - known[[row, 0]]).abs() < 0.05);
+        }
+        assert!(found.iter().all(|value| value.abs() < 100.0));
+    }
+}

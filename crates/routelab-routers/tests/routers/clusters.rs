@@ -141,4 +141,5 @@ const EXACT: [&str; 17] = [
     "omnirouter",
     "margin-rule",
     "calibrated",
+    "prudent",
 ];

@@ -18,6 +18,7 @@ mod neural;
 mod objectives;
 mod own;
 mod pairwise;
+mod prudent;
 mod settings;
 mod svr;
 mod trade_off;

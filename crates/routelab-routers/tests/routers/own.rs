@@ -6,7 +6,7 @@ use routelab_eval::Scores;
 use routelab_routers::{
     Archive, Context, FitResult, FittedRouter, Loader, Registry, Router, RouterError, SharedCost,
     TrainingSet, avengers, calibrated, carrot, eagle, embedllm, equirouter, gbt, graphrouter,
-    hybridllm, irt, knn, linear, linear_mf, margin, mlp, omnirouter, regret, routellm_mf,
+    hybridllm, irt, knn, linear, linear_mf, margin, mlp, omnirouter, prudent, regret, routellm_mf,
     routellm_sw, routerdc, svr, uniroute,
 };
 use serde::de::DeserializeOwned;
@@ -183,6 +183,7 @@ fn no_router_is_fitted_with_settings_out_of_range() {
         unchecked::<routellm_sw::RouteLlmSw>("temperature = 0.0"),
         unchecked::<omnirouter::OmniRouter>("retrieval = 2.0"),
         unchecked::<margin::MarginRule>("base = { kind = 'knn', k = 0 }"),
+        unchecked::<prudent::Prudent>("folds = 1"),
         unchecked::<calibrated::Calibrated>("base = { kind = 'nobody' }"),
         unchecked::<embedllm::EmbedLlm>("noise = -1.0"),
         unchecked::<routellm_mf::RouteLlmMf>("batch_size = 0"),

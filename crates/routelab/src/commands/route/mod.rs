@@ -162,11 +162,28 @@ fn json(router: &Deployed, choices: &Choices, row: usize) -> Map<String, Value> 
         })
     });
     let chosen = choices.choice(row);
-    Map::from_iter([
+    let mut object = Map::from_iter([
         ("model".to_owned(), chosen.model.into()),
+        ("quality".to_owned(), chosen.quality.into()),
+        ("cost".to_owned(), chosen.cost.into()),
         ("within_budget".to_owned(), chosen.within_budget.into()),
-        ("predictions".to_owned(), predictions.collect()),
-    ])
+    ]);
+    let mut add = |name: &str, value: Option<Value>| {
+        object.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    add("spread", chosen.spread.map(Value::from));
+    add("trust", chosen.trust.map(Value::from));
+    let second = chosen.runner_up.map(|second| {
+        let mut object =
+            json!({ "model": second.model, "quality": second.quality, "cost": second.cost });
+        if let Some(chance) = second.chance {
+            object["chance_that_the_choice_is_better"] = chance.into();
+        }
+        object
+    });
+    add("runner_up", second);
+    add("predictions", Some(predictions.collect()));
+    object
 }
 
 /// An object per prompt: its line, its id where it has one, and what one prompt gives.
@@ -224,6 +241,21 @@ fn text(router: &Deployed, choices: &Choices) -> String {
                 "(predicted to cost more: the budget is one for the mean of many queries)\n"
             }
         };
+    }
+    if let Some(second) = &chosen.runner_up {
+        text += &format!("runner-up: {}", second.model);
+        if let Some(chance) = second.chance {
+            text += &format!(
+                "; where one answer is better, it is the choice's with a chance of {:.0} %",
+                100.0 * chance
+            );
+        }
+        text += "\n";
+    }
+    if let (Some(spread), Some(trust)) = (chosen.spread, chosen.trust) {
+        text += &format!(
+            "predictors differ by ± {spread:.3} in the choice's quality; the query is as near to those of the training as {trust:.2} of 1\n"
+        );
     }
     let cost = format!("cost ({})", router.cost_unit());
     text += &format!("\n{:>10}  {cost:>14}  model\n", "score");
