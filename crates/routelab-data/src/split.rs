@@ -184,19 +184,6 @@ pub fn folds(table: &RoutingTable, count: usize, seed: u64) -> Vec<Vec<usize>> {
     folds
 }
 
-/// The same with whole tasks: shuffled with the seed, the next one always goes to the smallest fold. Fewer folds if there are fewer
-/// tasks.
-pub fn task_folds(table: &RoutingTable, count: usize, seed: u64) -> Vec<Vec<usize>> {
-    let mut tasks: Vec<Vec<usize>> = members(table.tasks()).into_values().collect();
-    tasks.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    let mut folds = vec![Vec::new(); count.min(tasks.len())];
-    for rows in tasks {
-        let smallest = folds.iter_mut().min_by_key(|fold| fold.len());
-        smallest.expect("a table has tasks").extend(rows);
-    }
-    folds
-}
-
 /// The rows of every unit.
 fn members(names: &Column<String>) -> BTreeMap<&str, Vec<usize>> {
     let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();

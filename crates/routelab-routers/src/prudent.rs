@@ -60,7 +60,8 @@ pub struct Prudent {
     pub shrink: bool,
     /// Whether the best single model is left for certain gains only.
     pub guard: bool,
-    /// Standard errors that the mean gain of leaving the best single model has to be above zero, 0 or more.
+    /// Standard errors by which a gain has to be above zero to count, 0 or more: of trusting predictions more, and of leaving the best
+    /// single model.
     pub certainty: f64,
     /// Whether queries that are far from all training queries get the models' means.
     pub trust: bool,
@@ -223,7 +224,7 @@ impl FittedPrudent {
         // A single query, or group of them: nothing can be held out, and nothing is learned but the means.
         let alone = rows.len() < 2;
         let folds = targets.folds(rows);
-        let steps = (6 + 2 * settings.with.len()) as f64;
+        let steps = (4 + settings.with.len()) as f64;
         let progress = |step: usize| (context.progress)(step as f64 / steps);
         let quiet = Context {
             prices: false,
@@ -263,17 +264,17 @@ impl FittedPrudent {
         }
 
         // What is learned of the other folds says of every training query.
-        let cross_fit = |folds: &Folds| -> Result<Votes, RouterError> {
-            let said = neighbours.held_out(folds);
+        let cross_fit = || -> Result<Votes, RouterError> {
+            let said = neighbours.held_out(&folds);
             let mut parts = if says { said.predictions } else { Vec::new() };
             if let Some((_, chosen)) = linear {
-                parts.push(Linear::held_out(chosen, x, &targets, folds)?);
+                parts.push(Linear::held_out(chosen, x, &targets, &folds)?);
             }
             if let Some((kernel, chosen)) = &kernel {
-                parts.push(kernel.held_out(*chosen, x, &targets, folds)?);
+                parts.push(kernel.held_out(*chosen, x, &targets, &folds)?);
             }
             if let Some((clusters, labels)) = &clusters {
-                parts.push(clusters.held_out(labels, x, &targets, folds));
+                parts.push(clusters.held_out(labels, x, &targets, &folds));
             }
             let with = (routers.iter())
                 .map(|router| {
@@ -287,19 +288,7 @@ impl FittedPrudent {
                 distances: said.distances,
             })
         };
-        let mut held = if alone {
-            None
-        } else {
-            Some(cross_fit(&folds)?)
-        };
-        progress(4 + routers.len());
-        // Queries of tasks that were not seen, where there are several.
-        let task_folds = split::task_folds(train.table(), settings.folds, context.seed);
-        let task_folds =
-            (settings.shrink && !alone && task_folds.len() >= 2).then(|| targets.folds(task_folds));
-        let mut new_tasks = (task_folds.as_ref()).map(&cross_fit).transpose()?;
-        progress(5 + routers.len());
-
+        let mut held = if alone { None } else { Some(cross_fit()?) };
         let mut with = Vec::new();
         for (number, base) in bases.into_iter().enumerate() {
             let (means, scale) = match &held {
@@ -313,7 +302,7 @@ impl FittedPrudent {
                     (means, scale)
                 }
             };
-            for votes in held.iter_mut().chain(&mut new_tasks) {
+            if let Some(votes) = &mut held {
                 let predicted = &mut votes.with[number];
                 *predicted = (&*predicted - &means) * scale;
             }
@@ -344,24 +333,22 @@ impl FittedPrudent {
         };
         fitted.smear = smears(train, &held, &fitted.shift);
         let known = fitted.held(&held, &folds);
-        let unknown = (new_tasks.as_ref().zip(task_folds.as_ref()))
-            .map(|(votes, folds)| fitted.held(votes, folds));
         fitted.caution = Caution::learn(
             train,
             &fitted.means,
             &known,
-            unknown.as_ref(),
             Wanted {
                 shrink: settings.shrink,
                 trust: settings.trust,
-                guard: settings.guard.then_some(settings.certainty),
+                guard: settings.guard,
+                certainty: settings.certainty,
             },
         )?;
         let scores = fitted.scores(&held, folds.row_means().view())?;
         Ok((fitted, scores))
     }
 
-    /// What held-out predictions say before caution.
+    /// Held-out predictions before caution.
     fn held(&self, votes: &Votes, folds: &Folds) -> Held {
         let means = folds.row_means();
         Held {

@@ -1,14 +1,14 @@
 //! How far predictions are trusted: shrinkage towards the models' means, a guard of the best single model, and how sure a choice is.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, s};
-use routelab_eval::{Decision, EvaluationOptions, Metric, Rule, Scores, Sweep, Truth, evaluate};
+use routelab_eval::{Decision, EvaluationOptions, Metric, Rule, Scores, Sweep, Truth};
 use serde::{Deserialize, Serialize};
 
 use crate::{RouterError, TrainingSet};
 
-/// Shares of what tells models apart that are tried.
-const SHARES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
-/// Replicates of the bootstrap that says whether a share loses.
+/// Shares of what tells models apart that are tried. With a small one, a price still finds its way by the order of the queries.
+const SHARES: [f64; 5] = [0.1, 0.25, 0.5, 0.75, 1.0];
+/// Replicates of the bootstrap that says whether a share is better than another.
 const REPLICATES: usize = 100;
 /// Thresholds of the guard that are tried: quantiles of the predicted gains.
 const THRESHOLDS: usize = 20;
@@ -49,8 +49,9 @@ pub(super) struct Held {
 pub(super) struct Wanted {
     pub(super) shrink: bool,
     pub(super) trust: bool,
+    pub(super) guard: bool,
     /// Standard errors above which a gain is certain.
-    pub(super) guard: Option<f64>,
+    pub(super) certainty: f64,
 }
 
 impl Caution {
@@ -65,13 +66,11 @@ impl Caution {
         }
     }
 
-    /// `means`: of quality, cost and its logarithm, `[3 models]`. `known`: predictions of queries like those of the training;
-    /// `unknown`: of queries of tasks that were not seen, where there are several.
+    /// `means`: of quality, cost and its logarithm, `[3 models]`.
     pub(super) fn learn(
         train: &TrainingSet,
         means: &Array1<f64>,
-        known: &Held,
-        unknown: Option<&Held>,
+        held: &Held,
         wanted: Wanted,
     ) -> Result<Self, RouterError> {
         let models = train.models();
@@ -83,29 +82,28 @@ impl Caution {
             default: best(means, costs),
             share: 1.0,
             threshold: Some(0.0),
-            known: (wanted.trust).then(|| quantile(known.distances.view(), KNOWN)),
+            known: (wanted.trust).then(|| quantile(held.distances.view(), KNOWN)),
             slope: 0.0,
         };
         if wanted.shrink {
-            caution.share = caution.best_share(train, means, costs, known, unknown)?;
+            caution.share = caution.best_share(train, means, costs, held, wanted.certainty)?;
         }
-        let quality = caution.quality(means, known.deviations.view(), known.distances.view());
-        if let Some(certainty) = wanted.guard {
-            caution.threshold = threshold(&quality, train, caution.default, certainty);
+        let quality = caution.quality(means, held.deviations.view(), held.distances.view());
+        if wanted.guard {
+            caution.threshold = threshold(&quality, train, caution.default, wanted.certainty);
         }
         caution.slope = slope(&quality, train);
         Ok(caution)
     }
 
-    /// The share with the best curve of quality against cost on queries that are known, of those that do not lose to the means on queries
-    /// of unknown tasks, by more than a standard error of the difference.
+    /// The smallest share whose curve of quality against cost, on held-out queries, is not certainly worse than the best share's.
     fn best_share(
         &self,
         train: &TrainingSet,
         means: ArrayView1<f64>,
         costs: ArrayView1<f64>,
-        known: &Held,
-        unknown: Option<&Held>,
+        held: &Held,
+        certainty: f64,
     ) -> Result<f64, RouterError> {
         let options = EvaluationOptions {
             rule: Rule {
@@ -116,67 +114,46 @@ impl Caution {
         };
         let metric = Metric::known("nauc_shared");
         // Where a model was not measured, what is predicted of it has to do.
-        let real = |held: &Held| {
-            let filled = |values: ArrayView2<f64>, predicted: Array2<f64>| match train.measured() {
-                None => values.to_owned(),
-                Some(measured) => Array2::from_shape_fn(values.dim(), |at| {
-                    if measured[at] {
-                        values[at]
-                    } else {
-                        predicted[at]
-                    }
-                }),
-            };
-            let predicted = (&held.deviations + &means).mapv(|value| value.clamp(0.0, 1.0));
-            (
-                filled(train.quality(), predicted),
-                filled(train.cost(), held.cost.clone()),
-            )
+        let filled = |values: ArrayView2<f64>, predicted: Array2<f64>| match train.measured() {
+            None => values.to_owned(),
+            Some(measured) => Array2::from_shape_fn(values.dim(), |at| {
+                if measured[at] {
+                    values[at]
+                } else {
+                    predicted[at]
+                }
+            }),
         };
-        let scores = |held: &Held, share: f64| {
+        let plain = (&held.deviations + &means).mapv(|value| value.clamp(0.0, 1.0));
+        let quality = filled(train.quality(), plain);
+        let real_cost = filled(train.cost(), held.cost.clone());
+        let truth = Truth::new(quality.view(), real_cost.view())?;
+
+        let distances = held.distances.view();
+        let trust = self.trust(distances);
+        let predicted_cost = cost(held.cost.view(), costs, trust.view());
+        // By share: the area on bootstrap samples of the queries, the same for all, and on the queries themselves.
+        let mut areas = Vec::new();
+        for share in SHARES {
             let tried = Self {
                 share,
                 ..self.clone()
             };
-            let distances = held.distances.view();
-            let trust = tried.trust(distances);
             let quality = tried.quality(means, held.deviations.view(), distances);
-            Scores::new(quality, cost(held.cost.view(), costs, trust.view()))
+            let scores = Scores::new(quality, predicted_cost.clone())?;
+            let replicates =
+                Sweep::new(&truth, &scores, &options)?.replicates(REPLICATES, 0, None)?;
+            let draws = Array1::from(replicates.draws(metric)?);
+            areas.push((replicates.interval(metric)?.mean, draws));
+        }
+        let (most, of_most) = (areas.iter())
+            .max_by(|(a, _), (b, _)| a.total_cmp(b))
+            .expect("there are shares");
+        let not_worse = |(area, draws): &(f64, Array1<f64>)| {
+            most - area <= certainty * (of_most - draws).std(0.0)
         };
-
-        let mut harmless = SHARES.to_vec();
-        if let Some(unknown) = unknown {
-            let (quality, cost) = real(unknown);
-            let truth = Truth::new(quality.view(), cost.view())?;
-            let replicates = |share: f64| {
-                let scores = scores(unknown, share)?;
-                Sweep::new(&truth, &scores, &options)?.replicates(REPLICATES, 0, None)
-            };
-            let of_means = replicates(SHARES[0])?;
-            let mut losses = Vec::new();
-            for share in SHARES {
-                let draws = replicates(share)?.draws(metric)?;
-                let differences: Array1<f64> = (draws.iter())
-                    .zip(of_means.draws(metric)?)
-                    .map(|(draw, of_means)| draw - of_means)
-                    .collect();
-                let mean = differences.mean().unwrap_or(0.0);
-                losses.push(mean < -differences.std(0.0));
-            }
-            let mut losses = losses.into_iter();
-            harmless.retain(|_| losses.next() == Some(false));
-        }
-        let (quality, cost) = real(known);
-        let truth = Truth::new(quality.view(), cost.view())?;
-        let mut best = (f64::NEG_INFINITY, SHARES[0]);
-        for share in harmless {
-            let value = evaluate(&truth, &scores(known, share)?, &options)?.get(metric);
-            let value = value.unwrap_or(f64::NEG_INFINITY);
-            if value > best.0 {
-                best = (value, share);
-            }
-        }
-        Ok(best.1)
+        let smallest = areas.iter().position(not_worse);
+        Ok(SHARES[smallest.expect("the best share is not worse than itself")])
     }
 
     /// How well each query is known, from 0 to 1.

@@ -123,7 +123,7 @@ fn permuting_models_permutes_what_is_found() {
 }
 
 /// Routers whose predicted quality does not come from a network.
-const EXACT: [&str; 17] = [
+const EXACT: [&str; 18] = [
     "cheapest",
     "strongest",
     "best-single",
