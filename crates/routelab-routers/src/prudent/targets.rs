@@ -23,9 +23,17 @@ impl Targets {
         let shift = column_means(train.cost(), train.measured())
             .mapv(|mean| if mean > 0.0 { FLOOR * mean } else { 1.0 });
         let logarithm = (&train.cost() + &shift).mapv(f64::ln);
-        let values = concatenate![Axis(1), train.quality(), train.cost(), logarithm];
+        let mut values = concatenate![Axis(1), train.quality(), train.cost(), logarithm];
         let measured = (train.measured()).map(|mask| concatenate![Axis(1), mask, mask, mask]);
         let means = column_means(values.view(), mask(&measured));
+        // What stands where nothing was measured has no say.
+        if let Some(measured) = &measured {
+            for ((row, column), value) in values.indexed_iter_mut() {
+                if !measured[[row, column]] {
+                    *value = means[column];
+                }
+            }
+        }
         Self {
             values,
             measured,

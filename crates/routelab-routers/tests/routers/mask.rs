@@ -10,7 +10,7 @@ use crate::common::{
 };
 
 /// The routers that take a mask.
-const TAKERS: [&str; 17] = [
+const TAKERS: [&str; 18] = [
     "random",
     "cheapest",
     "strongest",
@@ -24,6 +24,7 @@ const TAKERS: [&str; 17] = [
     "uniroute",
     "margin-rule",
     "calibrated",
+    "prudent",
     "embedllm",
     "mirt",
     "nirt",
@@ -91,6 +92,7 @@ fn the_registry_knows_who_takes_a_mask() {
     assert!(takes("routerdc", "objective = \"squared-error\""));
     assert!(!takes("graphrouter", "objective = \"squared-error\""));
     assert!(!takes("margin-rule", "base = { kind = \"svr\" }"));
+    assert!(!takes("prudent", "with = [{ kind = \"svr\" }]"));
 }
 
 #[test]

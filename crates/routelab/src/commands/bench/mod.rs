@@ -75,6 +75,8 @@ pub enum BenchStage {
     Cost,
     /// kNN: fit and prediction.
     Knn,
+    /// Prudent: fit and prediction.
+    Prudent,
     /// The sweep over budgets, and all metrics.
     Evaluation,
     /// A table written to Parquet and loaded.
@@ -86,10 +88,11 @@ pub enum BenchStage {
 }
 
 impl BenchStage {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Equirouter,
         Self::Cost,
         Self::Knn,
+        Self::Prudent,
         Self::Evaluation,
         Self::Table,
         Self::Minilm,
@@ -192,6 +195,7 @@ fn stages(
             BenchStage::Equirouter => data.equirouter(args.epochs, backend, peak)?,
             BenchStage::Cost => data.cost(backend, peak)?,
             BenchStage::Knn => data.knn(backend, peak)?,
+            BenchStage::Prudent => data.prudent(backend, peak)?,
             BenchStage::Evaluation => data.evaluation(peak)?,
             BenchStage::Table => data.table(peak)?,
             BenchStage::Minilm => match MiniLm::load(&args.weights, backend.device()) {

@@ -14,6 +14,7 @@ use routelab_heads::equirouter::{EquiRouterConfig, FittedEquiRouter};
 use routelab_heads::objective::Pairwise;
 use routelab_heads::{Backend, Examples, Fit, Objective, TrainConfig};
 use routelab_routers::knn::Knn;
+use routelab_routers::prudent::Prudent;
 use routelab_routers::{Context, CostConfig, FittedRouter, Router, SharedCost, TrainingSet};
 
 use super::measure::{Measured, Work, measure};
@@ -240,6 +241,26 @@ impl Data {
             ..Work::default()
         };
         let (predicted, predict) = measure("knn predict", work, peak, || fitted.predict(new));
+        predicted.map_err(Failure::failed)?;
+        Ok(vec![fit, predict])
+    }
+
+    /// Prudent with its defaults: fit, with its held-out predictions, then prediction.
+    pub fn prudent(&self, backend: &Backend, peak: f64) -> Outcome<Vec<Measured>> {
+        let shared = SharedCost::new(CostConfig::default());
+        let context = context(backend, &shared);
+        let rows = |rows: usize| Work {
+            rows,
+            ..Work::default()
+        };
+        let (train, new) = (self.training()?, self.test.embeddings());
+        let (fitted, fit) = measure("prudent fit", rows(self.sizes.train), peak, || {
+            Prudent::default().fit(&train, &context)
+        });
+        let fitted: Box<dyn FittedRouter> = fitted.map_err(Failure::failed)?;
+        let (predicted, predict) = measure("prudent predict", rows(new.len()), peak, || {
+            fitted.predict(new)
+        });
         predicted.map_err(Failure::failed)?;
         Ok(vec![fit, predict])
     }
