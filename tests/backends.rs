@@ -258,6 +258,14 @@ fn what_there_is_none_of_is_refused_and_says_what_there_is() {
             &["not in this build", "--features remote"],
         );
     }
+    if !cfg!(feature = "service") {
+        for command in ["collect", "grade", "serve"] {
+            says(
+                &refused(2, &[command, "--port", "3000", "whatever"]),
+                &["not in this build", "--features service", "backends serve"],
+            );
+        }
+    }
     let embed = [
         "embed",
         "datasets/routerbench-slice",

@@ -531,7 +531,11 @@ fn every_command_of_the_page_works() {
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", told(&built));
-    let folder = tempfile::tempdir().unwrap();
+    // The folder is kept for whoever names one, such as `scripts/bench-service.sh` in CI.
+    let temporary = tempfile::tempdir().unwrap();
+    let kept = std::env::var_os("ROUTELAB_SERVICE_FOLDER").map(PathBuf::from);
+    let folder = kept.as_deref().unwrap_or(temporary.path());
+    fs::create_dir_all(folder).unwrap();
     let free = || {
         TcpListener::bind("127.0.0.1:0")
             .unwrap()
@@ -550,12 +554,12 @@ fn every_command_of_the_page_works() {
         &format!("routelab serve --port {server} "),
     );
     let program = Path::new(env!("CARGO_BIN_EXE_routelab")).parent().unwrap();
-    let examples = program.join("examples");
+    let examples = program.parent().unwrap().join("release/examples");
     let path = std::env::var("PATH").unwrap();
     let output = Command::new("bash")
         // Job control, so that `kill %1` means what it does for a reader.
         .args(["-e", "-m", "-c", &script])
-        .current_dir(folder.path())
+        .current_dir(folder)
         .env(
             "PATH",
             format!("{}:{}:{path}", arg(program), arg(&examples)),
@@ -576,6 +580,6 @@ fn every_command_of_the_page_works() {
             "ok",
         ],
     );
-    assert!(folder.path().join("runs/mine/report.html").exists());
-    assert!(folder.path().join("drift/table.parquet").exists());
+    assert!(folder.join("runs/mine/report.html").exists());
+    assert!(folder.join("drift/table.parquet").exists());
 }

@@ -183,3 +183,25 @@ fn every_part_counts_in_the_hash() {
     let different: std::collections::BTreeSet<_> = hashes.iter().collect();
     assert_eq!(different.len(), hashes.len());
 }
+
+#[test]
+fn columns_are_read_as_text_whatever_the_file_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let csv = folder.path().join("a.csv");
+    std::fs::write(&csv, "b,a,c\n1,x,\n2.5,,z\n").unwrap();
+    let lines = folder.path().join("a.jsonl");
+    std::fs::write(
+        &lines,
+        "{\"b\": 1, \"a\": \"x\"}\n{\"c\": \"z\", \"b\": 2.5}\n",
+    )
+    .unwrap();
+    let some = |text: &str| Some(text.to_owned());
+    for path in [csv, lines] {
+        let found = routelab_data::read_texts(&path, &["a", "b", "none"]).unwrap();
+        assert_eq!(found.rows.len(), 2);
+        assert_eq!(found.rows[0].1, [some("x"), some("1"), None]);
+        assert_eq!(found.rows[1].1, [None, some("2.5"), None]);
+        assert_eq!(found.rows[1].0.row, 2);
+        assert!(found.columns.contains(&"c".to_owned()));
+    }
+}

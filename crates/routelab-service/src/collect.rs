@@ -17,7 +17,8 @@ use crate::journal::{Answer, Calls, Journal, State, read_journal};
 use crate::money::Money;
 use crate::pool::{Model, Pool};
 use crate::prompts::{Prompt, read_prompts};
-use crate::table::{self, Cell, Written};
+use crate::summary::Summary;
+use crate::table::{self, Cell};
 
 /// What the folder is about.
 const MARK: &str = "collection.json";
@@ -107,31 +108,6 @@ pub struct Estimate {
     pub spent: Money,
     /// What calls without an answer may have cost beside it.
     pub possible: Money,
-}
-
-/// What there is at the end.
-#[derive(Clone, Debug, Serialize)]
-pub struct Summary {
-    /// Answers.
-    pub answered: usize,
-    /// Calls that were refused for good.
-    pub refused: usize,
-    /// Calls that may have been charged, without an answer.
-    pub unknown: usize,
-    /// Calls that were not made.
-    pub left: usize,
-    /// What the candidates cost, in dollars.
-    pub spent: Money,
-    /// What calls without an answer may have cost beside it, in dollars.
-    pub possible: Money,
-    /// What the judges cost, in dollars.
-    pub judges: Money,
-    /// Answers without a grade: a judge said none.
-    pub ungraded: usize,
-    /// Commands that failed or passed a limit, and scored 0.
-    pub failed_commands: usize,
-    /// The table, where any answer has a grade.
-    pub table: Option<Written>,
 }
 
 /// A line of `grades.jsonl`.

@@ -19,6 +19,9 @@ const COLUMNS: [&str; 5] = ["id", "prompt", "image", "reference", "task"];
 /// The largest image that is sent.
 const LARGEST_IMAGE: u64 = 20 << 20;
 
+/// How a log of decisions ends in the place of a prompt that it does not have.
+pub const NOT_STORED: &str = "bytes, not stored)";
+
 /// A question for every model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
@@ -74,6 +77,11 @@ pub fn read_prompts(path: &Path) -> Result<Vec<Prompt>, ServiceError> {
                 "{place} (id {id:?}): there is no prompt; give every row one"
             ));
         };
+        if text.starts_with('(') && text.ends_with(NOT_STORED) {
+            return wrong(format!(
+                "{place} (id {id:?}): the log of decisions was kept without prompts; keep one with them"
+            ));
+        }
         if let Some(first) = seen.insert(id.clone(), row) {
             return wrong(format!(
                 "{place}: the id {id:?} was already used in row {first}; ids must be unique"

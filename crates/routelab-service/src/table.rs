@@ -1,18 +1,17 @@
 //! The table of a collection: one Parquet file that RouteLab reads at once, its card, and an experiment to begin with.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ndarray::Array2;
 use routelab_data::{CostUnit, RoutingTable, RoutingTableParts, write_atomically, write_parquet};
-use serde::Serialize;
 
-use crate::collect::Summary;
 use crate::error::ServiceError;
 use crate::grade::{Grading, Rule};
 use crate::money::Money;
 use crate::pool::Pool;
 use crate::prompts::Prompt;
+use crate::summary::{Summary, Written};
 
 /// The table.
 const TABLE: &str = "table.parquet";
@@ -38,21 +37,6 @@ pub struct Cell {
     pub seconds: f64,
     /// Whether the endpoint counted its tokens.
     pub counted: bool,
-}
-
-/// A table that was written.
-#[derive(Clone, Debug, Serialize)]
-pub struct Written {
-    /// The Parquet file.
-    pub table: PathBuf,
-    /// The starter experiment.
-    pub experiment: PathBuf,
-    /// Queries with at least one measured model.
-    pub queries: usize,
-    /// Those measured for every model.
-    pub complete: usize,
-    /// Models of which nothing was measured, and that the table therefore lacks.
-    pub without: Vec<String>,
 }
 
 /// What the card tells.

@@ -534,9 +534,13 @@ fn the_log_of_decisions_is_a_table_and_a_file_of_prompts() {
     std::thread::sleep(Duration::from_millis(300));
     let text = fs::read_to_string(served.folder.path().join("decisions.jsonl")).unwrap();
     assert!(
-        text.contains("16 bytes, not stored") && !text.contains("secret"),
+        text.contains("(16 bytes, not stored)") && !text.contains("secret"),
         "{text}"
     );
+    let error = read_prompts(&served.folder.path().join("decisions.jsonl"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("kept without prompts"), "{error}");
 }
 
 #[test]

@@ -86,6 +86,8 @@ pub struct HashedNgrams {
     config: HashedConfig,
     documents: u32,
     df: Vec<u32>,
+    /// Made once: it hashes all counters, which a single prompt should not wait for.
+    id: String,
 }
 
 /// Name of the tensor with the counters in the file.
@@ -116,6 +118,7 @@ impl HashedNgrams {
             config: config.clone(),
             documents,
             df: vec![0; config.df_slots],
+            id: String::new(),
         };
         let occupied: Vec<Vec<usize>> = texts
             .par_iter()
@@ -124,7 +127,7 @@ impl HashedNgrams {
         for slot in occupied.into_iter().flatten() {
             encoder.df[slot] += 1;
         }
-        Ok(encoder)
+        Ok(encoder.identified())
     }
 
     /// The settings.
@@ -190,7 +193,20 @@ impl HashedNgrams {
             config,
             documents,
             df,
-        })
+            id: String::new(),
+        }
+        .identified())
+    }
+
+    /// With its id, after which nothing is changed.
+    fn identified(mut self) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.settings());
+        for count in &self.df {
+            hash.update(count.to_le_bytes());
+        }
+        self.id = format!("hashed-ngrams-{}", &hex(&hash.finalize())[..16]);
+        self
     }
 
     fn settings(&self) -> String {
@@ -253,12 +269,7 @@ impl HashedNgrams {
 
 impl Encoder for HashedNgrams {
     fn id(&self) -> String {
-        let mut hash = Sha256::new();
-        hash.update(self.settings());
-        for count in &self.df {
-            hash.update(count.to_le_bytes());
-        }
-        format!("hashed-ngrams-{}", &hex(&hash.finalize())[..16])
+        self.id.clone()
     }
 
     fn dim(&self) -> usize {

@@ -6,7 +6,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_eval::predictability::cover_hart;
 use routelab_eval::{
-    EvalError, Neighbours, Predictability, PredictabilityOptions, Truth, predictability,
+    EvalError, Neighbours, Predictability, PredictabilityOptions, Truth, answer_noise,
+    predictability,
 };
 
 use crate::common::near;
@@ -392,5 +393,56 @@ proptest! {
         }
         let names: Vec<usize> = turned.labels.iter().map(|&label| order[label]).collect();
         prop_assert_eq!(&found.labels, &names);
+    }
+}
+
+#[test]
+fn answers_that_differ_are_worked_out_by_hand() {
+    let cost = array![[1.0, 2.0], [1.0, 2.0]];
+    let (first, second) = (
+        array![[1.0, 0.0], [1.0, 1.0]],
+        array![[0.0, 1.0], [1.0, 1.0]],
+    );
+    let truth = |quality| Truth::new(quality, cost.view()).unwrap();
+    let answers = [truth(first.view()), truth(second.view())];
+    let found = answer_noise(&answers, 50, 3).unwrap();
+    assert_eq!(
+        (found.answers, found.queries, found.best_single_model),
+        (2, 2, 0)
+    );
+    near(found.variance.mean, 0.25);
+    near(found.disagreement.mean, 0.5);
+    near(found.oracle_seen.mean, 0.75);
+    near(found.oracle_unseen.mean, 0.5);
+    near(found.best_single_quality, 0.75);
+    assert!(answer_noise(&answers[..1], 50, 3).is_err());
+}
+
+#[test]
+fn the_true_oracle_lies_between_the_two() {
+    let (queries, models) = (4000, 4);
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let chance = Array2::from_shape_fn((queries, models), |_| rng.random_range(0.0..1.0));
+    let best = |row: ndarray::ArrayView1<f64>| row.iter().copied().fold(0.0, f64::max);
+    let oracle = chance.rows().into_iter().map(best).sum::<f64>() / queries as f64;
+    let variance = chance.mapv(|p: f64| p * (1.0 - p)).mean().unwrap();
+    let cost = Array2::from_elem((queries, models), 1.0);
+    for count in [2, 3, 6] {
+        let answers: Vec<Array2<f64>> = (0..count)
+            .map(|_| chance.mapv(|p| f64::from(u8::from(rng.random_range(0.0..1.0) < p))))
+            .collect();
+        let truths: Vec<Truth> = answers
+            .iter()
+            .map(|quality| Truth::new(quality.view(), cost.view()).unwrap())
+            .collect();
+        let found = answer_noise(&truths, 50, 3).unwrap();
+        assert!(
+            found.oracle_unseen.mean < oracle && oracle < found.oracle_seen.mean,
+            "{count} answers: {found:?}, truly {oracle}"
+        );
+        assert!(
+            (found.variance.mean - variance).abs() < 0.01,
+            "{found:?}, truly {variance}"
+        );
     }
 }

@@ -11,6 +11,7 @@ use super::Shared;
 use super::decide::{Decision, Limit};
 use super::metrics::{ByModel, ByStatus};
 use crate::money::Money;
+use crate::prompts::NOT_STORED;
 
 /// Failures in a row after which a model is passed over for a while.
 const FAILURES: u32 = 3;
@@ -134,7 +135,7 @@ impl Record {
         let prompt = if prompts && !self.text.trim().is_empty() {
             self.text.clone()
         } else {
-            format!("({} bytes, not stored)", self.text.len())
+            format!("({} {NOT_STORED}", self.text.len())
         };
         let mut line = Map::new();
         let mut put = |key: &str, value: Value| {

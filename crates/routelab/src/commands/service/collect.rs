@@ -111,11 +111,11 @@ fn make(mut collection: Collection, terms: &TermArgs, output: &Output) -> Outcom
             confirm(cap)?;
         }
     }
-    let bar = output.bar(estimate.calls as u64);
+    // In thousandths: answers come first, and then what judges say.
+    let bar = output.bar(1000);
     let last = Mutex::new(0);
     let made = collection.make(&|status: Status| {
-        bar.set_length(status.total as u64);
-        bar.set_position(status.done as u64);
+        bar.set_position((status.done * 1000 / status.total.max(1)) as u64);
         bar.set_message(format!("${} spent", status.spent));
         let mut last = last.lock().unwrap_or_else(|error| error.into_inner());
         // Plain lines where there is no bar: one for every tenth.
