@@ -60,6 +60,8 @@ fn every_stage_is_measured_once_and_missing_weights_are_named() {
         "cost network fit",
         "knn fit",
         "knn predict",
+        "prudent fit",
+        "prudent predict",
         "sweep",
         "sweep, price",
         "sweep, cap+price",
