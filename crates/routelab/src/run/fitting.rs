@@ -213,13 +213,11 @@ fn side_by_side<'a>(
         let threads: Vec<_> = (0..cores.min(open.len()))
             .map(|_| scope.spawn(worker))
             .collect();
+        // All are joined before anything is said of one: what a thread leaves unjoined, the scope reports in its own words.
+        let ended: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
         let mut units = Vec::new();
-        for thread in threads {
-            units.extend(
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
-            );
+        for found in ended {
+            units.extend(found.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
         Ok(units)
     })
