@@ -66,8 +66,9 @@ def test_types(tmp_path: pathlib.Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     # What is compiled has what the stubs say.
     stubs = [sys.executable, "-m", "mypy.stubtest", "routelab", f"--mypy-config-file={PACKAGE}/pyproject.toml"]
-    allowed = f"--allowlist={PACKAGE}/tests/stubtest.txt"
-    done = subprocess.run([*stubs, allowed], capture_output=True, text=True, env=environment)
+    # PyTorch is imported for its types alone: where it is not installed, its name is not there.
+    allowed = [f"--allowlist={PACKAGE}/tests/stubtest.txt", "--ignore-unused-allowlist"]
+    done = subprocess.run([*stubs, *allowed], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
