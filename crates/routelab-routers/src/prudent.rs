@@ -266,12 +266,8 @@ impl FittedPrudent {
         let cross_fit = || -> Result<Votes, RouterError> {
             let said = neighbours.held_out(&folds);
             let mut parts = if says { said.predictions } else { Vec::new() };
-            if let Some((_, chosen)) = linear {
-                parts.push(Linear::held_out(chosen, x, &targets, &folds)?);
-            }
-            if let Some((kernel, chosen)) = &kernel {
-                parts.push(kernel.held_out(*chosen, x, &targets, &folds)?);
-            }
+            parts.extend(linear.as_ref().map(|(_, held_out)| held_out.clone()));
+            parts.extend(kernel.as_ref().map(|(_, held_out)| held_out.clone()));
             if let Some((clusters, labels)) = &clusters {
                 parts.push(clusters.held_out(labels, x, &targets, &folds));
             }

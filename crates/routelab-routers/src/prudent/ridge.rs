@@ -42,31 +42,17 @@ impl Map {
 /// Ridge regression on the embeddings.
 pub(super) struct Linear(Map);
 
-/// The penalties that were chosen, as places in the list of those that were tried: for quality, cost and its logarithm.
-pub(super) type Chosen = [usize; 3];
-
 impl Linear {
-    /// The map with the least error on the folds.
+    /// The map with the least error on the folds, and what maps of the other folds say of every training query.
     pub(super) fn fit(
         x: ArrayView2<f32>,
         targets: &Targets,
         folds: &Folds,
-    ) -> Result<(Self, Chosen), RouterError> {
+    ) -> Result<(Self, Array2<f64>), RouterError> {
         let (centred, mean, penalty) = Self::features(x);
         let mut found = Problem::new(&centred, &penalty, targets, folds).best(&LINEAR)?;
         found.map.offset = &found.map.offset - &mean.dot(&found.map.weights);
-        Ok((Self(found.map), found.chosen))
-    }
-
-    /// What maps of the other folds say of every training query.
-    pub(super) fn held_out(
-        chosen: Chosen,
-        x: ArrayView2<f32>,
-        targets: &Targets,
-        folds: &Folds,
-    ) -> Result<Array2<f64>, RouterError> {
-        let (centred, _, penalty) = Self::features(x);
-        Problem::new(&centred, &penalty, targets, folds).held_out(&LINEAR, chosen)
+        Ok((Self(found.map), found.held_out))
     }
 
     /// The centred embeddings, their mean, and the penalty.
@@ -112,7 +98,7 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// The map and the width with the least error on the folds.
+    /// The map and the width with the least error on the folds, and what maps of the other folds say of every training query.
     pub(super) fn fit(
         x: ArrayView2<f32>,
         targets: &Targets,
@@ -120,7 +106,7 @@ impl Kernel {
         typical: f64,
         folds: &Folds,
         seed: u64,
-    ) -> Result<(Self, Chosen), RouterError> {
+    ) -> Result<(Self, Array2<f64>), RouterError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut rows = index::sample(&mut rng, x.nrows(), landmarks.min(x.nrows())).into_vec();
         rows.sort_unstable();
@@ -141,20 +127,7 @@ impl Kernel {
             width,
             map: found.map,
         };
-        Ok((kernel, found.chosen))
-    }
-
-    /// What maps of the other folds say of every training query.
-    pub(super) fn held_out(
-        &self,
-        chosen: Chosen,
-        x: ArrayView2<f32>,
-        targets: &Targets,
-        folds: &Folds,
-    ) -> Result<Array2<f64>, RouterError> {
-        let squared = distances(&self.landmarks, x);
-        let (features, penalty) = kernels(&squared, &self.landmarks, self.width);
-        Problem::new(&features, &penalty, targets, folds).held_out(&KERNEL, chosen)
+        Ok((kernel, found.held_out))
     }
 
     pub(super) fn of(landmarks: ArrayView2<f64>, stored: ArrayView2<f64>, width: f64) -> Self {
@@ -200,7 +173,8 @@ fn distances(points: &Points, x: ArrayView2<f32>) -> Array2<f64> {
 /// What a search for a penalty found.
 struct Found {
     map: Map,
-    chosen: Chosen,
+    /// Predictions of every query by the other folds, `[queries, columns]`.
+    held_out: Array2<f64>,
     /// Sum of squared held-out errors of quality.
     error: f64,
 }
@@ -375,18 +349,10 @@ impl<'a> Problem<'a> {
         Ok(predictions)
     }
 
-    /// The same with the penalties that were chosen for the three targets.
-    fn held_out(&self, alphas: &[f64], chosen: Chosen) -> Result<Array2<f64>, RouterError> {
-        let predictions = self.predictions(&chosen.map(|alpha| alphas[alpha]))?;
-        Ok(Array2::from_shape_fn(self.targets.values.dim(), |at| {
-            predictions[self.target(at.1)][at]
-        }))
-    }
-
-    /// The penalties with the least held-out error, and the map of all queries with them.
-    fn best(&self, alphas: &[f64]) -> Result<Found, RouterError> {
-        let mut errors = vec![[0.0; 3]; alphas.len()];
-        for (errors, predictions) in errors.iter_mut().zip(self.predictions(alphas)?) {
+    /// Of predictions with several penalties, those with the least error for quality, cost and its logarithm; and that of quality.
+    fn choose(&self, predictions: &[Array2<f64>]) -> ([usize; 3], f64) {
+        let mut errors = vec![[0.0; 3]; predictions.len()];
+        for (errors, predictions) in errors.iter_mut().zip(predictions) {
             for ((row, column), predicted) in predictions.indexed_iter() {
                 if self.targets.is_measured(row, column) {
                     let error = predicted - self.targets.values[[row, column]];
@@ -394,11 +360,18 @@ impl<'a> Problem<'a> {
                 }
             }
         }
-        let chosen: Chosen = std::array::from_fn(|target| {
-            (0..alphas.len())
+        let chosen: [usize; 3] = std::array::from_fn(|target| {
+            (0..errors.len())
                 .min_by(|&a, &b| errors[a][target].total_cmp(&errors[b][target]))
                 .expect("there are penalties")
         });
+        (chosen, errors[chosen[0]][0])
+    }
+
+    /// The map of all queries with the penalties of the least held-out error.
+    fn best(&self, alphas: &[f64]) -> Result<Found, RouterError> {
+        let predictions = self.predictions(alphas)?;
+        let (chosen, error) = self.choose(&predictions);
         let mut map = Map {
             weights: Array2::zeros((self.features.ncols(), self.targets.columns())),
             offset: Array1::zeros(self.targets.columns()),
@@ -416,8 +389,10 @@ impl<'a> Problem<'a> {
         }
         Ok(Found {
             map,
-            error: errors[chosen[0]][0],
-            chosen,
+            error,
+            held_out: Array2::from_shape_fn(self.targets.values.dim(), |at| {
+                predictions[chosen[self.target(at.1)]][at]
+            }),
         })
     }
 }
@@ -454,11 +429,24 @@ mod tests {
         )
     }
 
+    /// The penalties of the least held-out error.
+    fn chosen(
+        features: &Array2<f64>,
+        penalty: &Array2<f64>,
+        targets: &Targets,
+        alphas: &[f64],
+    ) -> [usize; 3] {
+        let folds = folds(targets);
+        let problem = Problem::new(features, penalty, targets, &folds);
+        problem.choose(&problem.predictions(alphas).unwrap()).0
+    }
+
     #[test]
     fn the_linear_map_is_that_of_the_linear_router() {
         let (x, targets) = targets(24);
-        let (linear, chosen) = Linear::fit(x.view(), &targets, &folds(&targets)).unwrap();
-        let (_, _, penalty) = Linear::features(x.view());
+        let (linear, _) = Linear::fit(x.view(), &targets, &folds(&targets)).unwrap();
+        let (centred, _, penalty) = Linear::features(x.view());
+        let chosen = chosen(&centred, &penalty, &targets, &LINEAR);
         for (target, chosen) in chosen.into_iter().enumerate() {
             let alpha = LINEAR[chosen] * penalty[[0, 0]];
             let known = ridge(to_f64(x.view()).view(), targets.values.view(), alpha).unwrap();
@@ -473,8 +461,10 @@ mod tests {
     #[test]
     fn with_a_kernel_at_every_query_it_is_kernel_ridge_regression() {
         let (x, targets) = targets(12);
-        let (kernel, chosen) =
-            Kernel::fit(x.view(), &targets, 12, 1.5, &folds(&targets), 1).unwrap();
+        let (kernel, _) = Kernel::fit(x.view(), &targets, 12, 1.5, &folds(&targets), 1).unwrap();
+        let squared = distances(&kernel.landmarks, x.view());
+        let (features, penalty) = kernels(&squared, &kernel.landmarks, kernel.width);
+        let chosen = chosen(&features, &penalty, &targets, &KERNEL);
         let gram = distances(&Points::new(x.clone()), x.view())
             .mapv(|squared| (-squared / kernel.width).exp());
         let query = array![[0.2_f32, -0.4, 0.1]];
@@ -505,14 +495,16 @@ mod tests {
     fn what_is_held_out_is_not_learned_from() {
         let (x, mut targets) = targets(24);
         let rows = folds(&targets).rows;
-        let before = {
+        let (centred, _, penalty) = Linear::features(x.view());
+        let held_out = |targets: &Targets| {
             let folds = targets.folds(rows.clone());
-            Linear::held_out([1, 2, 3], x.view(), &targets, &folds).unwrap()
+            let problem = Problem::new(&centred, &penalty, targets, &folds);
+            problem.predictions(&LINEAR[1..2]).unwrap().remove(0)
         };
+        let before = held_out(&targets);
         // Row 4 is of fold 1: its own outcome changes what is said of the other folds, and not of its own.
         (targets.values.row_mut(4)).fill(7.0);
-        let folds = targets.folds(rows);
-        let after = Linear::held_out([1, 2, 3], x.view(), &targets, &folds).unwrap();
+        let after = held_out(&targets);
         for row in 0..24 {
             let moved = (&before.row(row) - &after.row(row))
                 .iter()
@@ -531,8 +523,9 @@ mod tests {
         }
         targets.measured = Some(measured);
         targets.means[1] = targets.values.slice(s![8.., 1]).mean().unwrap();
-        let (linear, chosen) = Linear::fit(x.view(), &targets, &folds(&targets)).unwrap();
-        let (_, _, penalty) = Linear::features(x.view());
+        let (linear, _) = Linear::fit(x.view(), &targets, &folds(&targets)).unwrap();
+        let (centred, _, penalty) = Linear::features(x.view());
+        let chosen = chosen(&centred, &penalty, &targets, &LINEAR);
         let alpha = LINEAR[chosen[1]] * penalty[[0, 0]];
         let known = ridge(
             to_f64(x.slice(s![8.., ..])).view(),
