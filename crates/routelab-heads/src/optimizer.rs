@@ -136,39 +136,45 @@ mod tests {
     use burn::tensor::TensorData;
 
     use super::*;
+    use crate::Backend as Chosen;
     use crate::init::{Init, Initializer};
+    use crate::reference::{card_backends, cpu_backends};
 
-    #[test]
-    fn a_step_in_one_pass_has_the_numbers_of_burns_adam() {
-        let device = Device::flex().autodiff();
-        let layer = || Initializer::new(5, &device).linear(301, 7, Init::FanIn);
+    /// A layer after five steps.
+    fn trained(device: &Device, mut optimizer: ModuleOptimizer) -> Vec<f32> {
+        let mut layer: Linear = Initializer::new(5, device).linear(301, 7, Init::FanIn);
+        for step in 0..5 {
+            let x: Vec<f32> = (0..4 * 301)
+                .map(|i| ((i * 7 + step) % 11) as f32 - 5.0)
+                .collect();
+            let x = Tensor::<2>::from_data(TensorData::new(x, [4, 301]), device);
+            let loss = (layer.forward(x) - 0.5).square().mean();
+            let gradients = GradientsParams::from_grads(loss.backward(), &layer);
+            layer = optimizer.step(1e-2, layer, gradients);
+        }
+        let weight = layer.valid().weight.val().into_data();
+        weight.try_into_vec::<f32>().unwrap()
+    }
+
+    fn check_steps(backend: &Chosen) {
         let plain = AdamConfig::new().with_epsilon(EPSILON).init();
-        let [found, expected] = [adam(), plain].map(|mut optimizer| {
-            let mut layer: Linear = layer();
-            for step in 0..5 {
-                let x: Vec<f32> = (0..4 * 301)
-                    .map(|i| ((i * 7 + step) % 11) as f32 - 5.0)
-                    .collect();
-                let x = Tensor::<2>::from_data(TensorData::new(x, [4, 301]), &device);
-                let loss = (layer.forward(x) - 0.5).square().mean();
-                let gradients = GradientsParams::from_grads(loss.backward(), &layer);
-                layer = optimizer.step(1e-2, layer, gradients);
-            }
-            let weight = layer.valid().weight.val().into_data();
-            weight.try_into_vec::<f32>().unwrap()
-        });
-        let start = layer()
-            .weight
-            .val()
-            .into_data()
-            .try_into_vec::<f32>()
-            .unwrap();
-        assert_ne!(found, start);
+        let expected = trained(&Device::flex().autodiff(), plain);
+        let found = trained(&backend.device().clone().autodiff(), adam());
         for (found, expected) in found.iter().zip(&expected) {
             assert!(
                 (found - expected).abs() <= 1e-6,
-                "{found} instead of {expected}"
+                "{found} instead of {expected} on {backend}"
             );
         }
+    }
+
+    #[test]
+    fn a_step_in_one_pass_has_the_numbers_of_burns_adam() {
+        cpu_backends().iter().for_each(check_steps);
+    }
+
+    #[test]
+    fn a_step_in_one_kernel_of_cards_has_the_numbers_of_burns_adam() {
+        card_backends().iter().for_each(check_steps);
     }
 }

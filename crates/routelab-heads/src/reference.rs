@@ -85,11 +85,18 @@ pub(crate) fn cpu_backends() -> Vec<Backend> {
         .collect()
 }
 
-/// The CPU backends of this build and its graphics backends, on the adapter that they prefer. Where there is none the test
-/// says so; with `ROUTELAB_GPU_TESTS=1` it fails.
-#[allow(clippy::print_stderr, reason = "a test prints as it likes")]
+/// The CPU backends of this build and its graphics backends, see [`card_backends`].
 pub(crate) fn backends() -> Vec<Backend> {
     let mut backends = cpu_backends();
+    backends.extend(card_backends());
+    backends
+}
+
+/// The graphics backends of this build, on the adapter that they prefer. Where there is none the test says so; with
+/// `ROUTELAB_GPU_TESTS=1` it fails.
+#[allow(clippy::print_stderr, reason = "a test prints as it likes")]
+pub(crate) fn card_backends() -> Vec<Backend> {
+    let mut backends = Vec::new();
     for name in backends_at(Place::Adapter) {
         match Backend::from_name(name) {
             Ok(backend) => backends.push(backend),
