@@ -44,6 +44,7 @@ pub mod objective;
     allow(deprecated, reason = "kept so that flex can be compared with it")
 )]
 mod optimizer;
+mod products;
 pub mod ranges;
 #[cfg(test)]
 mod reference;

@@ -17,6 +17,7 @@ use rayon::prelude::*;
 pub use model::{EquiRouter, EquiRouterConfig};
 
 use crate::fitted::Network;
+use crate::products::Factors;
 use crate::{FittedNetwork, kernels};
 
 /// Scores computed at a time: bounds the memory of the widest intermediate, `[queries, models, width]`.
@@ -46,8 +47,9 @@ impl Network for EquiRouter {
                 return predict(x);
             }
             // All that happens to a piece happens on one thread.
-            let pieces = x.split(PIECE, 0).into_par_iter();
-            Tensor::cat(pieces.map(&predict).collect(), 0)
+            let (pieces, factors) = (x.split(PIECE, 0), Factors::of_this_thread());
+            let predict = |piece| factors.within(|| predict(piece));
+            Tensor::cat(pieces.into_par_iter().map(predict).collect(), 0)
         }
     }
 
