@@ -86,9 +86,13 @@ pub(crate) fn cpu_backends() -> Vec<Backend> {
 }
 
 /// The CPU backends of this build and its graphics backends, on the adapter that they prefer. Where there is none the test
-/// says so; with `ROUTELAB_GPU_TESTS=1` it fails.
+/// says so; with `ROUTELAB_GPU_TESTS=1` it fails. `ROUTELAB_TEST_BACKENDS` names others instead, with commas between.
 #[allow(clippy::print_stderr, reason = "a test prints as it likes")]
 pub(crate) fn backends() -> Vec<Backend> {
+    if let Ok(names) = std::env::var("ROUTELAB_TEST_BACKENDS") {
+        let open = |name| Backend::from_name(name).unwrap_or_else(|error| panic!("{error}"));
+        return names.split(',').map(open).collect();
+    }
     let mut backends = cpu_backends();
     for name in backends_at(Place::Adapter) {
         match Backend::from_name(name) {
