@@ -202,8 +202,7 @@ impl BackendsChart {
                         range: None,
                         bar: None,
                         marker: Some(row.difference),
-                        // Rounded down, so that 100 % means all.
-                        written: format!("{:.2} %", (row.decisions * 1e4 + 1e-9).floor() / 100.0),
+                        written: format!("{:.2} %", row.decisions * 100.0),
                     })
                     .collect(),
             },
