@@ -33,7 +33,7 @@ pub struct BackendsChart {
 pub struct BackendRow {
     /// Its name.
     pub name: String,
-    /// Seconds per epoch, above 0, with the range that they were in.
+    /// Seconds per epoch, at least 0, with the range that they were in.
     pub epoch: Estimate,
     /// Training queries per second, above 0, at each of the `B` batch sizes; `None` where it was not measured.
     pub throughput: Vec<Option<f64>>,
@@ -293,9 +293,7 @@ impl BackendsChart {
         check.above_zero(sizes[0], || "the smallest batch size".into())?;
         for row in &self.rows {
             let of = |what: &str| format!("the {what} of \"{}\"", row.name);
-            row.epoch
-                .numbers()
-                .try_for_each(|seconds| check.above_zero(seconds, || of("time")))?;
+            check.positive(row.epoch.numbers(), || of("time"))?;
             let throughput = || of("throughput");
             check.length(row.throughput.len(), sizes.len(), throughput)?;
             (row.throughput.iter().flatten())
