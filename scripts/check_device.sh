@@ -144,13 +144,13 @@ for name in "${ordered[@]}"; do
 done
 # Passing no test at all is no success.
 # shellcheck disable=SC2016
-tests='set -o pipefail; "$0" reference initial_weights 2>&1 | tee /dev/stderr | grep "^test result: ok. [1-9]"'
+tests='set -o pipefail; "$0" reference initial_weights of_cards 2>&1 | tee /dev/stderr | grep "^test result: ok. [1-9]"'
 for name in "${full[@]}"; do
   if [ -z "$golden" ]; then
     record "golden numbers, $name" skipped 0 'no --golden BINARY'
   else
     step "golden numbers, $name" "golden-${name//[^a-zA-Z0-9]/-}.txt" 25 5 \
-      env "ROUTELAB_TEST_BACKENDS=$name" bash -c "$tests" "$golden"
+      env "ROUTELAB_TEST_BACKENDS=$name" ROUTELAB_GPU_TESTS=1 bash -c "$tests" "$golden"
   fi
 done
 

@@ -3,6 +3,8 @@
 mod adapter;
 #[cfg(feature = "wgpu")]
 mod graphics;
+#[cfg(feature = "cubecl")]
+mod launches;
 #[cfg(feature = "wgpu")]
 mod memory;
 mod precision;
@@ -16,6 +18,8 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 pub use adapter::{Adapter, AdapterKind};
+#[cfg(feature = "cubecl")]
+pub use launches::launches;
 pub use precision::Precision;
 pub(crate) use precision::cast;
 pub use processor::{Processor, peak_memory};

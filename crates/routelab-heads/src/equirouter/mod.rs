@@ -16,8 +16,8 @@ use rayon::prelude::*;
 
 pub use model::{EquiRouter, EquiRouterConfig};
 
-use crate::FittedNetwork;
 use crate::fitted::Network;
+use crate::{FittedNetwork, kernels};
 
 /// Scores computed at a time: bounds the memory of the widest intermediate, `[queries, models, width]`.
 const PREDICTION_SCORES: usize = 16_384;
@@ -66,8 +66,10 @@ impl Network for EquiRouter {
 }
 
 impl EquiRouter {
+    /// Whether the fused operations of a processor are those that are used.
     fn is_fused(&self) -> bool {
-        operations::are_fused(&self.model_embeddings.val())
+        let embeddings = self.model_embeddings.val();
+        operations::are_fused(&embeddings) && kernels::apply_to(&embeddings.device().inner())
     }
 }
 

@@ -159,8 +159,10 @@ impl EquiRouter {
 
     /// The terms of some models that do not depend on the query.
     pub(super) fn model_terms(&self, models: Range<usize>) -> ModelTerms {
-        let embeddings = self.model_embeddings.val();
-        let embeddings = embeddings.slice([models]); // [models, k]
+        let mut embeddings = self.model_embeddings.val();
+        if models != (0..self.models()) {
+            embeddings = embeddings.slice([models]); // [models, k]
+        }
         let projection = self.projection.forward(embeddings.clone()); // [models, d]
         let [models, width] = projection.dims();
         let (scale, shift) = match &self.film {
