@@ -9,6 +9,7 @@
 # share of the time that is left; one that fails or does not fit is said in both, and the others go on. Ends with 1 if a step failed.
 # docs/device-check.md says how to read it.
 set -uo pipefail
+{ # read whole before anything runs, so that a change of this file meanwhile does no harm
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 fail() { printf 'error: %s\n' "$1" >&2; exit 2; }
@@ -242,3 +243,4 @@ array() {
 tar -czf "$out/raw.tar.gz" -C "$out" raw && rm -rf "$raw"
 echo "$out: summary.md, result.json$([ $compared = yes ] && echo ', figures of the comparison')"
 exit $failed
+}
