@@ -2,10 +2,12 @@
 
     pip install torch scikit-learn numpy sentence-transformers
     python3 scripts/bench_pytorch.py --stages equirouter,knn,knn-sklearn,sweep,sweep-numpy,minilm,clip --threads 2
+    python3 scripts/bench_pytorch.py --stages equirouter --device cuda --compile
 
 Same sizes, defaults and random data (other numbers) as `routelab bench`; making the data and importing is not timed. EquiRouter's
 head reads the concatenation [z_m ; p_m ; z_m * p_m ; |z_m - p_m|] of every model. Prints JSON of the same form.
-`scripts/bench_compare.py` runs both and compares.
+`scripts/bench_compare.py` runs both and compares. `--device` and `--compile` (of EquiRouter's network, with `torch.compile`) are for
+what PyTorch computes; elsewhere than on the processor, and compiled, a run that is not measured comes first.
 """
 
 import argparse
@@ -21,6 +23,8 @@ def arguments():
     for name, default in dict(queries=36497, models=11, dimension=384, epochs=5, prompts=512, images=64, threads=2).items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--train", type=float, default=0.2)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where PyTorch computes")
+    parser.add_argument("--compile", action="store_true", help="EquiRouter's network goes through torch.compile")
     parser.add_argument("--weights", default="models/all-MiniLM-L6-v2")
     parser.add_argument("--clip", default="models/clip-vit-base-patch32")
     return parser.parse_args()
@@ -38,7 +42,25 @@ TEST = args.queries - TRAIN
 K, EPSILON, BUDGETS, BATCH, CHUNK = 300, 1e-8, 100, 128, 1024
 
 
-def measured(stage, rows, work, steps=None):
+def synchronize():
+    """Waits for the device: PyTorch returns before it is done."""
+    if args.device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def warmed_up(work):
+    """Runs `work` once where kernels are compiled; its seconds, or None."""
+    if args.device == "cpu" and not args.compile:
+        return None
+    start = time.perf_counter()
+    work()
+    synchronize()
+    return time.perf_counter() - start
+
+
+def measured(stage, rows, work, steps=None, on="cpu", warm_up=None):
     """Runs `work`, again and again within a second as `routelab bench` does: median seconds of wall clock, mean seconds of all threads'
     processor time, and the largest resident memory meanwhile."""
     try:
@@ -51,13 +73,16 @@ def measured(stage, rows, work, steps=None):
     while not walls or (time.perf_counter() - start < 1 and len(walls) < 25):
         once = time.perf_counter()
         result = work()
+        synchronize()
         walls.append(time.perf_counter() - once)
     wall, cpu = statistics.median(walls), (time.process_time() - cpu) / len(walls)
     peak = None
     if resettable:
         with open("/proc/self/status") as file:
             peak = next(int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM"))
-    stages.append(dict(stage=stage, seconds=wall, cpu_seconds=cpu, runs=len(walls), rows=rows, steps=steps, peak_mib=peak))
+    stages.append(
+        dict(stage=stage, on=on, warm_up=warm_up, seconds=wall, cpu_seconds=cpu, runs=len(walls), rows=rows, steps=steps, peak_mib=peak)
+    )
     return result
 
 
@@ -69,6 +94,8 @@ def equirouter():
     width, embedding, trunk, head, rank_weight = 512, 128, [1024, 512], [512], 50.0
     torch.manual_seed(0)
     torch.set_num_threads(args.threads)
+    torch.set_default_device(args.device)
+    on = f"PyTorch {args.device}" + (" compiled" if args.compile else "")
 
     class Block(nn.Module):
         def __init__(self, inputs, outputs):
@@ -102,10 +129,13 @@ def equirouter():
         better = (gaps(quality) > 0) | ((gaps(quality) == 0) & (gaps(cost) < 0))
         return F.softplus(-gaps(scores))[better].sum() / better.sum().clamp(min=1)
 
-    def fit():
-        network = EquiRouter(args.dimension, args.models)
+    compiled = torch.compile(EquiRouter(args.dimension, args.models)) if args.compile else None
+
+    def fit(epochs=args.epochs):
+        # Compiling every new network again is not what a fit takes; its time does not depend on the weights.
+        network = EquiRouter(args.dimension, args.models) if compiled is None else compiled
         optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-        for _ in range(args.epochs):
+        for _ in range(epochs):
             for picked in torch.randperm(TRAIN).split(BATCH):
                 scores = network(x[picked])
                 loss = F.mse_loss(scores, quality[picked])
@@ -121,8 +151,9 @@ def equirouter():
 
     x, new = torch.rand(TRAIN, args.dimension) - 0.5, torch.rand(TEST, args.dimension) - 0.5
     quality, cost = (torch.rand(TRAIN, args.models) < 0.6).float(), torch.rand(TRAIN, args.models)
-    network = measured("equirouter fit", args.epochs * TRAIN, fit, args.epochs * -(-TRAIN // BATCH))
-    measured("equirouter predict", TEST, predict)
+    warm_up = warmed_up(lambda: fit(1))
+    network = measured("equirouter fit", args.epochs * TRAIN, fit, args.epochs * -(-TRAIN // BATCH), on, warm_up)
+    measured("equirouter predict", TEST, predict, None, on, warmed_up(predict))
 
 
 def numbers():
@@ -136,7 +167,7 @@ def knn():
     import torch
 
     torch.set_num_threads(args.threads)
-    x, new, targets = (torch.from_numpy(values) for values in numbers())
+    x, new, targets = (torch.from_numpy(values).to(args.device) for values in numbers())
 
     def predict():
         squares = (x * x).sum(1)
@@ -150,7 +181,7 @@ def knn():
         return torch.cat(parts)
 
     with torch.no_grad():
-        measured("knn predict", TEST, predict)
+        measured("knn predict", TEST, predict, None, f"PyTorch {args.device}", warmed_up(predict))
 
 
 def knn_sklearn():
@@ -198,7 +229,8 @@ def sweep():
     import torch
 
     torch.set_num_threads(args.threads)
-    sweep_with(torch, "sweep", *map(torch.from_numpy, outcomes()))
+    torch.set_default_device(args.device)
+    sweep_with(torch, "sweep", *(torch.from_numpy(values).to(args.device) for values in outcomes()))
 
 
 def minilm():
@@ -213,10 +245,13 @@ def minilm():
 
     transformer = models.Transformer(args.weights, max_seq_length=256)
     pooling = models.Pooling(transformer.get_word_embedding_dimension(), pooling_mode="mean")
-    encoder = SentenceTransformer(modules=[transformer, pooling, models.Normalize()], device="cpu")
+    encoder = SentenceTransformer(modules=[transformer, pooling, models.Normalize()], device=args.device)
     prompts = [prompt(row) for row in range(args.prompts)]
     encoder.encode(prompts[:2])
-    measured("minilm encode", args.prompts, lambda: encoder.encode(prompts, batch_size=32, show_progress_bar=False))
+    def encode():
+        return encoder.encode(prompts, batch_size=32, show_progress_bar=False)
+
+    measured("minilm encode", args.prompts, encode, None, f"PyTorch {args.device}", warmed_up(encode))
 
 
 def clip():
@@ -225,16 +260,16 @@ def clip():
     from transformers import CLIPVisionModelWithProjection
 
     torch.set_num_threads(args.threads)
-    network = CLIPVisionModelWithProjection.from_pretrained(args.clip).eval()
+    network = CLIPVisionModelWithProjection.from_pretrained(args.clip).eval().to(args.device)
     size = network.config.image_size
-    pixels = torch.rand(args.images, 3, size, size) - 0.5
+    pixels = torch.rand(args.images, 3, size, size, device=args.device) - 0.5
 
     def encode():
         return torch.cat([network(pixel_values=part).image_embeds for part in pixels.split(16)])
 
     with torch.no_grad():
         network(pixel_values=pixels[:1])
-        measured("clip encode", args.images, encode)
+        measured("clip encode", args.images, encode, None, f"PyTorch {args.device}", warmed_up(encode))
 
 
 STAGES = {
@@ -244,4 +279,4 @@ STAGES = {
 stages = []
 for name in args.stages.split(","):
     STAGES[name]()
-print(json.dumps(dict(threads=args.threads, stages=stages)))
+print(json.dumps(dict(threads=args.threads, queries=args.queries, stages=stages), indent=2))

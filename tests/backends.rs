@@ -122,6 +122,26 @@ fn agrees(backend: &Value, tolerance: f64, decisions: f64) {
     }
 }
 
+/// The batches whose throughput was measured, with the queries in all.
+#[track_caller]
+fn batches(router: &Value, what: &str) -> Vec<(u64, u64)> {
+    let measured = router[what].as_array().unwrap().iter();
+    let point = |at: &Value| {
+        let number = |name: &str| at[name].as_f64().unwrap();
+        assert!(number("seconds") > 0.0, "{at}");
+        let rate = number("queries") / number("seconds");
+        assert!(
+            (number("queries_per_second") / rate - 1.0).abs() < 1e-9,
+            "{at}"
+        );
+        (
+            at["batch"].as_u64().unwrap(),
+            at["queries"].as_u64().unwrap(),
+        )
+    };
+    measured.map(point).collect()
+}
+
 #[test]
 fn backends_are_compared_on_the_same_fits() {
     let place = workplace(&table(200), &experiment(NETWORKS));
@@ -138,6 +158,17 @@ fn backends_are_compared_on_the_same_fits() {
     for router in routers {
         assert_eq!(router["agreement"]["quality"], 0.0);
         assert_eq!(router["agreement"]["decisions"], 1.0);
+        // Of 32, 128, 512 and 2048 those for which there are queries; whole batches, about a thousand queries at most.
+        assert_eq!(batches(router, "training"), [(32, 32)], "{router:#}");
+        assert_eq!(
+            batches(router, "predicting"),
+            [(32, 32), (128, 128)],
+            "{router:#}"
+        );
+    }
+    assert!(found[0]["device_memory"].is_null());
+    if cfg!(target_os = "linux") {
+        assert!(found[0]["peak_memory"].as_u64().unwrap() > 1 << 20);
     }
     if cfg!(feature = "ndarray") {
         agrees(&found[1], 1e-2, 0.98)
@@ -173,11 +204,32 @@ fn backends_are_compared_on_the_same_fits() {
             "## equirouter",
             "flex@bf16",
             "equal decisions",
+            "trained, 32",
+            "predicted, 128",
             "cuda9: left out",
         ],
     );
-    let svg = fs::read_to_string(folder.join("backends.svg")).unwrap();
-    says(&svg, &["Seconds per epoch", "flex@f16", "rm-softmax"]);
+    for router in routers {
+        let label = router["router"].as_str().unwrap();
+        let figure = |ending: &str| folder.join(format!("backends-{label}.{ending}"));
+        let svg = fs::read_to_string(figure("svg")).unwrap();
+        let panels = [
+            "Seconds per epoch ↓",
+            "Training queries per second ↑",
+            "Peak memory (MiB) ↓",
+            "Score difference (σ), equal decisions",
+        ];
+        says(&svg, &panels);
+        says(&svg, &["flex@f16", label]);
+        // Its numbers are those of the JSON.
+        let csv = fs::read_to_string(figure("csv")).unwrap();
+        let rate = &router["training"][0]["queries_per_second"];
+        says(
+            &csv,
+            &[&format!("flex,training_queries_per_second,32,{rate},,")],
+        );
+        assert!(figure("pdf").exists() && figure("png").exists());
+    }
 }
 
 #[test]
@@ -202,6 +254,14 @@ fn a_comparison_takes_the_routers_epochs_and_rows_that_are_asked_for() {
     assert_eq!(routers[0]["train"], 20);
     assert_eq!(routers[0]["test"], 20);
     assert_eq!(routers[0]["losses"].as_array().unwrap().len(), 2);
+    // None of the sizes fits: all queries at once.
+    assert_eq!(batches(&routers[0], "training"), [(20, 20)]);
+
+    let sizes = ["--batch-sizes", "16,8,16,1000"];
+    let found = compare(&file, &out, &[&more[..], &sizes].concat());
+    let router = &found[0]["routers"][0];
+    assert_eq!(batches(router, "training"), [(8, 16), (16, 16)]);
+    assert_eq!(batches(router, "predicting"), [(8, 8), (16, 16)]);
 
     let refused_with = |more: &[&str]| {
         let mut args = vec!["backends", "compare", arg(&file), "--out", arg(&out)];
@@ -212,6 +272,7 @@ fn a_comparison_takes_the_routers_epochs_and_rows_that_are_asked_for() {
         &refused_with(&["--router", "none"]),
         &["\"none\"", "equirouter"],
     );
+    says(&refused_with(&["--batch-sizes", "0"]), &["--batch-sizes"]);
     let none = refused_with(&["--backends", "cuda9,ndarray@f16", "--router", "mlp"]);
     says(&none, &["none of the backends", "cuda9", "ndarray", LACKS]);
 }
@@ -488,8 +549,11 @@ fn an_adapter_has_the_results_of_the_processor() {
         false => "flex,wgpu:0",
     };
     let file = place.path().join("small.toml");
-    let found = compare(&file, &place.path().join("runs"), &["--backends", backends]);
+    let more = ["--backends", backends, "--batch-sizes", "32"];
+    let found = compare(&file, &place.path().join("runs"), &more);
     agrees(&found[1], 1e-2, 0.98);
+    // What Burn holds on it: at least the training embeddings of 60 queries.
+    assert!(found[1]["device_memory"].as_u64().unwrap() > 60 * 64 * 4);
     if let Some(half) = found.get(2) {
         agrees_in_half(half);
     }

@@ -71,6 +71,14 @@ fn every_stage_is_measured_once_and_missing_weights_are_named() {
     ];
     assert_eq!(names, expected);
     for stage in stages {
+        let network = ["equirouter", "cost"]
+            .iter()
+            .any(|name| stage["stage"].as_str().unwrap().starts_with(name));
+        let on = if network { "flex" } else { "processor" };
+        assert_eq!(
+            (&stage["on"], &stage["warm_up"]),
+            (&on.into(), &Value::Null)
+        );
         assert!(number(&stage["seconds"]) > 0.0, "{stage}");
         assert!(number(&stage["rows_per_second"]) > 0.0, "{stage}");
         if !stage["gflops"].is_null() {
@@ -99,6 +107,64 @@ fn every_stage_is_measured_once_and_missing_weights_are_named() {
 }
 
 #[test]
+fn networks_run_on_the_backend_that_is_asked_for_and_nothing_else_does() {
+    let on = |backend: &str, stages: &str| {
+        let more = ["--backend", backend, "--stages", stages, "--json"];
+        let printed = success(&[&SMALL[..], &more].concat());
+        serde_json::from_str::<Value>(&printed).unwrap()
+    };
+    let result = on("flex@bf16", "equirouter,cost,knn,minilm,clip");
+    assert_eq!(result["backend"], "flex@bf16");
+    let places: Vec<(&str, &str)> = (result["stages"].as_array().unwrap().iter())
+        .map(|stage| {
+            (
+                stage["stage"].as_str().unwrap(),
+                stage["on"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("equirouter fit", "flex@bf16"),
+            ("equirouter predict", "flex@bf16"),
+            ("cost network fit", "flex@bf16"),
+            ("knn fit", "processor"),
+            ("knn predict", "processor"),
+        ]
+    );
+    for skipped in result["skipped"].as_array().unwrap() {
+        says(
+            skipped["reason"].as_str().unwrap(),
+            &["single precision", "bf16"],
+        );
+    }
+    says(
+        &refused(2, &["bench", "--backend", "cuda9"]),
+        &["cuda9", "flex"],
+    );
+
+    // Kernels are compiled before, and the processor's peak says nothing about another device.
+    #[cfg(feature = "ndarray")]
+    for stage in on("ndarray", "equirouter,cost")["stages"]
+        .as_array()
+        .unwrap()
+    {
+        assert!(number(&stage["warm_up"]) > 0.0, "{stage}");
+    }
+    #[cfg(feature = "wgpu")]
+    if std::env::var_os("ROUTELAB_GPU_TESTS").is_some() {
+        for stage in on("wgpu", "cost")["stages"].as_array().unwrap() {
+            assert!(
+                number(&stage["warm_up"]) > number(&stage["seconds"]),
+                "{stage}"
+            );
+            assert!(stage["share_of_peak"].is_null(), "{stage}");
+        }
+    }
+}
+
+#[test]
 fn the_table_of_some_stages_has_no_others() {
     let text = success(&[&SMALL[..], &["--stages", "knn,evaluation"]].concat());
     says(
@@ -108,6 +174,7 @@ fn the_table_of_some_stages_has_no_others() {
             "knn predict",
             "metrics",
             "peak MiB",
+            "processor",
         ],
     );
     assert!(!text.contains("equirouter"), "{text}");

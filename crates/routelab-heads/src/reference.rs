@@ -72,17 +72,35 @@ pub(crate) fn reference() -> Reference {
     serde_json::from_str(include_str!("../tests/fixtures/reference.json")).unwrap()
 }
 
-/// The backends of this build that compute in this place.
-fn backends_at(place: Place) -> impl Iterator<Item = &'static str> {
-    let there = move |info: &&BackendInfo| info.built && info.place == place;
-    BACKENDS.iter().filter(there).map(|info| info.name)
+/// The backends of this build that compute in this place. Where `ROUTELAB_TEST_BACKENDS` names some, with commas between, those of
+/// them; one that is not in this build is a failure.
+fn backends_at(place: Place) -> Vec<String> {
+    let there = |info: &&BackendInfo| info.built && info.place == place;
+    let Ok(named) = std::env::var("ROUTELAB_TEST_BACKENDS") else {
+        let built = BACKENDS.iter().filter(there);
+        return built.map(|info| info.name.to_owned()).collect();
+    };
+    let of_place = |name: &&str| {
+        let base = name.split(':').next();
+        let info = BACKENDS
+            .iter()
+            .find(|info| info.built && Some(info.name) == base);
+        info.unwrap_or_else(|| panic!("`{name}` is not in this build"))
+            .place
+            == place
+    };
+    named
+        .split(',')
+        .filter(of_place)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The CPU backends of this build.
 pub(crate) fn cpu_backends() -> Vec<Backend> {
-    backends_at(Place::Processor)
-        .map(|name| Backend::from_name(name).unwrap())
-        .collect()
+    let names = backends_at(Place::Processor);
+    let open = |name: String| Backend::from_name(&name).unwrap();
+    names.into_iter().map(open).collect()
 }
 
 /// The CPU backends of this build and its graphics backends, see [`card_backends`].
@@ -98,7 +116,7 @@ pub(crate) fn backends() -> Vec<Backend> {
 pub(crate) fn card_backends() -> Vec<Backend> {
     let mut backends = Vec::new();
     for name in backends_at(Place::Adapter) {
-        match Backend::from_name(name) {
+        match Backend::from_name(&name) {
             Ok(backend) => backends.push(backend),
             Err(error) => {
                 assert!(std::env::var_os("ROUTELAB_GPU_TESTS").is_none(), "{error}");

@@ -77,7 +77,7 @@ impl ForestChart {
             title: self.title(),
             numbers: self.metric.numbers(),
         };
-        let frame = rows.frame(&x);
+        let frame = rows.frame(&x, i32::MAX);
         let legend_top = rows.plot.bottom + BOTTOM_MARGIN;
         let filled = "Filled points: the interval excludes 0.".to_owned();
         let notes = Notes::new(style.width, [&filled].into_iter().chain(&self.note));

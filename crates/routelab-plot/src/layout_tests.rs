@@ -382,6 +382,31 @@ fn figures_of_wider_experiments_are_legible_at_every_size() {
                     values: (0..parts).map(|p| wave(i, p) / parts as f64).collect(),
                     interval: (i % 2 == 0).then_some((0.2, 1.0)),
                 });
+                let rows = names.iter().enumerate().map(|(i, name)| BackendRow {
+                    name: name.clone(),
+                    epoch: Estimate {
+                        value: 1e-3 * 10f64.powf(6.0 * wave(i, 0)),
+                        interval: None,
+                    },
+                    throughput: (0..parts)
+                        .map(|p| (i + p > 1).then(|| 1.0 + 1e5 * wave(i, p)))
+                        .collect(),
+                    memory: (i % 4 > 0).then(|| 1.0 + 1e5 * wave(i, 3)),
+                    device_memory: (i % 3 > 0).then(|| 1.0 + 1e6 * wave(i, 4)),
+                    difference: match (i, percent) {
+                        (0, true) => 0.0,
+                        _ => 1e-6 + wave(i, 5).powi(9),
+                    },
+                    decisions: wave(i, 6),
+                });
+                let chart = BackendsChart {
+                    router: names[0].clone(),
+                    batch_sizes: (0..parts).map(|p| 32 << p).collect(),
+                    rows: rows.collect(),
+                    note: note.clone(),
+                };
+                assert_legible(&what("backends"), &chart.draw(&style).unwrap());
+
                 let chart = StackedBars {
                     metric: metric(percent, Better::Lower),
                     parts: crate::layout_tests::names(parts, long),

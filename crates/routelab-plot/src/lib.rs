@@ -22,6 +22,7 @@
 //! ```
 
 mod axis;
+mod backends;
 mod call_mix;
 mod call_rate;
 mod canvas;
@@ -63,6 +64,7 @@ mod table;
 mod text;
 mod tuning;
 
+pub use backends::{BackendRow, BackendsChart};
 pub use call_mix::{CallMixChart, MixPanel};
 pub use call_rate::{CallRateChart, RateSeries};
 pub use cost_quality::{CostQualityChart, Curve, LabelledPoint};

@@ -6,7 +6,7 @@ use crate::style::{INK, pt, size};
 use crate::text::{self, Weight};
 
 /// Space above a panel for its title.
-pub(crate) const TITLE: i32 = pt(13.0);
+const TITLE: i32 = pt(13.0);
 /// Space below a panel, above the title of the next.
 const ROW_GAP: i32 = pt(6.0);
 

@@ -221,7 +221,7 @@ impl PoolChart {
             title: "Queries (%)".into(),
             numbers: Numbers::Percent,
         };
-        let frame = rows.frame(&x);
+        let frame = rows.frame(&x, i32::MAX);
         frame.x_grid(canvas)?;
         for (i, model) in models.iter().enumerate() {
             let y = rows.y(i);

@@ -58,13 +58,30 @@ impl Rows {
         }
     }
 
+    /// The same with rows so far apart that the plot area is at least as high as this.
+    pub fn at_least(self, height: i32) -> Rows {
+        let count = self.names.len() as i32;
+        let row = self.row.max((height - 2 * EDGE) / count.max(1));
+        let plot = Area {
+            bottom: self.plot.top + count * row + 2 * EDGE,
+            ..self.plot
+        };
+        Rows { row, plot, ..self }
+    }
+
+    /// The same with a plot area that begins at `left`.
+    pub fn from(self, left: i32) -> Rows {
+        let plot = Area { left, ..self.plot };
+        Rows { plot, ..self }
+    }
+
     /// The middle of a row.
     pub fn y(&self, index: usize) -> i32 {
         self.plot.top + EDGE + index as i32 * self.row + self.row / 2
     }
 
-    /// The coordinates along the rows.
-    pub fn frame(&self, x: &Axis) -> Frame {
+    /// The coordinates along the rows; `overhang` as in [`Frame::new`].
+    pub fn frame(&self, x: &Axis, overhang: i32) -> Frame {
         let rows = Axis {
             scale: Scale::Linear {
                 low: self.names.len() as f64,
@@ -73,7 +90,7 @@ impl Rows {
             title: String::new(),
             numbers: Numbers::Plain,
         };
-        Frame::new(self.plot, x, &rows, i32::MAX)
+        Frame::new(self.plot, x, &rows, overhang)
     }
 
     /// Writes the names and the line that separates them from the plot area.

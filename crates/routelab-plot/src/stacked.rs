@@ -76,7 +76,7 @@ impl StackedBars {
             title: self.metric.title(),
             numbers: self.metric.numbers(),
         };
-        let frame = rows.frame(&x);
+        let frame = rows.frame(&x, i32::MAX);
         frame.x_grid(&canvas)?;
         for (i, bar) in self.bars.iter().enumerate() {
             let y = rows.y(i);

@@ -360,6 +360,13 @@ impl Backend {
         self.precision
     }
 
+    /// Bytes that Burn holds on the device now, what it keeps for reuse included; none where it does not tell, as on most
+    /// processors.
+    pub fn device_memory(&self) -> Option<u64> {
+        let usage = self.device.memory_pool_usage();
+        usage.map(|usage| usage.bytes_reserved)
+    }
+
     /// The precisions in which the device computes.
     pub fn precisions(&self) -> Vec<Precision> {
         Precision::of(&self.device)

@@ -311,6 +311,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 wider::stacked(routers, numbers).draw(&style),
                 &stem("stacked"),
             )?;
+            save(wider::backends(numbers).draw(&style), &stem("backends"))?;
         }
     }
     Ok(())

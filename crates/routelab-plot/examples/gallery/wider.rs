@@ -1,9 +1,9 @@
 //! Figures of wider experiments, with invented numbers.
 
 use routelab_plot::{
-    Better, Estimate, ForestChart, ForestRow, HeatCell, HeatChart, HeatRow, PoolChart, PoolModel,
-    Positions, Quantity, Role, StackedBar, StackedBars, SweepChart, SweepPanel, SweepSeries,
-    TuningChart, TuningSearch,
+    BackendRow, BackendsChart, Better, Estimate, ForestChart, ForestRow, HeatCell, HeatChart,
+    HeatRow, PoolChart, PoolModel, Positions, Quantity, Role, StackedBar, StackedBars, SweepChart,
+    SweepPanel, SweepSeries, TuningChart, TuningSearch,
 };
 
 use crate::{MODELS, Numbers};
@@ -265,6 +265,38 @@ pub fn stacked(routers: &Routers, numbers: &mut Numbers) -> StackedBars {
             .map(str::to_owned)
             .to_vec(),
         bars,
+        note: None,
+    }
+}
+
+pub fn backends(numbers: &mut Numbers) -> BackendsChart {
+    let names = [
+        "flex",
+        "ndarray",
+        "flex@bf16",
+        "wgpu:llvmpipe (LLVM 15.0.6, 256 bits)",
+    ];
+    let rows = names.iter().enumerate().map(|(at, name)| {
+        let seconds = 0.1 * 3f64.powi(at as i32) * (1.0 + numbers.next());
+        BackendRow {
+            name: (*name).to_owned(),
+            epoch: Estimate {
+                value: seconds,
+                interval: Some((0.9 * seconds, 1.2 * seconds)),
+            },
+            throughput: [0.3, 0.7, 1.0]
+                .map(|share| Some(share * 256.0 / seconds))
+                .to_vec(),
+            memory: Some(100.0 + 900.0 * numbers.next()),
+            device_memory: (at == 3).then_some(300.0),
+            difference: 1e-3 * at as f64,
+            decisions: 1.0 - 1e-3 * at as f64,
+        }
+    });
+    BackendsChart {
+        router: "EquiRouter".into(),
+        batch_sizes: vec![32, 128, 512],
+        rows: rows.collect(),
         note: None,
     }
 }

@@ -259,3 +259,43 @@ pub fn stacked() -> StackedBars {
         note: Some("Means over seeds.".into()),
     }
 }
+
+pub fn backends() -> BackendsChart {
+    let row = |name: &str, epoch: f64, throughput: [Option<f64>; 3], difference| BackendRow {
+        name: name.into(),
+        epoch: Estimate {
+            value: epoch,
+            interval: Some((epoch * 0.75, epoch * 1.5)),
+        },
+        throughput: throughput.to_vec(),
+        memory: Some(1024.0 * epoch),
+        device_memory: (epoch > 1.0).then_some(512.0),
+        difference,
+        decisions: 1.0 - difference,
+    };
+    BackendsChart {
+        router: "EquiRouter".into(),
+        batch_sizes: vec![32, 128, 512],
+        rows: vec![
+            row(
+                "flex",
+                0.125,
+                [Some(512.0), Some(2048.0), Some(4096.0)],
+                0.0,
+            ),
+            row(
+                "flex@bf16",
+                0.25,
+                [Some(256.0), Some(1024.0), None],
+                0.03125,
+            ),
+            row(
+                "wgpu:llvmpipe (LLVM 15.0.6, 256 bits)",
+                2.0,
+                [Some(64.0), Some(128.0), Some(256.0)],
+                0.0004,
+            ),
+        ],
+        note: Some("Processors of two cores.".into()),
+    }
+}

@@ -69,6 +69,7 @@ macro_rules! golden {
 }
 
 golden!(
+    backends,
     call_rate,
     cost_quality,
     call_mix,

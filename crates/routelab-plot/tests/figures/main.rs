@@ -9,8 +9,8 @@ use std::fs;
 
 use charts::*;
 use routelab_plot::{
-    CallMixChart, CallRateChart, ColumnWidth, CostQualityChart, Curve, Drawing, LabelledPoint,
-    MarginChart, MixPanel, PlotError, RateSeries, RciChart, Role, Style,
+    BackendsChart, CallMixChart, CallRateChart, ColumnWidth, CostQualityChart, Curve, Drawing,
+    LabelledPoint, MarginChart, MixPanel, PlotError, RateSeries, RciChart, Role, Style,
 };
 
 /// Every figure with the words that must stand on it.
@@ -129,6 +129,19 @@ fn all() -> Vec<(Drawing, Vec<&'static str>)> {
             stacked().draw(&style).unwrap(),
             vec!["kNN", "62.5", "tie-breaking", "Means over seeds."],
         ),
+        (
+            backends().draw(&style).unwrap(),
+            vec![
+                "flex@bf16",
+                "Seconds per epoch ↓",
+                "0.125",
+                "Training queries per second ↑",
+                "Queries per batch",
+                "2048 | 512",
+                "96.88 %",
+                "Processors of two cores.",
+            ],
+        ),
     ]
 }
 
@@ -166,6 +179,28 @@ fn csv_holds_the_numbers_drawn() {
     assert_eq!(
         csv(rci().draw(&style)),
         "router,rci,wasteful,wrong,low,high\noracle,0,0,0,,\nlinear,0.75,0.5,0.25,0.7,0.8\n"
+    );
+    let of_one = BackendsChart {
+        rows: backends().rows.split_off(2),
+        ..backends()
+    };
+    let name = "EquiRouter,\"wgpu:llvmpipe (LLVM 15.0.6, 256 bits)\",";
+    let lines = [
+        "seconds_per_epoch,,2,1.5,3",
+        "training_queries_per_second,32,64,,",
+        "training_queries_per_second,128,128,,",
+        "training_queries_per_second,512,256,,",
+        "memory_mib,,2048,,",
+        "device_memory_mib,,512,,",
+        "score_difference,,0.0004,,",
+        "equal_decisions,,0.9996,,",
+    ];
+    assert_eq!(
+        csv(of_one.draw(&style)),
+        format!(
+            "router,backend,quantity,batch_size,value,low,high\n{}",
+            lines.map(|line| format!("{name}{line}\n")).concat()
+        )
     );
 }
 
@@ -402,6 +437,13 @@ fn a_bad_number_is_named_with_its_series() {
         )
         .contains("threshold")
     );
+
+    let mut chart = backends();
+    chart.rows[1].throughput[0] = Some(0.0);
+    assert!(message(chart.draw(&style)).contains("the throughput of \"flex@bf16\""));
+    let mut chart = backends();
+    chart.batch_sizes[0] = 0;
+    assert!(message(chart.draw(&style)).contains("batch size"));
 
     let mut chart = rci();
     chart.bars[0].wrong = 0.6;

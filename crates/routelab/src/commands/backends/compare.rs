@@ -5,17 +5,15 @@ use std::process::{Command, Stdio};
 
 use routelab_data::write_atomically;
 use routelab_heads::backend::{BACKENDS, Place};
-use routelab_plot::{
-    Better, Estimate, Positions, Quantity, Role, SweepChart, SweepPanel, SweepSeries,
-};
+use routelab_plot::{BackendRow, BackendsChart, Estimate};
 use routelab_routers::Registry;
 use serde_json::{Value, json};
 
 use super::CompareBackendsArgs;
 use super::agreement::Agreement;
-use super::measure::{METRICS, Measured, MeasuredRouter, measure, routers};
+use super::measure::{METRICS, Measured, MeasuredRouter, Throughput, measure, per_second, routers};
 use super::{open, size};
-use crate::experiment::{Experiment, Request};
+use crate::experiment::{Experiment, Request, slug};
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
 use crate::text::markdown_table;
@@ -78,9 +76,11 @@ pub fn run(args: &CompareBackendsArgs, registry: &Registry, output: &Output) -> 
     };
     write("backends.md", text.as_bytes())?;
     write("backends.json", format!("{result:#}\n").as_bytes())?;
-    draw(&measured, experiment, &folder)?;
+    for index in 0..measured[0].1.routers.len() {
+        draw(&measured, index, experiment, &folder)?;
+    }
     output.say(text);
-    output.say(format!("table, JSON and figure: {}", folder.display()));
+    output.say(format!("table, JSON and figures: {}", folder.display()));
     output.result(&result);
     Ok(())
 }
@@ -98,6 +98,8 @@ fn in_a_process(name: &str, args: &CompareBackendsArgs) -> Outcome<Result<Measur
     for label in &args.routers {
         command.args(["--router", label]);
     }
+    let sizes: Vec<String> = args.batch_sizes.iter().map(u32::to_string).collect();
+    command.args(["--batch-sizes", &sizes.join(",")]);
     for (option, value) in [("--epochs", args.epochs), ("--rows", args.rows)] {
         if let Some(value) = value {
             command.args([option, &value.to_string()]);
@@ -139,10 +141,6 @@ fn router_count(columns: &[Column]) -> usize {
     measured.map_or(0, |measured| measured.routers.len())
 }
 
-fn per_second(queries: usize, seconds: f64) -> f64 {
-    queries as f64 / seconds.max(1e-9)
-}
-
 /// The comparison in Markdown.
 fn text(columns: &[Column]) -> String {
     let mut text = String::new();
@@ -151,7 +149,7 @@ fn text(columns: &[Column]) -> String {
         let (first_name, _, first) = rows[0];
         text += &format!(
             "## {}\n\n{} training queries, {} epochs; {} test queries. First step: up to 128 queries, with \
-             the compilation of kernels. Memory: the whole process.\n\n",
+             the compilation of kernels. Memory: the whole process, and what Burn holds on the device.\n\n",
             first.label,
             first.train,
             first.epochs.len(),
@@ -166,6 +164,7 @@ fn text(columns: &[Column]) -> String {
                 format!("{:.0}", per_second(router.train, router.epoch())),
                 format!("{:.0}", per_second(router.test, router.prediction)),
                 measured.peak_memory.map_or("?".to_owned(), size),
+                measured.device_memory.map_or("-".to_owned(), size),
             ]
         };
         let times: Vec<Vec<String>> = rows.iter().map(time).collect();
@@ -178,9 +177,29 @@ fn text(columns: &[Column]) -> String {
                 "trained queries/s",
                 "predicted queries/s",
                 "peak memory",
+                "on the device",
             ],
             &times,
         );
+        text += "\nQueries per second by their number in a batch:\n\n";
+        let mut header = vec!["backend".to_owned()];
+        for (what, measured) in [
+            ("trained", &first.training),
+            ("predicted", &first.predicting),
+        ] {
+            header.extend(measured.iter().map(|at| format!("{what}, {}", at.batch)));
+        }
+        let throughput: Vec<Vec<String>> = (rows.iter())
+            .map(|(_, measured, router)| {
+                let both = router.training.iter().chain(&router.predicting);
+                let numbers = both.map(|at| format!("{:.0}", at.per_second()));
+                std::iter::once(measured.identity.clone())
+                    .chain(numbers)
+                    .collect()
+            })
+            .collect();
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        text += &markdown_table(&header, &throughput);
         text += &format!("\nAgreement with {first_name}, and metrics:\n\n");
         let agreement: Vec<Vec<String>> = (rows.iter())
             .map(|(_, measured, router)| {
@@ -220,6 +239,18 @@ fn text(columns: &[Column]) -> String {
     text
 }
 
+fn throughput(measured: &[Throughput]) -> Value {
+    let point = |at: &Throughput| {
+        json!({
+            "batch": at.batch,
+            "queries": at.queries,
+            "seconds": at.seconds,
+            "queries_per_second": at.per_second(),
+        })
+    };
+    measured.iter().map(point).collect()
+}
+
 /// The comparison for programs.
 fn result(columns: &[Column]) -> Value {
     let first = columns
@@ -230,6 +261,7 @@ fn result(columns: &[Column]) -> Value {
             "backend": name,
             "identity": measured.identity,
             "peak_memory": measured.peak_memory,
+            "device_memory": measured.device_memory,
             "routers": measured.routers.iter().zip(&first.routers).map(|(router, first)| json!({
                 "router": router.label,
                 "train": router.train,
@@ -240,6 +272,8 @@ fn result(columns: &[Column]) -> Value {
                 "first_prediction": router.first_prediction,
                 "prediction": router.prediction,
                 "losses": router.losses,
+                "training": throughput(&router.training),
+                "predicting": throughput(&router.predicting),
                 "agreement": Agreement::of(first, router),
                 "metrics": METRICS.iter().zip(&router.metrics)
                     .map(|(metric, value)| (metric.name.to_owned(), json!(value)))
@@ -252,90 +286,49 @@ fn result(columns: &[Column]) -> Value {
     columns.iter().map(of).collect()
 }
 
-/// Draws times and memory of every backend.
-fn draw(measured: &[(&str, &Measured)], experiment: &Experiment, folder: &Path) -> Outcome {
-    let labels: Vec<&str> = measured[0]
-        .1
-        .routers
-        .iter()
-        .map(|router| router.label.as_str())
-        .collect();
-    let panel =
-        |name: &str,
-         better: Better,
-         value: &dyn Fn(&Measured, &MeasuredRouter) -> Option<Estimate>| SweepPanel {
-            metric: Quantity {
-                name: name.to_owned(),
-                percent: false,
-                better,
-            },
-            log: true,
-            values: (0..labels.len())
-                .map(|router| {
-                    let values = measured
-                        .iter()
-                        .map(|(_, measured)| value(measured, &measured.routers[router]));
-                    values.collect()
-                })
-                .collect(),
-        };
-    let exact = |value: f64| {
-        Some(Estimate {
-            value,
-            interval: None,
-        })
-    };
-    let mut panels = vec![
-        panel("Seconds per epoch", Better::Lower, &|_, router| {
-            let steady = router.steady().iter().copied();
-            let (low, high) = (
-                steady.clone().fold(f64::MAX, f64::min),
-                steady.fold(0.0, f64::max),
-            );
-            Some(Estimate {
+/// Draws the router at `index` on every backend, as `backends-ROUTER`.
+fn draw(
+    measured: &[(&str, &Measured)],
+    index: usize,
+    experiment: &Experiment,
+    folder: &Path,
+) -> Outcome {
+    let first = &measured[0].1.routers[index];
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let row = |(_, measured): &(&str, &Measured)| {
+        let router = &measured.routers[index];
+        let agreement = Agreement::of(first, router);
+        let steady = || router.steady().iter().copied();
+        let (low, high) = (
+            steady().fold(f64::MAX, f64::min),
+            steady().fold(0.0, f64::max),
+        );
+        BackendRow {
+            name: measured.identity.clone(),
+            epoch: Estimate {
                 value: router.epoch(),
                 interval: Some((low, high)),
-            })
-        }),
-        panel("Seconds of the first step", Better::Lower, &|_, router| {
-            exact(router.first_step)
-        }),
-        panel(
-            "Predicted queries per second",
-            Better::Higher,
-            &|_, router| exact(per_second(router.test, router.prediction)),
-        ),
-    ];
-    if measured
-        .iter()
-        .all(|(_, measured)| measured.peak_memory.is_some())
-    {
-        panels.push(panel("Peak memory, MiB", Better::Lower, &|measured, _| {
-            measured
-                .peak_memory
-                .and_then(|bytes| exact(bytes as f64 / f64::from(1 << 20)))
-        }));
-    }
-    let chart = SweepChart {
-        parameter: "backend".to_owned(),
-        positions: Positions::Categories(
-            measured
-                .iter()
-                .map(|(name, _)| (*name).to_owned())
+            },
+            throughput: (router.training.iter())
+                .map(|at| Some(at.per_second()))
                 .collect(),
-        ),
-        series: (labels.iter())
-            .map(|label| SweepSeries {
-                name: (*label).to_owned(),
-                role: Role::Router,
-            })
-            .collect(),
-        panels,
-        note: Some(
-            "Epochs after the first, with the range from the fastest to the slowest.".to_owned(),
-        ),
+            memory: measured.peak_memory.map(mebibytes),
+            device_memory: measured.device_memory.map(mebibytes),
+            difference: agreement.quality_relative,
+            decisions: agreement.decisions,
+        }
     };
+    let chart = BackendsChart {
+        router: first.label.clone(),
+        batch_sizes: first.training.iter().map(|at| at.batch).collect(),
+        rows: measured.iter().map(row).collect(),
+        note: Some(format!(
+            "{}: {} training queries, {} test queries; epochs after the first, with the range from the fastest to the slowest.",
+            first.label, first.train, first.test
+        )),
+    };
+    let stem = format!("backends-{}", slug(&first.label));
     let drawing = chart.draw(&experiment.style).map_err(Failure::failed)?;
-    drawing.save(folder, "backends").map_err(Failure::failed)?;
+    drawing.save(folder, &stem).map_err(Failure::failed)?;
     Ok(())
 }

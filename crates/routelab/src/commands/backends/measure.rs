@@ -7,7 +7,7 @@ use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Choices, Metric, Scores, Truth, evaluate};
 use routelab_heads::Backend;
 use routelab_heads::backend::peak_memory;
-use routelab_routers::{Context, Router, SharedCost, TrainingSet};
+use routelab_routers::{Context, FittedRouter, ParsedRouter, Router, SharedCost, TrainingSet};
 use serde::{Deserialize, Serialize};
 
 use super::CompareBackendsArgs;
@@ -27,6 +27,14 @@ pub const METRICS: [&Metric; 4] = [
 /// Queries of the first step.
 const FIRST_STEP: usize = 128;
 
+/// Training queries of an epoch whose throughput is measured, about: whole batches, and at least one.
+const THROUGHPUT_ROWS: usize = 1024;
+/// Epochs of such a fit: the first compiles what this size of batch needs.
+const THROUGHPUT_EPOCHS: usize = 3;
+/// A prediction whose throughput is measured is repeated until that took as many seconds in all, or as often.
+const REPEAT_SECONDS: f64 = 0.2;
+const REPEAT_TIMES: usize = 10;
+
 /// What one backend did.
 #[derive(Serialize, Deserialize)]
 pub struct Measured {
@@ -35,8 +43,34 @@ pub struct Measured {
     /// The routers, in the order of the experiment.
     pub routers: Vec<MeasuredRouter>,
     /// Largest resident memory of the process in bytes, data and program included, where the system tells (Linux). Memory of
-    /// a graphics card is not in it.
+    /// a graphics card is not in it. Before throughput was measured, which takes more where batches are larger.
     pub peak_memory: Option<u64>,
+    /// Most bytes that Burn held on the device after a fit or a prediction of these, what it keeps for reuse included; none
+    /// where it does not tell, as on processors without kernels of CubeCL.
+    pub device_memory: Option<u64>,
+}
+
+/// Time of so many queries at once.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct Throughput {
+    /// Queries of a gradient step, or of a prediction.
+    pub batch: usize,
+    /// Queries in all.
+    pub queries: usize,
+    /// Seconds for them, the median.
+    pub seconds: f64,
+}
+
+impl Throughput {
+    /// Queries per second.
+    pub fn per_second(&self) -> f64 {
+        per_second(self.queries, self.seconds)
+    }
+}
+
+/// Queries per second.
+pub fn per_second(queries: usize, seconds: f64) -> f64 {
+    queries as f64 / seconds.max(1e-9)
 }
 
 /// What one router did on it.
@@ -64,75 +98,108 @@ pub struct MeasuredRouter {
     pub choices: Vec<Vec<usize>>,
     /// The value of each of [`METRICS`]; none where it is infinite.
     pub metrics: Vec<Option<f64>>,
+    /// An epoch at every batch size, as far as there are training queries; at that of the experiment if it has no setting for
+    /// it.
+    pub training: Vec<Throughput>,
+    /// Predictions of so many test queries, as far as there are so many.
+    pub predicting: Vec<Throughput>,
 }
 
 impl MeasuredRouter {
     /// Seconds of an epoch once everything is compiled: the median over all epochs but the first, if there are others.
     pub fn epoch(&self) -> f64 {
-        let mut steady = self.steady().to_vec();
-        steady.sort_by(f64::total_cmp);
-        (steady[(steady.len() - 1) / 2] + steady[steady.len() / 2]) / 2.0
+        median(self.steady())
     }
 
     /// The epochs after the first, or that one if there is no other.
     pub fn steady(&self) -> &[f64] {
-        match self.epochs.as_slice() {
-            [_, rest @ ..] if !rest.is_empty() => rest,
-            all => all,
-        }
+        steady(&self.epochs)
     }
 }
 
-/// A router that is compared: its label, and the router with the epochs that were asked for, and with one.
-type Compared = (String, [Box<dyn Router>; 2]);
+fn steady(epochs: &[f64]) -> &[f64] {
+    match epochs {
+        [_, rest @ ..] if !rest.is_empty() => rest,
+        all => all,
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
+}
+
+/// The batch sizes that can be measured with so many rows, ascending: those asked for, or all rows in one batch.
+fn sizes(asked: &[u32], rows: usize) -> Vec<usize> {
+    let asked = asked.iter().map(|&size| size as usize);
+    let mut within: Vec<usize> = asked.filter(|&size| size <= rows).collect();
+    within.sort_unstable();
+    within.dedup();
+    if within.is_empty() {
+        return vec![rows];
+    }
+    within
+}
+
+/// A router that is compared.
+pub struct Compared<'a> {
+    label: &'a str,
+    kind: &'a str,
+    parsed: &'a ParsedRouter,
+    experiment: &'a Experiment,
+}
+
+impl Compared<'_> {
+    /// The router with some settings instead of its own.
+    fn with(&self, settings: &[(&str, usize)]) -> Outcome<Box<dyn Router>> {
+        let settings = settings
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), (value as i64).into()));
+        let settings = tuning::merged(self.parsed, &settings.collect());
+        let parsed = self.experiment.registry.parse(self.kind, settings);
+        parsed.map(|parsed| parsed.router).map_err(Failure::request)
+    }
+}
 
 /// The routers that are compared.
-pub fn routers(experiment: &Experiment, args: &CompareBackendsArgs) -> Outcome<Vec<Compared>> {
-    let trained = |plan: &Plan| match plan {
-        Plan::Fitted { parsed, .. } => parsed.settings.contains_key("epochs"),
-        Plan::Oracle { .. } => false,
-    };
-    let labels: Vec<&str> = (experiment.routers.iter())
-        .filter(|entry| trained(&entry.plan))
-        .map(|entry| entry.label.as_str())
-        .collect();
-    if let Some(label) = args
+pub fn routers<'a>(
+    experiment: &'a Experiment,
+    args: &CompareBackendsArgs,
+) -> Outcome<Vec<Compared<'a>>> {
+    let trained = experiment
         .routers
         .iter()
-        .find(|label| !labels.contains(&label.as_str()))
-    {
-        return Err(bad_request!(
-            "the experiment has no router {label:?} that is trained in epochs\nhelp: there are {}",
-            labels.join(", ")
-        ));
-    }
-    if labels.is_empty() {
+        .filter_map(|entry| match &entry.plan {
+            Plan::Fitted { kind, parsed } if parsed.settings.contains_key("epochs") => {
+                Some(Compared {
+                    label: &entry.label,
+                    kind,
+                    parsed,
+                    experiment,
+                })
+            }
+            _ => None,
+        });
+    let mut trained: Vec<Compared> = trained.collect();
+    if trained.is_empty() {
         return Err(bad_request!(
             "no router of the experiment is trained in epochs, so there is nothing to compare\nhelp: add one, for example \
              kind = \"equirouter\""
         ));
     }
-    let wanted = |label: &String| args.routers.is_empty() || args.routers.contains(label);
-    let mut routers = Vec::new();
-    for entry in experiment
-        .routers
-        .iter()
-        .filter(|entry| wanted(&entry.label) && trained(&entry.plan))
-    {
-        let Plan::Fitted { kind, parsed } = &entry.plan else {
-            continue;
-        };
-        let with = |epochs: Option<u32>| {
-            let mut settings = toml::Table::new();
-            settings.extend(epochs.map(|epochs| ("epochs".to_owned(), i64::from(epochs).into())));
-            let parsed = experiment
-                .registry
-                .parse(kind, tuning::merged(parsed, &settings));
-            parsed.map(|parsed| parsed.router).map_err(Failure::request)
-        };
-        routers.push((entry.label.clone(), [with(args.epochs)?, with(Some(1))?]));
+    let there = |label: &String| trained.iter().any(|router| router.label == label);
+    if let Some(label) = args.routers.iter().find(|label| !there(label)) {
+        let labels: Vec<&str> = trained.iter().map(|router| router.label).collect();
+        return Err(bad_request!(
+            "the experiment has no router {label:?} that is trained in epochs\nhelp: there are {}",
+            labels.join(", ")
+        ));
     }
-    Ok(routers)
+    if !args.routers.is_empty() {
+        trained.retain(|router| args.routers.iter().any(|label| label == router.label));
+    }
+    Ok(trained)
 }
 
 /// Fits every router on one backend.
@@ -155,24 +222,36 @@ pub fn measure(
     let train = part(&split.train, &embeddings.train);
     let test = part(&split.test, &embeddings.test);
     let cost = SharedCost::new(experiment.cost.clone());
-    let mut measured = Vec::new();
-    for (label, routers) in routers(experiment, args)? {
-        output.note(format!("{backend}: {label}"));
-        let fit = FitOf {
-            experiment,
-            backend,
-            cost: &cost,
-            train: &train,
-            test: &test,
-            grid: &grid,
-            strongest: &inputs.strongest[0],
-        };
-        measured.push(fit.measure(label, &routers)?);
+    let fit = FitOf {
+        experiment,
+        backend,
+        cost: &cost,
+        train: &train,
+        test: &test,
+        grid: &grid,
+        strongest: &inputs.strongest[0],
+    };
+    let compared = routers(experiment, args)?;
+    let (mut measured, mut fitted, mut device_memory) = (Vec::new(), Vec::new(), None);
+    for router in &compared {
+        output.note(format!("{backend}: {}", router.label));
+        let epochs = args.epochs.map(|epochs| epochs as usize);
+        let (figures, one) = fit.measure(router, epochs)?;
+        device_memory = device_memory.max(backend.device_memory());
+        measured.push(figures);
+        fitted.push(one);
+    }
+    let peak_memory = peak_memory();
+    for ((router, fitted), measured) in compared.iter().zip(fitted).zip(&mut measured) {
+        output.note(format!("{backend}: {}: batches", router.label));
+        measured.training = fit.training(router, &sizes(&args.batch_sizes, train.0.len()))?;
+        measured.predicting = fit.predicting(&*fitted, &sizes(&args.batch_sizes, test.0.len()))?;
     }
     Ok(Measured {
         identity: backend.identity(),
         routers: measured,
-        peak_memory: peak_memory(),
+        peak_memory,
+        device_memory,
     })
 }
 
@@ -188,39 +267,29 @@ struct FitOf<'a> {
 }
 
 impl FitOf<'_> {
-    fn measure(
-        &self,
-        label: String,
-        [router, one_epoch]: &[Box<dyn Router>; 2],
-    ) -> Outcome<MeasuredRouter> {
-        let (table, embeddings) = self.train;
-        let train = TrainingSet::new(embeddings, table).map_err(Failure::failed)?;
-        let silent = |_: f64| {};
-        let default = Backend::default();
-
-        // A small batch is one step of most routers. Its costs are fitted elsewhere, so that nothing is compiled before.
-        let rows: Vec<usize> = (0..table.len().min(FIRST_STEP)).collect();
-        let one = (table.select(&rows), embeddings.select(&rows));
-        let elsewhere = SharedCost::new(self.experiment.cost.clone());
-        let seed = self.experiment.seeds[0];
-        let context = |cost, progress, backend| Context {
+    /// What a fit asks for. The progress is told to `told`.
+    fn context<'b>(
+        &'b self,
+        cost: &'b SharedCost,
+        backend: &'b Backend,
+        told: &'b (dyn Fn(f64) + Sync),
+    ) -> Context<'b> {
+        Context {
             prices: true,
-            seed,
+            seed: self.experiment.seeds[0],
             backend,
             cost,
-            progress,
-        };
-        let cpu = context(&elsewhere, &silent, &default);
-        let first = TrainingSet::new(&one.1, &one.0).map_err(Failure::failed)?;
-        elsewhere.get(&first, &cpu).map_err(Failure::failed)?;
-        let here = context(&elsewhere, &silent, self.backend);
-        let start = Instant::now();
-        one_epoch.fit(&first, &here).map_err(Failure::failed)?;
-        let first_step = start.elapsed().as_secs_f64();
+            progress: told,
+        }
+    }
 
-        self.cost
-            .get(&train, &context(self.cost, &silent, self.backend))
-            .map_err(Failure::failed)?;
+    /// Fits a router, and seconds of its epochs.
+    fn timed(
+        &self,
+        router: &dyn Router,
+        train: &TrainingSet,
+        cost: &SharedCost,
+    ) -> Outcome<(Box<dyn FittedRouter>, Vec<f64>)> {
         let steps: Mutex<Vec<(f64, Instant)>> = Mutex::default();
         let note = |share: f64| {
             let now = (share, Instant::now());
@@ -230,14 +299,56 @@ impl FitOf<'_> {
                 .push(now);
         };
         let start = Instant::now();
-        let fitted = router.fit(&train, &context(self.cost, &note, self.backend));
+        let fitted = router.fit(train, &self.context(cost, self.backend, &note));
         let end = Instant::now();
         let fitted = fitted.map_err(Failure::failed)?;
+        let count = fitted.history().map_or(1, |history| history.losses.len());
+        let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok((fitted, epochs(&steps, count.max(1), start, end)))
+    }
+
+    /// Some of the training queries, with their costs fitted elsewhere, so that nothing is compiled before.
+    fn some(&self, rows: usize) -> Outcome<(RoutingTable, Embeddings, SharedCost)> {
+        let (table, embeddings) = self.train;
+        let rows: Vec<usize> = (0..rows).collect();
+        let (table, embeddings) = (table.select(&rows), embeddings.select(&rows));
+        let cost = SharedCost::new(self.experiment.cost.clone());
+        let train = TrainingSet::new(&embeddings, &table).map_err(Failure::failed)?;
+        cost.get(&train, &self.context(&cost, &Backend::default(), &|_| {}))
+            .map_err(Failure::failed)?;
+        Ok((table, embeddings, cost))
+    }
+
+    fn measure(
+        &self,
+        compared: &Compared,
+        epochs: Option<usize>,
+    ) -> Outcome<(MeasuredRouter, Box<dyn FittedRouter>)> {
+        let (table, embeddings) = self.train;
+        let train = TrainingSet::new(embeddings, table).map_err(Failure::failed)?;
+
+        // A small batch is one step of most routers.
+        let (few, of_few, cost) = self.some(table.len().min(FIRST_STEP))?;
+        let first = TrainingSet::new(&of_few, &few).map_err(Failure::failed)?;
+        let one_epoch = compared.with(&[("epochs", 1)])?;
+        let start = Instant::now();
+        one_epoch
+            .fit(&first, &self.context(&cost, self.backend, &|_| {}))
+            .map_err(Failure::failed)?;
+        let first_step = start.elapsed().as_secs_f64();
+
+        self.cost
+            .get(&train, &self.context(self.cost, self.backend, &|_| {}))
+            .map_err(Failure::failed)?;
+        let epochs: Vec<(&str, usize)> = epochs
+            .map(|epochs| ("epochs", epochs))
+            .into_iter()
+            .collect();
+        let (fitted, epochs) = self.timed(&*compared.with(&epochs)?, &train, self.cost)?;
         let losses = fitted
             .history()
             .map(|history| history.losses.clone())
             .unwrap_or_default();
-        let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
 
         let predict = || {
             let start = Instant::now();
@@ -256,19 +367,70 @@ impl FitOf<'_> {
         let evaluation = evaluate(&truth, &scores, &options).map_err(Failure::failed)?;
         let metric = |metric: &Metric| evaluation.get(metric).filter(|value| value.is_finite());
         let choices = Choices::new(&scores, self.grid, &options.rule);
-        Ok(MeasuredRouter {
-            label,
+        let measured = MeasuredRouter {
+            label: compared.label.to_owned(),
             train: table.len(),
             test: test.len(),
             first_step,
-            epochs: epochs(&steps, losses.len().max(1), start, end),
+            epochs,
             first_prediction,
             prediction,
             choices: (0..self.grid.len()).map(|at| choices.at(at)).collect(),
             metrics: METRICS.map(metric).to_vec(),
             losses,
             scores,
-        })
+            training: Vec::new(),
+            predicting: Vec::new(),
+        };
+        Ok((measured, fitted))
+    }
+
+    /// An epoch at every one of these batch sizes, after another that compiles.
+    fn training(&self, compared: &Compared, sizes: &[usize]) -> Outcome<Vec<Throughput>> {
+        let all = self.train.0.len();
+        let own = compared.parsed.settings.get("batch_size");
+        let sizes = match own {
+            Some(_) => sizes.to_vec(),
+            // All at once, or as the router has it.
+            None => vec![all],
+        };
+        let at = |batch: usize| {
+            let batches = (THROUGHPUT_ROWS.min(all) / batch).max(1);
+            let (table, embeddings, cost) = self.some(batches * batch)?;
+            let train = TrainingSet::new(&embeddings, &table).map_err(Failure::failed)?;
+            let mut settings = vec![("epochs", THROUGHPUT_EPOCHS)];
+            settings.extend(own.map(|_| ("batch_size", batch)));
+            let (_, epochs) = self.timed(&*compared.with(&settings)?, &train, &cost)?;
+            Ok(Throughput {
+                batch,
+                queries: table.len(),
+                seconds: median(steady(&epochs)),
+            })
+        };
+        sizes.into_iter().map(at).collect()
+    }
+
+    /// Predictions of so many queries, after another that compiles.
+    fn predicting(&self, fitted: &dyn FittedRouter, sizes: &[usize]) -> Outcome<Vec<Throughput>> {
+        let at = |&batch: &usize| {
+            let queries = self.test.1.select(&(0..batch).collect::<Vec<usize>>());
+            let once = || {
+                let start = Instant::now();
+                fitted.predict(&queries).map_err(Failure::failed)?;
+                Ok(start.elapsed().as_secs_f64())
+            };
+            once()?;
+            let mut times = vec![once()?];
+            while times.iter().sum::<f64>() < REPEAT_SECONDS && times.len() < REPEAT_TIMES {
+                times.push(once()?);
+            }
+            Ok(Throughput {
+                batch,
+                queries: batch,
+                seconds: median(&times),
+            })
+        };
+        sizes.iter().map(at).collect()
     }
 }
 

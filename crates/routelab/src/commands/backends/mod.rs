@@ -58,6 +58,10 @@ pub struct CompareBackendsArgs {
     /// Training queries and test queries, at most.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub rows: Option<u32>,
+    /// Queries of a gradient step, and of a prediction, at which throughput is measured. Sizes beyond the number of
+    /// queries are left out.
+    #[arg(long, value_delimiter = ',', default_values_t = [32, 128, 512, 2048], value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch_sizes: Vec<u32>,
     /// The comparison gets the folder OUT/backends/NAME, named after the experiment.
     #[arg(long, default_value = "runs")]
     pub out: PathBuf,

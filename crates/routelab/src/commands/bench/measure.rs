@@ -6,15 +6,22 @@ use std::time::Instant;
 
 use ndarray::Array2;
 use rayon::prelude::*;
-use routelab_heads::backend::peak_memory;
+use routelab_heads::backend::{BACKENDS, DEFAULT, Place, peak_memory};
+use routelab_heads::{Backend, BackendInfo};
 use routelab_kernels::{Threads, product};
 use serde::Serialize;
+
+use crate::failure::Outcome;
 
 /// What one stage took.
 #[derive(Serialize)]
 pub struct Measured {
     /// Name of the stage.
     pub stage: &'static str,
+    /// Where it ran: a backend, or `processor`, which is where all runs that is not a network.
+    pub on: String,
+    /// Seconds of a run before the measured ones that compiles kernels, where there is one; of a fit, its first epoch.
+    pub warm_up: Option<f64>,
     /// Wall clock, seconds; the median of the runs.
     pub seconds: f64,
     /// Processor time of all threads, seconds, the mean of the runs; `None` where the system does not say.
@@ -29,7 +36,7 @@ pub struct Measured {
     pub steps: Option<usize>,
     /// Counted multiplications and additions of its matrix products per second, 1e9; `None` if they are not what it does.
     pub gflops: Option<f64>,
-    /// `gflops` as a share of the peak of the machine's matrix products.
+    /// `gflops` as a share of the peak of the machine's matrix products; `None` if another device did them.
     pub share_of_peak: Option<f64>,
     /// Largest resident memory of the process while it ran, MiB; `None` where the system does not say.
     pub peak_mib: Option<f64>,
@@ -46,16 +53,52 @@ pub struct Work {
     pub operations: Option<f64>,
 }
 
+/// Where a stage runs.
+pub struct On<'a> {
+    /// The backend of a network; `None` for what runs on the processor itself.
+    pub backend: Option<&'a Backend>,
+    /// That of [`peak_gflops`].
+    pub peak: f64,
+}
+
+impl On<'_> {
+    fn name(&self) -> String {
+        self.backend
+            .map_or_else(|| "processor".into(), Backend::identity)
+    }
+
+    /// What can be reached there, as far as it is known.
+    fn peak(&self) -> Option<f64> {
+        let elsewhere = |info: &&BackendInfo| info.place != Place::Processor;
+        let backend = self.backend.map(Backend::name);
+        let elsewhere = BACKENDS
+            .iter()
+            .filter(elsewhere)
+            .any(|info| backend == Some(info.name));
+        (!elsewhere).then_some(self.peak)
+    }
+
+    /// Runs `f` once, not measured as the stage, on a backend that may compile; its seconds.
+    pub fn warm_up<R>(&self, f: impl FnOnce() -> Outcome<R>) -> Outcome<Option<f64>> {
+        if self.backend.is_none_or(|backend| backend.name() == DEFAULT) {
+            return Ok(None);
+        }
+        let start = Instant::now();
+        f()?;
+        Ok(Some(start.elapsed().as_secs_f64()))
+    }
+}
+
 /// Short stages are repeated until they have taken as many seconds in all, or as often: what they take alone is mostly memory
 /// that was never touched before and threads that have to wake up.
 const REPEAT_SECONDS: f64 = 1.0;
 const REPEAT_TIMES: usize = 25;
 
-/// Runs `f` and measures it: medians if it is short enough to be repeated. `peak` is that of [`peak_gflops`].
+/// Runs `f` and measures it: medians if it is short enough to be repeated.
 pub fn measure<R>(
     stage: &'static str,
     work: Work,
-    peak: f64,
+    on: &On,
     mut f: impl FnMut() -> R,
 ) -> (R, Measured) {
     let resettable = fs::write("/proc/self/clear_refs", "5").is_ok();
@@ -77,6 +120,8 @@ pub fn measure<R>(
     let gflops = work.operations.map(|operations| operations / seconds / 1e9);
     let measured = Measured {
         stage,
+        on: on.name(),
+        warm_up: None,
         seconds,
         cpu_seconds,
         runs: times.len(),
@@ -84,7 +129,7 @@ pub fn measure<R>(
         rows_per_second: work.rows as f64 / seconds,
         steps: work.steps,
         gflops,
-        share_of_peak: gflops.map(|gflops| gflops / peak),
+        share_of_peak: gflops.zip(on.peak()).map(|(gflops, peak)| gflops / peak),
         peak_mib: peak_memory()
             .filter(|_| resettable)
             .map(|bytes| bytes as f64 / f64::from(1 << 20)),

@@ -7,12 +7,14 @@ mod stages;
 use clap::{Args, ValueEnum};
 use routelab_encode::{ClipVision, EncodeError, MiniLm};
 use routelab_heads::Backend;
+use routelab_heads::backend::{DEFAULT, Precision};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
+use super::backends::open;
 use crate::failure::{Failure, Outcome, bad_request};
 use crate::output::Output;
-use measure::{Measured, peak_gflops};
+use measure::{Measured, On, peak_gflops};
 use stages::{Data, Sizes};
 
 /// Arguments of `bench`. The default sizes are those of RouterBench.
@@ -36,6 +38,10 @@ pub struct BenchArgs {
     /// Threads; all cores by default.
     #[arg(long)]
     pub threads: Option<usize>,
+    /// Where networks run (`equirouter`, `cost`, `minilm`, `clip`): see `routelab backends`. The other stages run on the processor,
+    /// and the column `on` says so.
+    #[arg(long, default_value = DEFAULT)]
+    pub backend: String,
     /// What to measure.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = BenchStage::ALL)]
     pub stages: Vec<BenchStage>,
@@ -119,7 +125,7 @@ pub fn run(args: &BenchArgs, output: &Output) -> Outcome {
         pool.build_global().map_err(Failure::failed)?;
     }
     let sizes = sizes(args)?;
-    let backend = Backend::default();
+    let backend = open(&args.backend, output)?;
     let peak = peak_gflops();
     let result = match &args.scaling {
         Some(folder) => scaling::draw(args, folder, sizes, &backend, peak, output)?,
@@ -180,32 +186,49 @@ fn stages(
         rayon::current_num_threads()
     ));
     output.say(format!(
-        "{:<20}{:>10}{:>10}{:>12}{:>12}{:>9}{:>9}{:>10}",
-        "stage", "seconds", "cpu s", "rows/s", "ms/step", "GFLOP/s", "of peak", "peak MiB"
+        "{:<20}{:>10}{:>10}{:>12}{:>12}{:>9}{:>9}{:>10}  {}",
+        "stage", "seconds", "cpu s", "rows/s", "ms/step", "GFLOP/s", "of peak", "peak MiB", "on"
     ));
     let data = Data::new(sizes);
+    let on = On {
+        backend: Some(backend),
+        peak,
+    };
+    fn said<T>(loaded: Result<T, EncodeError>) -> Result<T, String> {
+        loaded.map_err(|error| error.to_string())
+    }
     let (mut measured, mut skipped) = (Vec::new(), Vec::new());
-    let mut skip = |stage: &str, error: EncodeError| {
-        output.say(format!("{stage:<20}skipped: {error}"));
-        skipped.push(json!({"stage": stage, "reason": error.to_string()}));
+    let mut skip = |stage: &str, reason: String| {
+        output.say(format!("{stage:<20}skipped: {reason}"));
+        skipped.push(json!({"stage": stage, "reason": reason}));
         Vec::new()
+    };
+    let single = || match backend.precision() {
+        Precision::F32 => Ok(backend.device()),
+        precision => Err(format!(
+            "encoders compute in single precision, not in {precision}"
+        )),
     };
     for stage in &args.stages {
         let done = match stage {
             BenchStage::Equirouter => data.equirouter(args.epochs, backend, peak)?,
             BenchStage::Cost => data.cost(backend, peak)?,
-            BenchStage::Knn => data.knn(backend, peak)?,
-            BenchStage::Prudent => data.prudent(backend, peak)?,
+            BenchStage::Knn => data.knn(peak)?,
+            BenchStage::Prudent => data.prudent(peak)?,
             BenchStage::Evaluation => data.evaluation(peak)?,
             BenchStage::Table => data.table(peak)?,
-            BenchStage::Minilm => match MiniLm::load(&args.weights, backend.device()) {
-                Ok(encoder) => stages::minilm(&encoder, args.prompts, peak)?,
-                Err(error) => skip("minilm encode", error),
-            },
-            BenchStage::Clip => match ClipVision::load(&args.clip, backend.device()) {
-                Ok(encoder) => stages::clip(&encoder, args.images, peak)?,
-                Err(error) => skip("clip encode", error),
-            },
+            BenchStage::Minilm => {
+                match single().and_then(|device| said(MiniLm::load(&args.weights, device))) {
+                    Ok(encoder) => stages::minilm(&encoder, args.prompts, &on)?,
+                    Err(error) => skip("minilm encode", error),
+                }
+            }
+            BenchStage::Clip => {
+                match single().and_then(|device| said(ClipVision::load(&args.clip, device))) {
+                    Ok(encoder) => stages::clip(&encoder, args.images, &on)?,
+                    Err(error) => skip("clip encode", error),
+                }
+            }
         };
         done.iter().for_each(|stage| output.say(line(stage)));
         measured.extend(done);
@@ -216,7 +239,7 @@ fn stages(
         "models": sizes.models,
         "dimension": sizes.dimension,
         "threads": rayon::current_num_threads(),
-        "backend": backend.name(),
+        "backend": backend.identity(),
         "peak_gflops": peak,
         "stages": measured,
         "skipped": skipped,
@@ -231,7 +254,7 @@ fn line(measured: &Measured) -> String {
         .steps
         .map(|steps| 1000.0 * measured.seconds / steps as f64);
     format!(
-        "{:<20}{:>10.3}{:>10}{:>12.0}{:>12}{:>9}{:>9}{:>10}",
+        "{:<20}{:>10.3}{:>10}{:>12.0}{:>12}{:>9}{:>9}{:>10}  {}",
         measured.stage,
         measured.seconds,
         number(measured.cpu_seconds, 2),
@@ -240,5 +263,6 @@ fn line(measured: &Measured) -> String {
         number(measured.gflops, 1),
         number(measured.share_of_peak, 2),
         number(measured.peak_mib, 0),
+        measured.on,
     )
 }

@@ -41,7 +41,7 @@ pub fn draw(
             ..sizes
         });
         let mut measured = data.equirouter(1, backend, peak)?;
-        measured.extend(data.knn(backend, peak)?);
+        measured.extend(data.knn(peak)?);
         measured.extend(data.evaluation(peak)?);
         Ok(measured)
     };
@@ -92,6 +92,7 @@ pub fn draw(
     Ok(json!({
         "threads": rayon::current_num_threads(),
         "dimension": sizes.dimension,
+        "backend": backend.identity(),
         "peak_gflops": peak,
         "by_queries": curve("queries", &args.scaling_queries, &by_queries),
         "by_models": curve("models", &args.scaling_models, &by_models),

@@ -17,7 +17,7 @@ use routelab_routers::knn::Knn;
 use routelab_routers::prudent::Prudent;
 use routelab_routers::{Context, CostConfig, FittedRouter, Router, SharedCost, TrainingSet};
 
-use super::measure::{Measured, Work, measure};
+use super::measure::{Measured, On, Work, measure};
 use crate::failure::{Failure, Outcome};
 
 /// Sizes of the random data.
@@ -139,6 +139,10 @@ impl Data {
         backend: &Backend,
         peak: f64,
     ) -> Outcome<Vec<Measured>> {
+        let on = On {
+            backend: Some(backend),
+            peak,
+        };
         let (sizes, config) = (self.sizes, EquiRouterConfig::default());
         let layers = |widths: &[usize]| -> usize { widths.windows(2).map(|w| w[0] * w[1]).sum() };
         let trunk = [
@@ -176,20 +180,28 @@ impl Data {
             steps: Some(epochs * sizes.train.div_ceil(training.batch_size)),
             operations: Some(2.0 * both as f64 * rows as f64),
         };
-        let (fitted, fit) = measure("equirouter fit", work, peak, || {
-            FittedEquiRouter::fit_on(&examples, &config, &objective, &training, &fit)
-        });
-        let fitted = fitted.map_err(Failure::failed)?;
+        let fitted = |training: &TrainConfig| {
+            let fitted = FittedEquiRouter::fit_on(&examples, &config, &objective, training, &fit);
+            fitted.map_err(Failure::failed)
+        };
+        let warm_up = on.warm_up(|| {
+            fitted(&TrainConfig {
+                epochs: 1,
+                ..training
+            })
+        })?;
+        let (fitted, fit) = measure("equirouter fit", work, &on, || fitted(&training));
+        let (fitted, fit) = (fitted?, Measured { warm_up, ..fit });
         let work = Work {
             rows: new.len(),
             operations: Some(2.0 * forwards as f64 * new.len() as f64),
             ..Work::default()
         };
-        let (predicted, predict) = measure("equirouter predict", work, peak, || {
-            fitted.predict(new.values())
-        });
-        predicted.map_err(Failure::failed)?;
-        Ok(vec![fit, predict])
+        let predicted = || fitted.predict(new.values()).map_err(Failure::failed);
+        let warm_up = on.warm_up(predicted)?;
+        let (predicted, predict) = measure("equirouter predict", work, &on, predicted);
+        predicted?;
+        Ok(vec![fit, Measured { warm_up, ..predict }])
     }
 
     /// The cost network with its defaults: fit.
@@ -211,26 +223,42 @@ impl Data {
             operations: Some(2.0 * (3 * forwards - widths[0] * widths[1]) as f64 * rows as f64),
         };
         let train = self.training()?;
-        let (fitted, measured) = measure("cost network fit", work, peak, || {
-            let shared = SharedCost::new(config.clone());
-            shared.get(&train, &context(backend, &shared)).map(drop)
-        });
-        fitted.map_err(Failure::failed)?;
-        Ok(vec![measured])
+        let fitted = |config: CostConfig| {
+            let shared = SharedCost::new(config);
+            let fitted = shared.get(&train, &context(backend, &shared));
+            fitted.map(drop).map_err(Failure::failed)
+        };
+        let on = On {
+            backend: Some(backend),
+            peak,
+        };
+        let warm_up = on.warm_up(|| {
+            fitted(CostConfig {
+                epochs: 1,
+                ..config.clone()
+            })
+        })?;
+        let (fitted, measured) = measure("cost network fit", work, &on, || fitted(config.clone()));
+        fitted?;
+        Ok(vec![Measured {
+            warm_up,
+            ..measured
+        }])
     }
 
     /// kNN with its defaults: fit, which stores the training queries, then prediction.
     ///
     /// Counted: the products of all queries with all training queries.
-    pub fn knn(&self, backend: &Backend, peak: f64) -> Outcome<Vec<Measured>> {
+    pub fn knn(&self, peak: f64) -> Outcome<Vec<Measured>> {
+        let (on, backend) = (processor(peak), Backend::default());
         let shared = SharedCost::new(CostConfig::default());
-        let context = context(backend, &shared);
+        let context = context(&backend, &shared);
         let work = Work {
             rows: self.sizes.train,
             ..Work::default()
         };
         let (train, new) = (self.training()?, self.test.embeddings());
-        let (fitted, fit) = measure("knn fit", work, peak, || {
+        let (fitted, fit) = measure("knn fit", work, &on, || {
             Knn::default().fit(&train, &context)
         });
         let fitted: Box<dyn FittedRouter> = fitted.map_err(Failure::failed)?;
@@ -240,25 +268,26 @@ impl Data {
             operations: Some(2.0 * products as f64),
             ..Work::default()
         };
-        let (predicted, predict) = measure("knn predict", work, peak, || fitted.predict(new));
+        let (predicted, predict) = measure("knn predict", work, &on, || fitted.predict(new));
         predicted.map_err(Failure::failed)?;
         Ok(vec![fit, predict])
     }
 
     /// Prudent with its defaults: fit, with its held-out predictions, then prediction.
-    pub fn prudent(&self, backend: &Backend, peak: f64) -> Outcome<Vec<Measured>> {
+    pub fn prudent(&self, peak: f64) -> Outcome<Vec<Measured>> {
+        let (on, backend) = (processor(peak), Backend::default());
         let shared = SharedCost::new(CostConfig::default());
-        let context = context(backend, &shared);
+        let context = context(&backend, &shared);
         let rows = |rows: usize| Work {
             rows,
             ..Work::default()
         };
         let (train, new) = (self.training()?, self.test.embeddings());
-        let (fitted, fit) = measure("prudent fit", rows(self.sizes.train), peak, || {
+        let (fitted, fit) = measure("prudent fit", rows(self.sizes.train), &on, || {
             Prudent::default().fit(&train, &context)
         });
         let fitted: Box<dyn FittedRouter> = fitted.map_err(Failure::failed)?;
-        let (predicted, predict) = measure("prudent predict", rows(new.len()), peak, || {
+        let (predicted, predict) = measure("prudent predict", rows(new.len()), &on, || {
             fitted.predict(new)
         });
         predicted.map_err(Failure::failed)?;
@@ -267,6 +296,7 @@ impl Data {
 
     /// The sweep over 100 budgets for every decision, and all metrics, which include one.
     pub fn evaluation(&self, peak: f64) -> Outcome<Vec<Measured>> {
+        let on = processor(peak);
         let [quality, cost] = self.test.outcomes();
         // Predictions that are the truth with noise, so that no router has to be fitted.
         let mut rng = ChaCha8Rng::seed_from_u64(2);
@@ -288,13 +318,13 @@ impl Data {
                 decision,
                 ..Rule::default()
             };
-            let (points, measured) = measure(name, work(), peak, || {
+            let (points, measured) = measure(name, work(), &on, || {
                 sweep_over(&truth, &scores, &Budgets::default(), &rule)
             });
             points.map_err(Failure::failed)?;
             stages.push(measured);
         }
-        let (metrics, evaluated) = measure("metrics", work(), peak, || {
+        let (metrics, evaluated) = measure("metrics", work(), &on, || {
             evaluate(&truth, &scores, &EvaluationOptions::default())
         });
         metrics.map_err(Failure::failed)?;
@@ -304,6 +334,7 @@ impl Data {
 
     /// The table of the queries that are predicted, written to a Parquet file and loaded again.
     pub fn table(&self, peak: f64) -> Outcome<Vec<Measured>> {
+        let on = processor(peak);
         let folder = tempfile::tempdir().map_err(Failure::failed)?;
         let path = folder.path().join("table.parquet");
         let table = self.test.table();
@@ -311,12 +342,12 @@ impl Data {
             rows: table.len(),
             ..Work::default()
         };
-        let (written, write) = measure("table write", work(), peak, || {
+        let (written, write) = measure("table write", work(), &on, || {
             routelab_data::write_parquet(table, &path)
         });
         written.map_err(Failure::failed)?;
         let spec = routelab_data::DataSpec::new("routelab", &path);
-        let (loaded, load) = measure("table load", work(), peak, || routelab_data::load(&spec));
+        let (loaded, load) = measure("table load", work(), &on, || routelab_data::load(&spec));
         loaded.map_err(Failure::failed)?;
         Ok(vec![write, load])
     }
@@ -327,7 +358,7 @@ impl Data {
 }
 
 /// `prompts` made-up prompts embedded with all-MiniLM-L6-v2, after a few to warm up.
-pub fn minilm(encoder: &MiniLm, prompts: usize, peak: f64) -> Outcome<Vec<Measured>> {
+pub fn minilm(encoder: &MiniLm, prompts: usize, on: &On) -> Outcome<Vec<Measured>> {
     let prompts: Vec<String> = (0..prompts).map(prompt).collect();
     let queries: Vec<Query> = prompts.iter().map(|text| Query::text(text)).collect();
     encoder
@@ -337,13 +368,13 @@ pub fn minilm(encoder: &MiniLm, prompts: usize, peak: f64) -> Outcome<Vec<Measur
         rows: prompts.len(),
         ..Work::default()
     };
-    let (encoded, measured) = measure("minilm encode", work, peak, || encoder.encode(&queries));
+    let (encoded, measured) = measure("minilm encode", work, on, || encoder.encode(&queries));
     encoded.map_err(Failure::failed)?;
     Ok(vec![measured])
 }
 
 /// `images` random images, preprocessed, through CLIP's vision tower, after one to warm up.
-pub fn clip(encoder: &ClipVision, images: usize, peak: f64) -> Outcome<Vec<Measured>> {
+pub fn clip(encoder: &ClipVision, images: usize, on: &On) -> Outcome<Vec<Measured>> {
     let mut rng = ChaCha8Rng::seed_from_u64(0);
     let size = encoder.image_size();
     let shape = (images, 3, size, size);
@@ -354,11 +385,17 @@ pub fn clip(encoder: &ClipVision, images: usize, peak: f64) -> Outcome<Vec<Measu
         rows: images,
         ..Work::default()
     };
-    let (encoded, measured) = measure("clip encode", work, peak, || {
-        encoder.features(pixels.view())
-    });
+    let (encoded, measured) = measure("clip encode", work, on, || encoder.features(pixels.view()));
     encoded.map_err(Failure::failed)?;
     Ok(vec![measured])
+}
+
+/// What is no network runs on the processor, whatever the backend.
+fn processor(peak: f64) -> On<'static> {
+    On {
+        backend: None,
+        peak,
+    }
 }
 
 fn context<'a>(backend: &'a Backend, cost: &'a SharedCost) -> Context<'a> {
