@@ -17,18 +17,13 @@ const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
 const EPSILON: f32 = 1e-8;
 
-/// Adam with the settings of its authors (Kingma & Ba 2015): `β₁ = 0.9`, `β₂ = 0.999`, `ε = 1e-8`. `scale`: what the loss was multiplied by;
-/// with `ε` times as large the steps are the same.
-pub(crate) fn adam(scale: f32) -> ModuleOptimizer {
-    let epsilon = EPSILON * scale;
+/// Adam with the settings of its authors (Kingma & Ba 2015): `β₁ = 0.9`, `β₂ = 0.999`, `ε = 1e-8`.
+pub(crate) fn adam() -> ModuleOptimizer {
     let config = AdamConfig::new()
         .with_beta_1(BETA_1)
         .with_beta_2(BETA_2)
-        .with_epsilon(epsilon);
-    ModuleOptimizer::from(InOnePass {
-        composed: config.build(),
-        epsilon,
-    })
+        .with_epsilon(EPSILON);
+    ModuleOptimizer::from(InOnePass(config.build()))
 }
 
 /// A step of Adam as an extension of Burn's backends.
@@ -87,10 +82,7 @@ impl OneStep for CubeBackend {
 
 /// Burn's Adam, but all operations on a parameter in one step where there are kernels for that, with the same numbers.
 #[derive(Clone)]
-struct InOnePass {
-    composed: Adam,
-    epsilon: f32,
-}
+struct InOnePass(Adam);
 
 impl Optimizer for InOnePass {
     type State<const D: usize> = AdamState<D>;
@@ -103,7 +95,7 @@ impl Optimizer for InOnePass {
         state: Option<AdamState<D>>,
     ) -> (Tensor<D>, Option<AdamState<D>>) {
         if !kernels::are_on(&tensor.device()) || tensor.device().is_autodiff() {
-            return self.composed.step(learning_rate, tensor, gradient, state);
+            return self.0.step(learning_rate, tensor, gradient, state);
         }
         let (time, moment_1, moment_2) = match state {
             Some(AdamState { momentum }) => {
@@ -116,7 +108,7 @@ impl Optimizer for InOnePass {
             beta_1: BETA_1,
             beta_2: BETA_2,
             correction: root / (1.0 - BETA_1.powi(time as i32)),
-            epsilon: self.epsilon * root,
+            epsilon: EPSILON * root,
             learning_rate: learning_rate as f32,
         };
         let (tensor, moment_1, moment_2) = <Dispatch as OneStep>::adam(
@@ -167,7 +159,7 @@ mod tests {
     fn check_steps(backend: &Chosen) {
         let plain = AdamConfig::new().with_epsilon(EPSILON).init();
         let expected = trained(&Device::flex().autodiff(), plain);
-        let found = trained(&backend.device().clone().autodiff(), adam(1.0));
+        let found = trained(&backend.device().clone().autodiff(), adam());
         for (found, expected) in found.iter().zip(&expected) {
             assert!(
                 (found - expected).abs() <= 1e-6,

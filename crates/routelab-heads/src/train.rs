@@ -63,9 +63,8 @@ pub(crate) fn train<M: Module>(
     keep_freed_memory();
     let device = fit.backend.device();
     let mut model = model.train();
-    let precision = fit.backend.precision();
-    let (factors, scale) = (Factors::of(precision), precision.loss_scale());
-    let mut optimizer = optimizer::adam(scale);
+    let factors = Factors::of(fit.backend.precision());
+    let mut optimizer = optimizer::adam();
     // Its own stream, so that the order of the batches does not depend on the size of the network.
     let mut rng = ChaCha8Rng::seed_from_u64(fit.seed);
     rng.set_stream(1);
@@ -81,11 +80,7 @@ pub(crate) fn train<M: Module>(
         let batches = matrix::to_index(&order, device).split(config.batch_size, 0);
         for (index, batch) in batches.into_iter().zip(order.chunks(config.batch_size)) {
             let value = factors.within(|| loss(&model, index, batch));
-            let scaled = match scale {
-                1.0 => value.clone(),
-                scale => value.clone() * scale,
-            };
-            let gradients = GradientsParams::from_grads(scaled.backward(), &model);
+            let gradients = GradientsParams::from_grads(value.backward(), &model);
             model = optimizer.step(config.learning_rate, model, gradients);
             let value = value.inner();
             // Summed on the device: reading every step would stall a GPU.

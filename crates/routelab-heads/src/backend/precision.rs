@@ -20,7 +20,7 @@ pub enum Precision {
     #[serde(rename = "bf16")]
     BF16,
     /// Matrix products in half precision, in training and prediction; weights, optimiser and all else in single precision
-    /// (Micikevicius et al. 2018).
+    /// (Micikevicius et al. 2018, without a scale of the loss). What leaves its range ends a training as one that diverged.
     MixedF16,
     /// The same with brain floating point.
     #[serde(rename = "mixed-bf16")]
@@ -71,14 +71,6 @@ impl Precision {
             Self::F32 | Self::F16 | Self::BF16 => None,
             Self::MixedF16 => Some(FloatDType::F16),
             Self::MixedBF16 => Some(FloatDType::BF16),
-        }
-    }
-
-    /// What a loss is multiplied by, so that gradients of half precision do not vanish: below 6e-8 they are 0.
-    pub(crate) fn loss_scale(self) -> f32 {
-        match self {
-            Self::MixedF16 => 1024.0,
-            Self::F32 | Self::F16 | Self::BF16 | Self::MixedBF16 => 1.0,
         }
     }
 }
