@@ -324,6 +324,15 @@ fn info(name: &str) -> Result<&'static BackendInfo, BackendError> {
 }
 
 impl BackendInfo {
+    /// Whether it keeps compiled kernels, or at least which variants are the fastest, on disk: see [`kept_kernels`].
+    pub fn keeps_kernels(&self) -> bool {
+        self.built
+            && matches!(
+                self.name,
+                "cpu" | "cuda" | "rocm" | "metal" | "vulkan" | "wgpu" | "webgpu"
+            )
+    }
+
     /// Refuses a backend that this build does not have.
     fn check_built(&self) -> Result<(), BackendError> {
         if self.built {
