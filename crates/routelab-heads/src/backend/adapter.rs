@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-#[cfg(any(feature = "cubecl", feature = "tch"))]
+#[cfg(any(feature = "cuda", feature = "rocm", feature = "tch", feature = "wgpu"))]
 use super::BackendError;
 use super::Precision;
 
@@ -75,7 +75,7 @@ impl fmt::Display for AdapterKind {
 /// # Errors
 ///
 /// None of them, or several.
-#[cfg(any(feature = "cubecl", feature = "tch"))]
+#[cfg(any(feature = "cuda", feature = "rocm", feature = "tch", feature = "wgpu"))]
 pub(super) fn choose(
     backend: &'static str,
     wanted: &str,
@@ -104,7 +104,10 @@ pub(super) fn choose(
     })
 }
 
-#[cfg(all(test, any(feature = "cubecl", feature = "tch")))]
+#[cfg(all(
+    test,
+    any(feature = "cuda", feature = "rocm", feature = "tch", feature = "wgpu")
+))]
 mod tests {
     use super::*;
 

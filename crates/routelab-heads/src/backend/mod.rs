@@ -10,7 +10,13 @@ mod kept;
 mod libtorch;
 #[cfg(feature = "wgpu")]
 mod memory;
-#[cfg(any(feature = "cubecl", feature = "tch"))]
+#[cfg(any(
+    feature = "cpu",
+    feature = "cuda",
+    feature = "rocm",
+    feature = "tch",
+    feature = "wgpu"
+))]
 mod opened;
 mod precision;
 mod processor;

@@ -23,6 +23,7 @@ fn locked() -> MutexGuard<'static, Opened> {
 /// # Errors
 ///
 /// The message of a panic, as there are in Burn where a driver is broken.
+#[cfg(any(feature = "cuda", feature = "rocm", feature = "tch", feature = "wgpu"))]
 pub(super) fn ask<T>(question: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
     let _one_at_a_time = locked();
     caught(question)

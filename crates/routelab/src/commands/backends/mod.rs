@@ -144,7 +144,8 @@ fn list(output: &Output) -> Outcome {
             .map(|precision| precision.name())
             .collect();
         text += &match (&problem, info.place) {
-            (Some(problem), _) => format!("{:9}{problem}", ""),
+            (Some(problem), _) if info.built => format!("{:9}{problem}", ""),
+            (Some(_), _) => format!("{:9}{}", "", missing(&info)),
             (None, Place::Processor) => format!("{:9}ready: {}", "", names.join(", ")),
             (None, Place::Adapter) => format!("{:9}ready: {}", "", preferred(info.name)),
             (None, Place::Network) => format!("{:9}ready: `--backend remote:ws://HOST:PORT`", ""),
@@ -176,6 +177,18 @@ fn list(output: &Output) -> Outcome {
     }
     output.result(&rows.into());
     Ok(())
+}
+
+/// What it takes to have a backend that is not in this build.
+fn missing(info: &BackendInfo) -> String {
+    let build = match info.build {
+        "" => String::new(),
+        build => format!(", which takes {build}"),
+    };
+    format!(
+        "not in this build: `--features {}`{build}; it needs {}",
+        info.feature, info.needs
+    )
 }
 
 /// Which device a backend opens unless one is named.
