@@ -65,7 +65,7 @@ pub struct BackendInfo {
     pub built: bool,
     /// Where it computes.
     pub place: Place,
-    /// What the machine must have for it.
+    /// What the machine must have for it; empty for nothing.
     pub needs: &'static str,
     /// What building it takes, besides the feature; empty for nothing.
     pub build: &'static str,
@@ -204,7 +204,7 @@ pub const BACKENDS: [BackendInfo; 11] = [
         feature: "",
         built: true,
         place: Place::Processor,
-        needs: "nothing",
+        needs: "",
         build: "",
     },
     BackendInfo {
@@ -213,7 +213,7 @@ pub const BACKENDS: [BackendInfo; 11] = [
         feature: "ndarray",
         built: cfg!(feature = "ndarray"),
         place: Place::Processor,
-        needs: "nothing",
+        needs: "",
         build: "",
     },
     BackendInfo {
@@ -222,7 +222,7 @@ pub const BACKENDS: [BackendInfo; 11] = [
         feature: "cpu",
         built: cfg!(feature = "cpu"),
         place: Place::Processor,
-        needs: "nothing",
+        needs: "",
         build: LLVM,
     },
     BackendInfo {

@@ -181,14 +181,12 @@ fn list(output: &Output) -> Outcome {
 
 /// What it takes to have a backend that is not in this build.
 fn missing(info: &BackendInfo) -> String {
-    let build = match info.build {
+    let with = |words: &str, what: &str| match what {
         "" => String::new(),
-        build => format!(", which takes {build}"),
+        what => format!("{words} {what}"),
     };
-    format!(
-        "not in this build: `--features {}`{build}; it needs {}",
-        info.feature, info.needs
-    )
+    let feature = format!("not in this build: `--features {}`", info.feature);
+    feature + &with(", which takes", info.build) + &with("; it needs", info.needs)
 }
 
 /// Which device a backend opens unless one is named.
