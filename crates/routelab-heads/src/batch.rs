@@ -15,6 +15,7 @@ use crate::{HeadError, matrix};
 /// The examples of one gradient step.
 pub(crate) struct Batch<'a> {
     index: Tensor<1, Int>,
+    rows: &'a [usize],
     rng: &'a mut ChaCha8Rng,
     device: &'a Device,
 }
@@ -22,7 +23,7 @@ pub(crate) struct Batch<'a> {
 impl Batch<'_> {
     /// The number of examples.
     pub(crate) fn len(&self) -> usize {
-        self.index.dims()[0]
+        self.rows.len()
     }
 
     /// The numbers of the examples, `[batch]`.
@@ -30,15 +31,9 @@ impl Batch<'_> {
         &self.index
     }
 
-    /// The numbers of the examples, read back from the device.
-    pub(crate) fn rows(&self) -> Vec<usize> {
-        let rows = self.index.clone().into_data().convert::<i32>();
-        let rows: Vec<i32> = rows
-            .try_into_vec()
-            .expect("data converted to i32 reads as i32");
-        rows.into_iter()
-            .map(|row| usize::try_from(row).expect("row numbers are not negative"))
-            .collect()
+    /// The numbers of the examples, on the host.
+    pub(crate) fn rows(&self) -> &[usize] {
+        self.rows
     }
 
     /// The batch's rows of `values [rows, columns]`: `[batch, columns]`.
@@ -82,9 +77,10 @@ pub(crate) fn train<M: Module>(
     let mut rng = ChaCha8Rng::seed_from_u64(fit.seed);
     rng.set_stream(2);
     let rng = RefCell::new(rng);
-    train::train(model, rows, config, fit, |model, index| {
+    train::train(model, rows, config, fit, |model, index, rows| {
         let mut batch = Batch {
             index,
+            rows,
             rng: &mut rng.borrow_mut(),
             device: &device,
         };

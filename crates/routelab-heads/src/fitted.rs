@@ -1,13 +1,14 @@
 //! A fitted network: what predicting, storing and loading have in common.
 
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Tensor};
 use ndarray::{Array2, ArrayView2};
 
 use crate::backend::{self, Precision};
 use crate::batch::{self, Batch};
 use crate::init::{Initializer, Room};
 use crate::objective::{Examples, Objective, Output};
+use crate::products::Factors;
 use crate::train::{self, Fit, History, TrainConfig};
 use crate::{Backend, HeadError, WeightsError, matrix, weights};
 
@@ -160,19 +161,17 @@ impl<A: Architecture> FittedNetwork<A> {
     /// An embedding dimension other than the one the network was fitted on.
     pub fn predict(&self, x: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
         crate::check_dimension(self.dimension, x.ncols())?;
-        let reduced = (self.precision != Precision::F32)
-            .then(|| backend::cast(self.network.clone(), self.precision));
-        let predictor = reduced.as_ref().unwrap_or(&self.network).logits();
-        let predict = |rows: ArrayView2<f32>| {
-            let rows = matrix::to_tensor(rows, &self.device).cast(self.precision.dtype());
-            matrix::to_array(self.output.of(predictor(rows)))
-        };
-        Ok(crate::in_chunks(
-            x,
-            self.network.chunk(),
-            self.models,
-            predict,
-        ))
+        let dtype = self.precision.dtype();
+        let reduced =
+            (dtype != FloatDType::F32).then(|| backend::cast(self.network.clone(), self.precision));
+        Ok(Factors::of(self.precision).within(|| {
+            let predictor = reduced.as_ref().unwrap_or(&self.network).logits();
+            let predict = |rows: ArrayView2<f32>| {
+                let rows = matrix::to_tensor(rows, &self.device).cast(dtype);
+                matrix::to_array(self.output.of(predictor(rows)))
+            };
+            crate::in_chunks(x, self.network.chunk(), self.models, predict)
+        }))
     }
 
     /// The network itself.

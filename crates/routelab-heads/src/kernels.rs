@@ -1,5 +1,5 @@
 //! Arithmetic of EquiRouter and Adam on processors: several element-wise operations in one pass, vectorised, rows spread
-//! over threads.
+//! over threads. `cube.rs` has the same for graphics cards.
 //!
 //! Burn's CPU backends make one pass over memory per operation, on one thread, and compute the error function one element
 //! at a time; around EquiRouter's matrix products that takes longer than the products. The derivatives here are those of
@@ -31,6 +31,28 @@ pub(crate) fn apply_to(device: &Device) -> bool {
     *device == Device::flex() && !device.is_autodiff()
 }
 
+/// Whether this is a graphics card behind CubeCL, for which `cube.rs` has kernels. On CubeCL's processor a cube shares memory between as many
+/// threads as it has units, which is slow.
+#[cfg(feature = "cubecl")]
+pub(crate) fn are_on_a_card(device: &Device) -> bool {
+    use burn::backend::DispatchDevice;
+    use burn_cubecl::CubeDevice;
+    match device.clone().inner().as_dispatch() {
+        DispatchDevice::Cube(device) => !matches!(device, CubeDevice::Cpu(_)),
+        _ => false,
+    }
+}
+
+#[cfg(not(feature = "cubecl"))]
+pub(crate) fn are_on_a_card(_: &Device) -> bool {
+    false
+}
+
+/// Whether there are kernels for tensors of this device.
+pub(crate) fn are_on(device: &Device) -> bool {
+    are_on_a_card(device) || apply_to(&device.clone().inner())
+}
+
 /// The values of a tensor on a processor. They are not copied if nobody else holds the tensor.
 pub(crate) struct Values(TensorData);
 
@@ -47,11 +69,6 @@ impl Values {
     /// A copy.
     pub(crate) fn copy(&self) -> Self {
         Self(self.0.clone())
-    }
-
-    /// The values as a tensor.
-    pub(crate) fn tensor<const D: usize>(self, device: &Device) -> Tensor<D> {
-        Tensor::from_data(self.0, device)
     }
 }
 

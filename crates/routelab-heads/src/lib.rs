@@ -30,6 +30,8 @@
 
 pub mod backend;
 mod batch;
+#[cfg(feature = "cubecl")]
+mod cube;
 pub mod equirouter;
 mod fitted;
 mod init;
@@ -37,7 +39,12 @@ mod kernels;
 mod loss;
 mod matrix;
 pub mod objective;
+#[cfg_attr(
+    feature = "ndarray",
+    allow(deprecated, reason = "kept so that flex can be compared with it")
+)]
 mod optimizer;
+mod products;
 pub mod ranges;
 #[cfg(test)]
 mod reference;

@@ -85,11 +85,18 @@ pub(crate) fn cpu_backends() -> Vec<Backend> {
         .collect()
 }
 
-/// The CPU backends of this build and the others on every device of this machine. Where one has none the test says so; with
-/// `ROUTELAB_GPU_TESTS=1` it fails, but for WebGPU, which no program outside a browser finds.
-#[allow(clippy::print_stderr, reason = "a test prints as it likes")]
+/// The CPU backends of this build and the others, see [`card_backends`].
 pub(crate) fn backends() -> Vec<Backend> {
     let mut backends = cpu_backends();
+    backends.extend(card_backends());
+    backends
+}
+
+/// The backends of this build that have devices, on every one of this machine. Where one has none the test says so; with
+/// `ROUTELAB_GPU_TESTS=1` it fails, but for WebGPU, which no program outside a browser finds.
+#[allow(clippy::print_stderr, reason = "a test prints as it likes")]
+pub(crate) fn card_backends() -> Vec<Backend> {
+    let mut backends = Vec::new();
     for name in backends_at(Place::Adapter) {
         let found = adapters(name).unwrap();
         for adapter in &found {

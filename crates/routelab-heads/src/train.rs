@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use routelab_kernels::keep_freed_memory;
 use serde::{Deserialize, Serialize};
 
+use crate::products::Factors;
 use crate::ranges::{above_zero, at_least_one};
 use crate::{Backend, HeadError, matrix, optimizer};
 
@@ -50,18 +51,21 @@ pub struct History {
     pub losses: Vec<f32>,
 }
 
-/// Trains `model` on `rows` queries; `loss` gets the row numbers of a batch, `[batch]`, and returns one number.
+/// Trains `model` on `rows` queries; `loss` gets the row numbers of a batch, on the device, `[batch]`, and on the host, and returns one
+/// number. Nothing is read back from the device before the end of an epoch.
 pub(crate) fn train<M: Module>(
     model: M,
     rows: usize,
     config: &TrainConfig,
     fit: &Fit,
-    loss: impl Fn(&M, Tensor<1, Int>) -> Tensor<1>,
+    loss: impl Fn(&M, Tensor<1, Int>, &[usize]) -> Tensor<1>,
 ) -> Result<(M, History), HeadError> {
     keep_freed_memory();
     let device = fit.backend.device();
     let mut model = model.train();
-    let mut optimizer = optimizer::adam();
+    let precision = fit.backend.precision();
+    let (factors, scale) = (Factors::of(precision), precision.loss_scale());
+    let mut optimizer = optimizer::adam(scale);
     // Its own stream, so that the order of the batches does not depend on the size of the network.
     let mut rng = ChaCha8Rng::seed_from_u64(fit.seed);
     rng.set_stream(1);
@@ -74,9 +78,14 @@ pub(crate) fn train<M: Module>(
     for epoch in 1..=config.epochs {
         order.shuffle(&mut rng);
         let mut total: Option<Tensor<1>> = None;
-        for batch in order.chunks(config.batch_size) {
-            let value = loss(&model, matrix::to_index(batch, device));
-            let gradients = GradientsParams::from_grads(value.backward(), &model);
+        let batches = matrix::to_index(&order, device).split(config.batch_size, 0);
+        for (index, batch) in batches.into_iter().zip(order.chunks(config.batch_size)) {
+            let value = factors.within(|| loss(&model, index, batch));
+            let scaled = match scale {
+                1.0 => value.clone(),
+                scale => value.clone() * scale,
+            };
+            let gradients = GradientsParams::from_grads(scaled.backward(), &model);
             model = optimizer.step(config.learning_rate, model, gradients);
             let value = value.inner();
             // Summed on the device: reading every step would stall a GPU.

@@ -6,6 +6,8 @@ mod cards;
 #[cfg(feature = "wgpu")]
 mod graphics;
 mod kept;
+#[cfg(feature = "cubecl")]
+mod launches;
 #[cfg(feature = "tch")]
 mod libtorch;
 #[cfg(feature = "wgpu")]
@@ -30,6 +32,8 @@ use serde::Serialize;
 
 pub use adapter::{Adapter, AdapterKind};
 pub use kept::{KeptKernels, keep_kernels, kept_kernels};
+#[cfg(feature = "cubecl")]
+pub use launches::launches;
 pub use precision::Precision;
 pub(crate) use precision::cast;
 pub use processor::{Processor, peak_memory};

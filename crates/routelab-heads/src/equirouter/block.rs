@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use super::extension::NORM_EPSILON;
 use super::operations::activate;
 use crate::init::{Init, Initializer};
+use crate::products::product;
 
 /// `linear → GELU → layer norm`.
 #[derive(Module, Debug)]
@@ -26,7 +27,7 @@ impl Block {
     /// `[rows, inputs]` → `[rows, outputs]`
     pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let bias = self.linear.bias.as_ref().expect("every layer has a bias");
-        let sums = x.matmul(self.linear.weight.val());
+        let sums = product(x, self.linear.weight.val());
         activate(sums, bias.val().unsqueeze(), &self.norm)
     }
 }

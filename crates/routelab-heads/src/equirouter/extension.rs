@@ -1,4 +1,5 @@
-//! EquiRouter's operations as an extension of Burn's backends on processors, each with a way back of its own.
+//! EquiRouter's operations as an extension of Burn's backends, each with a way back of its own: on processors one pass over memory, on
+//! graphics cards one kernel.
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
@@ -7,17 +8,28 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{TensorData, read_sync};
+#[cfg(feature = "cubecl")]
+use burn_cubecl::CubeBackend;
 
 use super::arithmetic::{self, FirstLayer};
+#[cfg(feature = "cubecl")]
+use crate::cube;
 use crate::kernels::{self, Norm, Values};
 
 /// Added to the variance by the layer norms.
 pub(super) const NORM_EPSILON: f64 = 1e-5;
 
 /// What `operations.rs` has composed of Burn's own operations as well. All tensors are in single precision.
-#[backend_extension(Flex, NdArray: cfg(feature = "ndarray"), Autodiff)]
+#[backend_extension(
+    Flex,
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(feature = "cubecl"),
+    Fusion: cfg(feature = "cubecl"),
+    Autodiff
+)]
 pub trait Operations: Backend {
     /// `LayerNorm(GELU(x + c))`: `x` `[rows, width]`, `c` `[1 or models, width]`, `γ` and `β` of the norm.
+    #[fusion(dtype = x, shape = x)]
     fn activate(
         x: FloatTensor<Self>,
         added: FloatTensor<Self>,
@@ -32,6 +44,7 @@ pub trait Operations: Backend {
     }
 
     /// `|γ_m ⊙ z + s_m|`, `[queries · models, d]`: `z` `[queries, d]`, `γ` and `s` `[models, d]`.
+    #[fusion(dtype = z, shape = shapes::gaps(z, scale))]
     fn gaps(
         z: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -46,6 +59,7 @@ pub trait Operations: Backend {
     }
 
     /// All `G_m` side by side, `[d, models · h]`: the head's first layer `[4d or 2d, h]`, `γ` and `p` `[models, d]`.
+    #[fusion(dtype = weight, shape = shapes::mix(weight, scale))]
     fn mix(
         weight: FloatTensor<Self>,
         scale: FloatTensor<Self>,
@@ -64,12 +78,206 @@ pub trait Operations: Backend {
     }
 }
 
+/// The ways back of [`Operations`].
+#[backend_extension(
+    Flex,
+    NdArray: cfg(feature = "ndarray"),
+    Cube: cfg(feature = "cubecl"),
+    Fusion: cfg(feature = "cubecl")
+)]
+pub trait WaysBack: Backend {
+    /// `x + c`, which the way back needs, and what [`Operations::activate`] gives.
+    #[fusion(meta = |x, _, _, _| (x.clone(), x.clone()))]
+    fn activate_with_sums(
+        x: FloatTensor<Self>,
+        added: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let device = x.device();
+        let mut sums = values::<Self>(x);
+        arithmetic::add_rows(&mut sums, &values::<Self>(added));
+        let mut out = sums.copy();
+        kernels::gelu_norm(&mut out, &norm::<Self>(gamma, beta));
+        (tensor::<Self>(sums, &device), tensor::<Self>(out, &device))
+    }
+
+    /// From the gradient of what [`Operations::activate`] gives to those of `x`, `c`, `γ` and `β`.
+    #[fusion(meta = |_, sums, gamma, beta, models| shapes::activate_backward(sums, gamma, beta, *models))]
+    fn activate_backward(
+        gradient: FloatTensor<Self>,
+        sums: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        models: usize,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        let (device, [_, width]) = (gradient.device(), sizes(&gradient));
+        let mut gradient = values::<Self>(gradient);
+        let norm = norm::<Self>(gamma, beta);
+        let found = kernels::gelu_norm_backward(&mut gradient, &values::<Self>(sums), &norm);
+        let added = match models {
+            1 => found.added.to_vec(),
+            _ => arithmetic::sum_rows(&gradient, models * width),
+        };
+        let added = TensorData::new(added, [models, width]);
+        (
+            tensor::<Self>(gradient, &device),
+            Self::float_from_data(added, &device),
+            tensor::<Self>(found.gamma, &device),
+            tensor::<Self>(found.beta, &device),
+        )
+    }
+
+    /// From the gradient of what [`Operations::gaps`] gives to those of `z`, `γ` and `s`.
+    #[fusion(meta = |_, z, scale, shift| (z.clone(), scale.clone(), shift.clone()))]
+    fn gaps_backward(
+        gradient: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let (device, shapes) = (gradient.device(), [&z, &scale, &shift].map(sizes));
+        let [z, scale, shift] = [z, scale, shift].map(values::<Self>);
+        let gradient = values::<Self>(gradient);
+        let found = arithmetic::gaps_backward(&gradient, &z, [&scale, &shift], shapes[0][1]);
+        tensors::<Self>(found, shapes, &device)
+    }
+
+    /// From the gradient of what [`Operations::mix`] gives to those of the layer, of `γ` and of `p`.
+    #[fusion(meta = |_, weight, scale, projection| (weight.clone(), scale.clone(), projection.clone()))]
+    fn mix_backward(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        projection: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        let inputs = [&weight, &scale, &projection];
+        let (device, shapes) = (gradient.device(), inputs.map(sizes));
+        let [weight, scale, projection] = [weight, scale, projection].map(values::<Self>);
+        let layer = FirstLayer {
+            weight: &weight,
+            width: shapes[1][1],
+            hidden: shapes[0][1],
+        };
+        let found = layer.mix_backward(&values::<Self>(gradient), [&scale, &projection]);
+        tensors::<Self>(found, shapes, &device)
+    }
+}
+
 impl Operations for Flex {}
+
+impl WaysBack for Flex {}
 
 #[cfg(feature = "ndarray")]
 impl Operations for burn::backend::NdArray {}
 
-impl<B: Operations, C: CheckpointStrategy> Operations for Autodiff<B, C> {
+#[cfg(feature = "ndarray")]
+impl WaysBack for burn::backend::NdArray {}
+
+/// What the lazy backend has to know of results before they are computed.
+#[cfg(feature = "cubecl")]
+mod shapes {
+    use burn::backend::fusion::custom::TensorSpec;
+    use burn::tensor::Shape;
+
+    pub(super) fn gaps(z: &Shape, scale: &Shape) -> Shape {
+        [z[0] * scale[0], z[1]].into()
+    }
+
+    pub(super) fn mix(weight: &Shape, scale: &Shape) -> Shape {
+        [scale[1], scale[0] * weight[1]].into()
+    }
+
+    pub(super) fn activate_backward(
+        sums: &TensorSpec,
+        gamma: &TensorSpec,
+        beta: &TensorSpec,
+        models: usize,
+    ) -> (TensorSpec, TensorSpec, TensorSpec, TensorSpec) {
+        let added = TensorSpec::new([models, sums.shape[1]].into(), sums.dtype);
+        (sums.clone(), added, gamma.clone(), beta.clone())
+    }
+}
+
+#[cfg(feature = "cubecl")]
+impl Operations for CubeBackend {
+    fn activate(
+        x: FloatTensor<Self>,
+        added: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        cube::activate(x, added, gamma, beta, NORM_EPSILON as f32, false).1
+    }
+
+    fn gaps(
+        z: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        cube::gaps(z, scale, shift)
+    }
+
+    fn mix(
+        weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        projection: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        cube::mix(weight, scale, projection)
+    }
+}
+
+#[cfg(feature = "cubecl")]
+impl WaysBack for CubeBackend {
+    fn activate_with_sums(
+        x: FloatTensor<Self>,
+        added: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        cube::activate(x, added, gamma, beta, NORM_EPSILON as f32, true)
+    }
+
+    fn activate_backward(
+        gradient: FloatTensor<Self>,
+        sums: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        models: usize,
+    ) -> (
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+        FloatTensor<Self>,
+    ) {
+        cube::activate_backward(gradient, sums, gamma, models, NORM_EPSILON as f32).into()
+    }
+
+    fn gaps_backward(
+        gradient: FloatTensor<Self>,
+        z: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        shift: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        cube::gaps_backward(gradient, z, scale, shift).into()
+    }
+
+    fn mix_backward(
+        gradient: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        scale: FloatTensor<Self>,
+        projection: FloatTensor<Self>,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        cube::mix_backward(gradient, weight, scale, projection).into()
+    }
+}
+
+impl<B: Operations + WaysBack, C: CheckpointStrategy> Operations for Autodiff<B, C> {
     fn activate(
         x: FloatTensor<Self>,
         added: FloatTensor<Self>,
@@ -81,13 +289,9 @@ impl<B: Operations, C: CheckpointStrategy> Operations for Autodiff<B, C> {
         let [x, added, gamma, beta] = [x, added, gamma, beta].map(|one| one.into_primitive());
         match prepared {
             OpsKind::Tracked(prepared) => {
-                let (device, [models, _]) = (x.device(), sizes(&added));
-                let mut sums = values::<B>(x);
-                arithmetic::add_rows(&mut sums, &values::<B>(added));
-                let mut out = sums.copy();
-                kernels::gelu_norm(&mut out, &norm::<B>(gamma.clone(), beta.clone()));
-                let state = (tensor::<B>(sums, &device), gamma, beta, models);
-                prepared.finish(state, tensor::<B>(out, &device))
+                let [models, _] = sizes(&added);
+                let (sums, out) = B::activate_with_sums(x, added, gamma.clone(), beta.clone());
+                prepared.finish((sums, gamma, beta, models), out)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(B::activate(x, added, gamma, beta)),
         }
@@ -126,37 +330,30 @@ impl<B: Operations, C: CheckpointStrategy> Operations for Autodiff<B, C> {
     }
 }
 
+/// Hands gradients to the inputs that want one.
+macro_rules! register {
+    ($backend:ty, $parents:expr, $found:expr, $grads:expr) => {
+        for (parent, gradient) in $parents.into_iter().zip(<[_; _]>::from($found)) {
+            if let Some(parent) = parent {
+                $grads.register::<$backend>(parent.id, gradient);
+            }
+        }
+    };
+}
+
 /// The way back of [`Operations::activate`].
 #[derive(Debug)]
 struct Activate;
 
-impl<B: Backend> Backward<B, 4> for Activate {
+impl<B: WaysBack> Backward<B, 4> for Activate {
     /// `x + c`, `γ`, `β` and how many rows `c` has.
     type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, usize);
 
     fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
         let (sums, gamma, beta, models) = ops.state;
-        let (device, [_, width]) = (gradient.device(), sizes(&gradient));
-        let mut gradient = values::<B>(gradient);
-        let norm = norm::<B>(gamma, beta);
-        let found = kernels::gelu_norm_backward(&mut gradient, &values::<B>(sums), &norm);
-        let added = match models {
-            1 => found.added.to_vec(),
-            _ => arithmetic::sum_rows(&gradient, models * width),
-        };
-        let added = TensorData::new(added, [models, width]);
-        let found = [
-            tensor::<B>(gradient, &device),
-            B::float_from_data(added, &device),
-            tensor::<B>(found.gamma, &device),
-            tensor::<B>(found.beta, &device),
-        ];
-        for (parent, gradient) in ops.parents.into_iter().zip(found) {
-            if let Some(parent) = parent {
-                grads.register::<B>(parent.id, gradient);
-            }
-        }
+        let found = B::activate_backward(gradient, sums, gamma, beta, models);
+        register!(B, ops.parents, found, grads);
     }
 }
 
@@ -164,21 +361,14 @@ impl<B: Backend> Backward<B, 4> for Activate {
 #[derive(Debug)]
 struct Gaps;
 
-impl<B: Backend> Backward<B, 3> for Gaps {
+impl<B: WaysBack> Backward<B, 3> for Gaps {
     type State = [FloatTensor<B>; 3];
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
-        let (device, shapes) = (gradient.device(), ops.state.each_ref().map(sizes));
-        let [z, scale, shift] = ops.state.map(values::<B>);
-        let gradient = values::<B>(gradient);
-        let found = arithmetic::gaps_backward(&gradient, &z, [&scale, &shift], shapes[0][1]);
-        for ((parent, values), shape) in ops.parents.into_iter().zip(found).zip(shapes) {
-            if let Some(parent) = parent {
-                let gradient = B::float_from_data(TensorData::new(values, shape), &device);
-                grads.register::<B>(parent.id, gradient);
-            }
-        }
+        let [z, scale, shift] = ops.state;
+        let found = B::gaps_backward(gradient, z, scale, shift);
+        register!(B, ops.parents, found, grads);
     }
 }
 
@@ -186,25 +376,14 @@ impl<B: Backend> Backward<B, 3> for Gaps {
 #[derive(Debug)]
 struct Mix;
 
-impl<B: Backend> Backward<B, 3> for Mix {
+impl<B: WaysBack> Backward<B, 3> for Mix {
     type State = [FloatTensor<B>; 3];
 
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<B>(&ops.node);
-        let (device, shapes) = (gradient.device(), ops.state.each_ref().map(sizes));
-        let [weight, scale, projection] = ops.state.map(values::<B>);
-        let layer = FirstLayer {
-            weight: &weight,
-            width: shapes[1][1],
-            hidden: shapes[0][1],
-        };
-        let found = layer.mix_backward(&values::<B>(gradient), [&scale, &projection]);
-        for ((parent, values), shape) in ops.parents.into_iter().zip(found).zip(shapes) {
-            if let Some(parent) = parent {
-                let gradient = B::float_from_data(TensorData::new(values, shape), &device);
-                grads.register::<B>(parent.id, gradient);
-            }
-        }
+        let [weight, scale, projection] = ops.state;
+        let found = B::mix_backward(gradient, weight, scale, projection);
+        register!(B, ops.parents, found, grads);
     }
 }
 
@@ -229,4 +408,15 @@ fn values<B: Backend>(tensor: FloatTensor<B>) -> Values {
 
 fn tensor<B: Backend>(values: Values, device: &Device<B>) -> FloatTensor<B> {
     B::float_from_data(values.into(), device)
+}
+
+fn tensors<B: Backend>(
+    values: [Vec<f32>; 3],
+    shapes: [[usize; 2]; 3],
+    device: &Device<B>,
+) -> (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>) {
+    let [a, b, c] = values;
+    let [a, b, c] = [(a, shapes[0]), (b, shapes[1]), (c, shapes[2])]
+        .map(|(values, shape)| B::float_from_data(TensorData::new(values, shape), device));
+    (a, b, c)
 }

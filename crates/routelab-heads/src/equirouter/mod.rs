@@ -16,8 +16,9 @@ use rayon::prelude::*;
 
 pub use model::{EquiRouter, EquiRouterConfig};
 
-use crate::FittedNetwork;
 use crate::fitted::Network;
+use crate::products::Factors;
+use crate::{FittedNetwork, kernels};
 
 /// Scores computed at a time: bounds the memory of the widest intermediate, `[queries, models, width]`.
 const PREDICTION_SCORES: usize = 16_384;
@@ -46,8 +47,9 @@ impl Network for EquiRouter {
                 return predict(x);
             }
             // All that happens to a piece happens on one thread.
-            let pieces = x.split(PIECE, 0).into_par_iter();
-            Tensor::cat(pieces.map(&predict).collect(), 0)
+            let (pieces, factors) = (x.split(PIECE, 0), Factors::of_this_thread());
+            let predict = |piece| factors.within(|| predict(piece));
+            Tensor::cat(pieces.into_par_iter().map(predict).collect(), 0)
         }
     }
 
@@ -66,8 +68,10 @@ impl Network for EquiRouter {
 }
 
 impl EquiRouter {
+    /// Whether the fused operations of a processor are those that are used.
     fn is_fused(&self) -> bool {
-        operations::are_fused(&self.model_embeddings.val())
+        let embeddings = self.model_embeddings.val();
+        operations::are_fused(&embeddings) && kernels::apply_to(&embeddings.device().inner())
     }
 }
 

@@ -11,6 +11,7 @@ use super::block::Block;
 use super::operations::{activate, gaps, mix};
 use crate::Architecture;
 use crate::init::{Init, Initializer};
+use crate::products::{linear, product};
 
 /// Standard deviation of the initial model embeddings.
 const EMBEDDING_DEVIATION: f32 = 0.02;
@@ -159,13 +160,15 @@ impl EquiRouter {
 
     /// The terms of some models that do not depend on the query.
     pub(super) fn model_terms(&self, models: Range<usize>) -> ModelTerms {
-        let embeddings = self.model_embeddings.val();
-        let embeddings = embeddings.slice([models]); // [models, k]
-        let projection = self.projection.forward(embeddings.clone()); // [models, d]
+        let mut embeddings = self.model_embeddings.val();
+        if models != (0..self.models()) {
+            embeddings = embeddings.slice([models]); // [models, k]
+        }
+        let projection = linear(&self.projection, embeddings.clone()); // [models, d]
         let [models, width] = projection.dims();
         let (scale, shift) = match &self.film {
             Some(film) => {
-                let both = film.forward(embeddings); // [models, 2d]
+                let both = linear(film, embeddings); // [models, 2d]
                 let part = |from| both.clone().slice([0..models, from..from + width]);
                 (part(0), part(width))
             }
@@ -184,7 +187,7 @@ impl EquiRouter {
         let features = Tensor::cat(features, 1); // [models, 3d or 2d]
         let read = weight.clone().slice([0..features.dims()[1], 0..hidden]);
         let bias = first.bias.as_ref().expect("every layer has a bias").val();
-        let constant = features.matmul(read) + bias.unsqueeze();
+        let constant = product(features, read) + bias.unsqueeze();
 
         let distance = interaction.then(|| Distance {
             scale: scale.clone(),
@@ -206,8 +209,8 @@ impl EquiRouter {
     /// Scores `[batch, models]` of a batch from its `z`, `[batch, d]`, and the terms of these models.
     pub(super) fn score(&self, z: Tensor<2>, terms: &ModelTerms) -> Tensor<2> {
         let ([batch, _], [models, hidden]) = (z.dims(), terms.constant.dims());
-        let linear = z.clone().matmul(terms.linear.clone());
-        let mut sums = linear.reshape([batch * models, hidden]);
+        let sums = product(z.clone(), terms.linear.clone());
+        let mut sums = sums.reshape([batch * models, hidden]);
         if let Some(Distance {
             scale,
             shift,
@@ -215,13 +218,13 @@ impl EquiRouter {
         }) = &terms.distance
         {
             let gaps = gaps(z, scale.clone(), shift.clone()); // [batch · models, d]
-            sums = sums + gaps.matmul(weight.clone());
+            sums = sums + product(gaps, weight.clone());
         }
         let Some((first, rest)) = self.head.split_first() else {
             return sums.reshape([batch, models]) + terms.constant.clone().transpose();
         };
         let h = activate(sums, terms.constant.clone(), &first.norm);
         let h = rest.iter().fold(h, |h, block| block.forward(h));
-        self.output.forward(h).reshape([batch, models])
+        linear(&self.output, h).reshape([batch, models])
     }
 }

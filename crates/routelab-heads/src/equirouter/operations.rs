@@ -1,8 +1,8 @@
 //! The operations of the network between its matrix products.
 //!
-//! On processors each is one pass over memory, vectorised, with a way back of its own: an [`extension`](super::extension) of Burn's
-//! backends there, which make one pass per operation and compute the error function one element at a time. Elsewhere they are composed
-//! of Burn's operations.
+//! On processors each is one pass over memory, vectorised, on graphics cards one kernel, with a way back of its own: an
+//! [`extension`](super::extension) of Burn's backends, which make one pass or launch one kernel per operation. Elsewhere they are composed of
+//! Burn's operations.
 
 use burn::backend::Dispatch;
 use burn::nn::LayerNorm;
@@ -13,7 +13,7 @@ use crate::kernels;
 
 /// Whether the operations of a tensor are those of the extension.
 pub(super) fn are_fused(x: &Tensor<2>) -> bool {
-    kernels::apply_to(&x.device().inner()) && x.dtype() == DType::F32
+    kernels::are_on(&x.device()) && x.dtype() == DType::F32
 }
 
 /// `LayerNorm(GELU(x + c))`.

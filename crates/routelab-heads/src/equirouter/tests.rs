@@ -15,7 +15,7 @@ use super::*;
 use crate::init::Initializer;
 use crate::loss::squared_error;
 use crate::objective::{Examples, Normalisation, Objective, Pairwise, Targets, TieOrder};
-use crate::reference::{assert_close, backends, cpu_backends, tensor};
+use crate::reference::{assert_close, backends, card_backends, cpu_backends, tensor};
 use crate::{Architecture, Backend, Fit, TrainConfig};
 
 /// The golden files that parse as `T`; a file of this kind is tested by being there.
@@ -318,14 +318,84 @@ impl ModuleVisitor for Difference<'_> {
     }
 }
 
-/// The same network in double precision, where no operation is fused.
+/// The same network on a processor in double precision, where no operation is fused.
 struct InDoublePrecision;
 
 impl ModuleMapper for InDoublePrecision {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let id = param.id;
-        let value = param.val().cast(FloatDType::F64).detach();
-        Param::initialized(id, value.require_grad())
+        let value = Tensor::<D>::from_data(param.val().into_data(), &Device::flex().autodiff());
+        let value = value.cast(FloatDType::F64).detach();
+        Param::initialized(param.id, value.require_grad())
+    }
+}
+
+/// Asserts that scores, loss and gradients of a network are those of operations composed in double precision.
+fn check_fused(backend: &Backend, config: &EquiRouterConfig) {
+    let device = backend.device().clone().autodiff();
+    let what = format!("{config:?} on {}", backend.name());
+    let (batch, models) = (37, 5);
+    let network = config.init(9, models, &mut Initializer::new(3, &device));
+    let random = |rows: usize, columns: usize, seed: u64| {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let values: Vec<f32> = (0..rows * columns).map(|_| rng.random()).collect();
+        TensorData::new(values, [rows, columns])
+    };
+    let objective = Objective::Pairwise(Pairwise {
+        weight: 3.0,
+        ..Pairwise::default()
+    });
+    let loss = |scores: Tensor<2>| {
+        let of = |seed| Tensor::from_data(random(batch, models, seed), &scores.device());
+        let targets = Targets::of(of(2), of(4));
+        objective.loss(scores.cast(FloatDType::F32), &targets)
+    };
+    let x = Tensor::<2>::from_data(random(batch, 9, 1), &device) * 4.0 - 2.0;
+    let double = Tensor::<2>::from_data(x.clone().into_data(), &Device::flex().autodiff());
+    let double = double.cast(FloatDType::F64);
+
+    let composed = network.clone().map(&mut InDoublePrecision);
+    assert!(operations::are_fused(&x) && !operations::are_fused(&double));
+    let expected = composed.scores(double);
+    let scores = network.scores(x.clone());
+    assert_close(&what, &values(scores.clone()), &values(expected.clone()));
+    let predicted = network.valid().logits()(x.inner());
+    assert_close(&what, &values(predicted), &values(expected.clone()));
+
+    let [expected, found] = [loss(expected), loss(scores)];
+    assert_close(&what, &[number(found.clone())], &[number(expected.clone())]);
+    let composed = GradientsParams::from_grads(expected.backward(), &composed);
+    let fused = GradientsParams::from_grads(found.backward(), &network);
+    let mut difference = Difference {
+        one: &composed,
+        other: &fused,
+        largest: 0.0,
+        seen: 0,
+    };
+    network.visit(&mut difference);
+    assert_eq!(difference.seen, fused.len(), "{what}");
+    // Three norms of few values one after another enlarge the rounding of single precision.
+    let tolerance = if config.head_hidden.len() > 1 {
+        5e-5
+    } else {
+        1e-5
+    };
+    assert!(
+        difference.largest < tolerance,
+        "{what}: {}",
+        difference.largest
+    );
+}
+
+/// A network whose width is no multiple of a vector.
+fn odd(trunk: &[usize], head: &[usize], [film, interaction]: [bool; 2]) -> EquiRouterConfig {
+    EquiRouterConfig {
+        trunk_hidden: trunk.to_vec(),
+        // Wider than one piece of the head's weights.
+        width: 141,
+        model_embedding: 6,
+        head_hidden: head.to_vec(),
+        film,
+        interaction,
     }
 }
 
@@ -334,70 +404,24 @@ fn fused_operations_equal_composed_ones_for_every_shape() {
     let trunks: [&[usize]; 2] = [&[33], &[40, 24]];
     let heads: [&[usize]; 4] = [&[], &[19], &[64], &[32, 17, 8]];
     for backend in cpu_backends() {
-        let device = backend.device().clone().autodiff();
         for (trunk, head) in trunks
             .iter()
             .flat_map(|trunk| heads.map(|head| (trunk, head)))
         {
-            for (film, interaction) in [(true, true), (true, false), (false, true), (false, false)]
-            {
-                let config = EquiRouterConfig {
-                    trunk_hidden: trunk.to_vec(),
-                    // Wider than one piece of the head's weights, and no multiple of a vector.
-                    width: 141,
-                    model_embedding: 6,
-                    head_hidden: head.to_vec(),
-                    film,
-                    interaction,
-                };
-                let what = format!("{config:?} on {}", backend.name());
-                let (batch, models) = (37, 5);
-                let network = config.init(9, models, &mut Initializer::new(3, &device));
-                let random = |rows: usize, columns: usize, seed: u64| {
-                    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-                    let values: Vec<f32> = (0..rows * columns).map(|_| rng.random()).collect();
-                    Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), &device)
-                };
-                let x = random(batch, 9, 1) * 4.0 - 2.0;
-                let (quality, cost) = (random(batch, models, 2), random(batch, models, 4));
-                let objective = Objective::Pairwise(Pairwise {
-                    weight: 3.0,
-                    ..Pairwise::default()
-                });
-                let targets = Targets::of(quality, cost);
-                let loss =
-                    |scores: Tensor<2>| objective.loss(scores.cast(FloatDType::F32), &targets);
-
-                let composed = network.clone().map(&mut InDoublePrecision);
-                let double = x.clone().cast(FloatDType::F64);
-                assert!(operations::are_fused(&x) && !operations::are_fused(&double));
-                let expected = composed.scores(double);
-                let scores = network.scores(x.clone());
-                assert_close(&what, &values(scores.clone()), &values(expected.clone()));
-                let predicted = network.valid().logits()(x.inner());
-                assert_close(&what, &values(predicted), &values(expected.clone()));
-
-                let [expected, found] = [loss(expected), loss(scores)];
-                assert_close(&what, &[number(found.clone())], &[number(expected.clone())]);
-                let composed = GradientsParams::from_grads(expected.backward(), &composed);
-                let fused = GradientsParams::from_grads(found.backward(), &network);
-                let mut difference = Difference {
-                    one: &composed,
-                    other: &fused,
-                    largest: 0.0,
-                    seen: 0,
-                };
-                network.visit(&mut difference);
-                assert_eq!(difference.seen, fused.len(), "{what}");
-                // Three norms of few values one after another enlarge the rounding of single precision.
-                let tolerance = if head.len() > 1 { 5e-5 } else { 1e-5 };
-                assert!(
-                    difference.largest < tolerance,
-                    "{what}: {}",
-                    difference.largest
-                );
+            for parts in [[true, true], [true, false], [false, true], [false, false]] {
+                check_fused(&backend, &odd(trunk, head, parts));
             }
         }
+    }
+}
+
+/// Kernels are compiled for each width, so there are few; one has more columns than a cube has units.
+#[test]
+fn kernels_of_cards_equal_composed_operations() {
+    for backend in card_backends() {
+        check_fused(&backend, &odd(&[300], &[19], [true, true]));
+        check_fused(&backend, &odd(&[24], &[], [true, false]));
+        check_fused(&backend, &odd(&[24], &[270], [false, true]));
     }
 }
 

@@ -11,6 +11,8 @@ mod lambda_rank;
 mod list_net;
 mod order;
 mod output;
+#[cfg(feature = "cubecl")]
+mod pair_losses;
 mod pairwise;
 mod regret;
 mod squared_error;

@@ -63,10 +63,7 @@ impl Pairwise {
     ///
     /// `scores`: `[batch, models]`; returns `[1]`.
     pub(crate) fn ranking(&self, scores: Tensor<2>, targets: &Targets) -> Tensor<1> {
-        let pairs = measured_pairs(self.pairs(targets), targets); // [batch, models, models]
-        let gaps = row(scores.clone()) - column(scores); // s_i - s_j
-        // softplus(-x) = -log(sigmoid(x)), which stays finite for large gaps.
-        let losses = -activation::log_sigmoid(gaps) * pairs.clone();
+        let (losses, pairs) = self.losses(scores, targets);
         match self.normalisation {
             Normalisation::PerPair => losses.sum() / pairs.sum().clamp_min(1.0),
             Normalisation::PerQuery => {
@@ -77,6 +74,21 @@ impl Pairwise {
                 means.sum() / queries
             }
         }
+    }
+
+    /// The losses of the pairs, 0 where there is none, and how many there are, `[batch, models, models]`; on graphics cards both added up
+    /// over the second model, `[batch, models, 1]`.
+    fn losses(&self, scores: Tensor<2>, targets: &Targets) -> (Tensor<3>, Tensor<3>) {
+        #[cfg(feature = "cubecl")]
+        if super::pair_losses::apply_to(&scores) {
+            let (losses, counts) = super::pair_losses::of(scores, targets, self.tie_order);
+            return (losses.unsqueeze_dim(2), counts.unsqueeze_dim(2));
+        }
+        let pairs = measured_pairs(self.pairs(targets), targets);
+        let gaps = row(scores.clone()) - column(scores); // s_i - s_j
+        // softplus(-x) = -log(sigmoid(x)), which stays finite for large gaps.
+        let losses = -activation::log_sigmoid(gaps) * pairs.clone();
+        (losses, pairs)
     }
 
     /// 1 where model `i` comes before model `j`, else 0: `[batch, models, models]`.

@@ -5,7 +5,8 @@ use serde::Deserialize;
 
 use super::*;
 use crate::reference::{
-    Matrix, assert_close, backends, check_loss, cpu_backends, reference, tensor, values,
+    Matrix, assert_close, backends, card_backends, check_loss, cpu_backends, reference, tensor,
+    values,
 };
 
 /// Every objective with its defaults, those with an order of ties also with that by cost, and without the squared error.
@@ -221,6 +222,35 @@ fn gradients_are_those_of_differences() {
                         "{objective:?}, cell {cell}, {measured:?}: {found} and {expected}"
                     );
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn pairs_in_one_kernel_of_cards_have_the_losses_and_gradients_of_processors() {
+    let (scores, quality, cost) = (rows(&SCORES), rows(&QUALITY), rows(&COST));
+    let measured = rows(&MEASURED);
+    for backend in card_backends() {
+        let device = backend.device().clone().autodiff();
+        let orders = [TieOrder::None, TieOrder::Cost];
+        let ways = [Normalisation::PerPair, Normalisation::PerQuery];
+        for (tie_order, normalisation) in orders
+            .iter()
+            .flat_map(|order| ways.map(|way| (*order, way)))
+        {
+            let objective = Objective::Pairwise(Pairwise {
+                tie_order,
+                normalisation,
+                ..Pairwise::default()
+            });
+            for measured in [None, Some(&measured)] {
+                let of =
+                    |device| evaluate(&objective, &scores, [&quality, &cost], measured, device);
+                let (expected, found) = (of(&Device::flex().autodiff()), of(&device));
+                let what = format!("{objective:?} on {backend}");
+                assert_close(&what, &[found.0], &[expected.0]);
+                assert_close(&what, &found.1, &expected.1);
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::fitted::Network;
 use crate::init::{Init, Initializer};
 use crate::loss::squared_error;
 use crate::objective::{Examples, Objective, Output};
+use crate::products::product;
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, matrix};
@@ -69,7 +70,7 @@ impl EmbedLlm {
     /// `x`: `[batch, dimension]`, `models`: `[models, width]`; returns logits `[batch, models]`.
     fn score(&self, x: Tensor<2>, models: Tensor<2>) -> Tensor<2> {
         let query = self.projection.forward(x); // [batch, width]
-        query.matmul(models.transpose()) + self.bias.val().unsqueeze::<2>()
+        product(query, models.transpose()) + self.bias.val().unsqueeze::<2>()
     }
 }
 

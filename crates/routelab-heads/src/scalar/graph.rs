@@ -10,6 +10,7 @@ use crate::batch;
 use crate::fitted::Network;
 use crate::init::{Init, Initializer};
 use crate::objective::{Examples, Objective, Output};
+use crate::products::{linear, product};
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, matrix};
@@ -58,8 +59,8 @@ impl GraphReadout {
     /// `x`: `[batch, dimension]`, `models`: `[models, hidden]`; returns logits `[batch, models]`.
     fn score(&self, x: Tensor<2>, models: Tensor<2>) -> Tensor<2> {
         let [_, hidden] = models.dims();
-        let query = self.query.forward(x);
-        query.matmul(models.transpose()) / (hidden as f64).sqrt()
+        let query = linear(&self.query, x);
+        product(query, models.transpose()) / (hidden as f64).sqrt()
     }
 }
 
@@ -187,7 +188,7 @@ impl GraphNetwork {
         let total: usize = graph.iter().map(|part| part.x.dims()[0]).sum();
         let mut queries: Vec<Tensor<2>> = graph
             .iter()
-            .map(|part| self.readout.query.forward(part.x.clone()))
+            .map(|part| linear(&self.readout.query, part.x.clone()))
             .collect();
         for (round, layer) in self.layers.iter().enumerate() {
             let messages = queries
@@ -198,7 +199,7 @@ impl GraphNetwork {
                     layer.to_models.to_models(queries.clone(), quality, cost)
                 })
                 .reduce(|sum, messages| sum + messages);
-            let mut updated = layer.to_models.own.forward(models.clone());
+            let mut updated = linear(&layer.to_models.own, models.clone());
             if let Some(messages) = messages {
                 updated = updated + messages / total as f64;
             }
@@ -206,7 +207,8 @@ impl GraphNetwork {
                 for (queries, part) in queries.iter_mut().zip(graph) {
                     let (quality, cost) = (part.quality.clone(), part.cost.clone());
                     let messages = to_queries.to_queries(models.clone(), quality, cost);
-                    *queries = activation::relu(to_queries.own.forward(queries.clone()) + messages);
+                    *queries =
+                        activation::relu(linear(&to_queries.own, queries.clone()) + messages);
                 }
             }
             let last = round + 1 == self.layers.len();
@@ -260,7 +262,7 @@ impl FittedGraph {
         };
         let (network, history) = batch::train(network, rows, &training, fit, |network, batch| {
             let mut hidden = vec![false; rows];
-            batch.rows().into_iter().for_each(|row| hidden[row] = true);
+            batch.rows().iter().for_each(|&row| hidden[row] = true);
             let others: Vec<usize> = (0..rows).filter(|&row| !hidden[row]).collect();
             let amount = context.min(others.len());
             let seen: Vec<usize> = index::sample(batch.rng(), others.len(), amount)

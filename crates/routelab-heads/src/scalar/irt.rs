@@ -11,6 +11,7 @@ use crate::batch::Batch;
 use crate::fitted::Network;
 use crate::init::{Init, Initializer};
 use crate::objective::{Examples, Objective, Output};
+use crate::products::{linear, product};
 use crate::ranges::at_least_one;
 use crate::train::{Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError};
@@ -59,9 +60,9 @@ impl Mirt {
     /// `x`: `[batch, dimension]`; returns logits `[batch, models]`.
     fn score(&self, x: Tensor<2>) -> Tensor<2> {
         // softplus(z) = -ln σ(-z), everywhere finite.
-        let discrimination = -activation::log_sigmoid(-self.discrimination.forward(x.clone()));
+        let discrimination = -activation::log_sigmoid(-linear(&self.discrimination, x.clone()));
         let difficulty = self.difficulty.forward(x); // [batch, 1]
-        discrimination.matmul(self.abilities.val().transpose()) - difficulty
+        product(discrimination, self.abilities.val().transpose()) - difficulty
     }
 }
 
@@ -123,9 +124,9 @@ impl Nirt {
     /// `x`: `[batch, dimension]`; `mask`: `[batch, hidden]`, multiplies the hidden layer; returns logits
     /// `[batch, models]`.
     fn score(&self, x: Tensor<2>, mask: Option<Tensor<2>>) -> Tensor<2> {
-        let discrimination = activation::sigmoid(self.discrimination.forward(x.clone()));
-        let difficulty = activation::sigmoid(self.difficulty.forward(x.clone()));
-        let relevance = activation::softmax(self.relevance.forward(x), 1);
+        let discrimination = activation::sigmoid(linear(&self.discrimination, x.clone()));
+        let difficulty = activation::sigmoid(linear(&self.difficulty, x.clone()));
+        let relevance = activation::softmax(linear(&self.relevance, x), 1);
         let abilities = activation::sigmoid(self.abilities.val());
 
         let gap = abilities.unsqueeze::<3>() - difficulty.unsqueeze_dim::<3>(1); // [batch, models, latent]
@@ -144,7 +145,7 @@ fn rising(layer: &Linear, x: Tensor<3>) -> Tensor<3> {
     let [batch, models, input] = x.dims();
     let weight = layer.weight.val().abs(); // [input, output]
     let output = weight.dims()[1];
-    let mut y = x.reshape([batch * models, input]).matmul(weight);
+    let mut y = product(x.reshape([batch * models, input]), weight);
     if let Some(bias) = &layer.bias {
         y = y + bias.val().unsqueeze::<2>();
     }

@@ -10,6 +10,7 @@ use crate::fitted::Network;
 pub use crate::init::Init;
 use crate::init::Initializer;
 use crate::loss::squared_error;
+use crate::products::linear;
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
 
@@ -84,16 +85,16 @@ impl Mlp {
     /// `x`: `[batch, input]`; returns `[batch, output]`.
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let mut x = match &self.bottleneck {
-            Some(layer) => layer.forward(x),
+            Some(layer) => linear(layer, x),
             None => x,
         };
         if let Some(layer) = &self.widening {
-            x = layer.forward(x);
+            x = linear(layer, x);
         }
         for layer in &self.hidden {
-            x = activation::relu(layer.forward(x));
+            x = activation::relu(linear(layer, x));
         }
-        self.output.forward(x)
+        linear(&self.output, x)
     }
 }
 

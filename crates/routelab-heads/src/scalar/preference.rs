@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fitted::Network;
 use crate::init::{Init, Initializer};
+use crate::products::{linear, product};
 use crate::ranges::at_least_one;
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
@@ -65,13 +66,16 @@ impl Preference {
     /// `x`: `[batch, dimension]`; `sides`: `[batch, models]`, 1 for `i`, -1 for `j`, else 0; returns `[batch, 1]`.
     fn gaps(&self, x: Tensor<2>, sides: Tensor<2>) -> Tensor<2> {
         let gap = sides.matmul(self.directions()); // [batch, latent]
-        self.output.forward(gap * self.projection.forward(x))
+        linear(&self.output, gap * linear(&self.projection, x))
     }
 
     /// The scores `[batch, models]` of `x [batch, dimension]`.
     fn scores(&self, x: Tensor<2>) -> Tensor<2> {
         let weights = self.output.weight.val().transpose(); // [1, latent]
-        (self.projection.forward(x) * weights).matmul(self.directions().transpose())
+        product(
+            linear(&self.projection, x) * weights,
+            self.directions().transpose(),
+        )
     }
 }
 
@@ -135,7 +139,7 @@ impl FittedPreference {
             training,
             fit,
             |network, batch| {
-                let examples: Vec<Win> = batch.rows().into_iter().map(|row| wins[row]).collect();
+                let examples: Vec<Win> = batch.rows().iter().map(|&row| wins[row]).collect();
                 let queries: Vec<usize> = examples.iter().map(|win| win.query).collect();
                 let mut sides = Array2::zeros((examples.len(), sizes[1]));
                 for (mut row, win) in sides.outer_iter_mut().zip(&examples) {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::mlp::{Init, Mlp, MlpConfig};
 use crate::fitted::Network;
 use crate::init::Initializer;
+use crate::products::product;
 use crate::ranges::{above_zero, at_least_one};
 use crate::train::{self, Fit, TrainConfig};
 use crate::{Architecture, FittedNetwork, HeadError, check_rows, matrix};
@@ -94,7 +95,7 @@ impl RouterDc {
 
     /// Cosines `[batch, models]` of encoded queries `[batch, width]`.
     fn similarity(&self, queries: Tensor<2>) -> Tensor<2> {
-        queries.matmul(directions(self.models.val()).transpose())
+        product(queries, directions(self.models.val()).transpose())
     }
 
     /// Scores `[batch, models]` of `x [batch, dimension]`.
@@ -170,17 +171,16 @@ impl FittedRouterDc {
         let x = matrix::to_tensor(x, &device);
         Self::train(config, sizes, rows, training, fit, |network, batch| {
             let queries = network.encode(batch.select(&x));
-            let rows = batch.rows();
-            let quality = quality.select(Axis(0), &rows);
+            let quality = quality.select(Axis(0), batch.rows());
             let (good, bad) = examples(quality.view(), contrast.models, batch.rng());
             let models = network.similarity(queries.clone()) / contrast.temperature;
             let loss = contrastive(models, batch.constant(&good), batch.constant(&bad));
             if contrast.cluster_weight == 0.0 {
                 return loss;
             }
-            let clusters: Vec<usize> = rows.into_iter().map(|row| clusters[row]).collect();
+            let clusters: Vec<usize> = batch.rows().iter().map(|&row| clusters[row]).collect();
             let (same, other) = neighbours(&clusters, contrast.negatives, batch.rng());
-            let similar = queries.clone().matmul(queries.transpose()) / contrast.temperature;
+            let similar = product(queries.clone(), queries.transpose()) / contrast.temperature;
             let grouping = contrastive(similar, batch.constant(&same), batch.constant(&other));
             loss + grouping * contrast.cluster_weight
         })
