@@ -1,7 +1,7 @@
 //! Where networks run: listing, choosing, comparing and serving backends.
 //!
-//! Tests of graphics backends are in builds with `--features wgpu`, on whatever adapter the machine prefers. Without one they
-//! say that they were skipped; with `ROUTELAB_GPU_TESTS=1` that is a failure.
+//! Tests of backends with devices are about those of the build, on what the machine has. Where one has no device they say that they were
+//! skipped; with `ROUTELAB_GPU_TESTS=1` that is a failure, but for WebGPU, which no program outside a browser finds.
 #![allow(clippy::print_stderr, reason = "a test prints as it likes")]
 
 mod common;
@@ -66,6 +66,20 @@ const LACKS: &str = if cfg!(feature = "ndarray") {
 } else {
     "not in this build"
 };
+
+/// The backends that are Cargo features, and whether this build has them.
+const BUILT: [(&str, bool); 10] = [
+    ("ndarray", cfg!(feature = "ndarray")),
+    ("cpu", cfg!(feature = "cpu")),
+    ("tch", cfg!(feature = "tch")),
+    ("cuda", cfg!(feature = "cuda")),
+    ("rocm", cfg!(feature = "rocm")),
+    ("wgpu", cfg!(feature = "wgpu")),
+    ("metal", cfg!(feature = "metal")),
+    ("vulkan", cfg!(feature = "vulkan")),
+    ("webgpu", cfg!(feature = "webgpu")),
+    ("remote", cfg!(feature = "remote")),
+];
 
 /// What `routelab backends --json` says about one.
 fn listed(name: &str) -> Value {
@@ -295,22 +309,18 @@ fn what_there_is_none_of_is_refused_and_says_what_there_is() {
     says(&run("flex:1"), &["leave out `:1`"]);
     says(&run("flex@f64"), &["`f64`", "`bf16`"]);
     says(&run("ndarray@f16"), &["`ndarray`", LACKS]);
-    for (backend, feature) in [
-        ("ndarray", cfg!(feature = "ndarray")),
-        ("wgpu", cfg!(feature = "wgpu")),
-        ("vulkan", cfg!(feature = "vulkan")),
-        ("remote", cfg!(feature = "remote")),
-    ] {
-        if !feature {
+    for (backend, built) in BUILT {
+        let listed = listed(backend);
+        assert_eq!(listed["built"], built, "{listed:#}");
+        if !built {
+            let needed = format!("--features {backend}");
             says(
                 &run(backend),
-                &[
-                    "not in this build",
-                    &format!("--features {backend}"),
-                    "--backend flex",
-                ],
+                &["not in this build", &needed, "--backend flex"],
             );
-            assert_eq!(listed(backend)["ready"], false);
+            assert_eq!(listed["ready"], false);
+            // What building it takes is said, too.
+            says(&run(backend), &[listed["build"].as_str().unwrap()]);
         }
     }
     if !cfg!(feature = "remote") {
@@ -341,7 +351,7 @@ fn the_processor_is_described() {
     let flex = listed("flex");
     assert_eq!(
         flex["precisions"],
-        serde_json::json!(["f32", "f16", "bf16"])
+        serde_json::json!(["f32", "f16", "bf16", "mixed-f16", "mixed-bf16"])
     );
     assert!(flex["processor"]["threads"].as_u64().unwrap() >= 1);
     assert_eq!(flex["processor"]["architecture"], std::env::consts::ARCH);
@@ -362,107 +372,111 @@ fn the_processor_is_described() {
     assert!(serde_json::from_str::<Value>(&said).is_ok(), "{said}");
 }
 
-/// The adapters of a backend; none where the machine has none, which is a failure where there must be one.
-#[cfg(feature = "wgpu")]
-fn some_adapters(backend: &str) -> Vec<Value> {
-    let listed = listed(backend);
-    let adapters = listed["adapters"].as_array().unwrap().clone();
-    if adapters.is_empty() {
-        let problem = listed["problem"].as_str().unwrap();
-        assert!(
-            std::env::var_os("ROUTELAB_GPU_TESTS").is_none(),
-            "{problem}"
-        );
-        eprintln!("skipped on `{backend}`: {problem}");
+/// The backends of this build that have devices here, each with the first of them, and how many there are.
+fn with_devices() -> Vec<(&'static str, Value, usize)> {
+    let mut found = Vec::new();
+    for (backend, _) in BUILT.into_iter().filter(|(_, built)| *built) {
+        let listed = listed(backend);
+        let devices = listed["adapters"].as_array().unwrap();
+        match devices.first() {
+            Some(first) => found.push((backend, first.clone(), devices.len())),
+            None if listed["place"] != "adapter" => {}
+            None => {
+                let problem = listed["problem"].as_str().unwrap();
+                says(
+                    problem,
+                    &["found no device", listed["needs"].as_str().unwrap()],
+                );
+                let must = std::env::var_os("ROUTELAB_GPU_TESTS").is_some() && backend != "webgpu";
+                assert!(!must, "{problem}");
+                eprintln!("skipped on `{backend}`: {problem}");
+            }
+        }
     }
-    adapters
+    found
 }
 
-#[cfg(feature = "wgpu")]
 #[test]
-fn adapters_are_listed_and_chosen_by_number_or_name() {
-    let adapters = some_adapters("wgpu");
-    let Some(adapter) = adapters.first() else {
-        return;
-    };
-    assert!(adapter["problem"].is_null(), "{adapter:#}");
-    assert!(
-        adapter["precisions"]
-            .as_array()
-            .unwrap()
-            .contains(&"f32".into()),
-        "{adapter:#}"
-    );
-    assert!(
-        adapter["largest_buffer"].as_u64().unwrap() >= 1 << 20,
-        "{adapter:#}"
-    );
-    if adapter["kind"] == "software" {
-        assert_eq!(adapter["memory"], listed("flex")["processor"]["memory"]);
+fn devices_are_listed_and_chosen_by_number_or_name() {
+    for (backend, device, count) in with_devices() {
+        is_listed_and_chosen(backend, &device, count);
     }
-    let name = adapter["name"].as_str().unwrap();
-    says(&success(&["backends"]), &[name, "wgpu:0", "memory"]);
+}
 
-    let check = |backend: &str| {
+fn is_listed_and_chosen(backend: &str, device: &Value, count: usize) {
+    assert!(device["problem"].is_null(), "{device:#}");
+    let offered = device["precisions"].as_array().unwrap();
+    assert!(offered.contains(&"f32".into()), "{device:#}");
+    if let Some(largest) = device["largest_buffer"].as_u64() {
+        assert!(largest >= 1 << 20, "{device:#}");
+    }
+    if device["kind"] == "software" || device["kind"] == "processor" {
+        assert_eq!(device["memory"], listed("flex")["processor"]["memory"]);
+    }
+    let name = device["name"].as_str().unwrap();
+    let first = format!("{backend}:0");
+    says(&success(&["backends"]), &[name, &first, "memory"]);
+
+    let arguments = |chosen: &str| {
         let args = [
             "run",
             "experiments/collapse.toml",
             "--check",
             "--quiet",
             "--backend",
-            backend,
         ];
-        success(&args);
+        [&args[..], &[chosen]]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
-    for chosen in [
-        "wgpu".to_owned(),
-        "wgpu:0".to_owned(),
-        format!("wgpu:{}", name.to_uppercase()),
-    ] {
-        check(&chosen);
-    }
-    let run = |backend: &str| {
+    let check = |chosen: &str| {
+        success(
+            &arguments(chosen)
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
+        );
+    };
+    let run = |chosen: &str| {
         refused(
             2,
-            &[
-                "run",
-                "experiments/collapse.toml",
-                "--check",
-                "--backend",
-                backend,
-            ],
+            &arguments(chosen)
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
         )
     };
-    for wrong in ["99", "", "no such adapter", "-1"] {
+    check(backend);
+    check(&first);
+    check(&format!("{backend}:{}", name.to_uppercase()));
+    for wrong in ["99", "", "no such device", "-1"] {
         says(
-            &run(&format!("wgpu:{wrong}")),
-            &["no adapter", &format!("`{wrong}`"), "wgpu:0", name],
+            &run(&format!("{backend}:{wrong}")),
+            &["no device", &format!("`{wrong}`"), &first, name],
         );
     }
-    let offered = adapter["precisions"].as_array().unwrap();
     for precision in ["f16", "bf16"] {
-        let chosen = format!("wgpu:0@{precision}");
-        match offered.contains(&precision.into()) {
-            true => check(&chosen),
-            false => says(&run(&chosen), &[precision, "offers f32"]),
+        let chosen = format!("{first}@{precision}");
+        if offered.contains(&precision.into()) {
+            check(&chosen);
+        } else {
+            says(&run(&chosen), &[precision, "offers f32"]);
         }
     }
-    if adapters.len() > 1 {
+    if count > 1 {
         // A letter that all names share.
-        let common = ('a'..='z').find(|letter| {
-            let has = |adapter: &Value| {
-                adapter["name"]
-                    .as_str()
-                    .unwrap()
-                    .to_lowercase()
-                    .contains(*letter)
-            };
-            adapters.iter().all(has)
-        });
+        let listed = listed(backend);
+        let names = listed["adapters"].as_array().unwrap().iter();
+        let names: Vec<String> = names
+            .map(|one| one["name"].to_string().to_lowercase())
+            .collect();
+        let common = ('a'..='z').find(|letter| names.iter().all(|name| name.contains(*letter)));
         if let Some(letter) = common {
             says(
-                &run(&format!("wgpu:{letter}")),
-                &["more than one adapter", "wgpu:1"],
+                &run(&format!("{backend}:{letter}")),
+                &["more than one device", &format!("{backend}:1")],
             );
         }
     }
@@ -513,11 +527,7 @@ fn without_an_adapter_there_is_a_message_and_no_panic() {
         assert_eq!(code, Some(2), "{err}");
         says(
             &err,
-            &[
-                "no graphics adapter",
-                "mesa-vulkan-drivers",
-                "--backend flex",
-            ],
+            &["found no device", "mesa-vulkan-drivers", "--backend flex"],
         );
     }
     let (code, _, err) = hidden(&[
@@ -531,35 +541,38 @@ fn without_an_adapter_there_is_a_message_and_no_panic() {
     says(&err, &["backend auto: flex"]);
 }
 
-#[cfg(feature = "wgpu")]
 #[test]
-fn an_adapter_has_the_results_of_the_processor() {
-    let Some(adapter) = some_adapters("wgpu").into_iter().next() else {
-        return;
-    };
+fn a_device_has_the_results_of_the_processor() {
     // Two networks: software takes half a minute to compile the kernels of each. The golden numbers are of all.
     let end = NETWORKS.match_indices("[[router]]").nth(2).unwrap().0;
     let place = workplace(&table(200), &experiment(&NETWORKS[..end]));
-    let backends = match adapter["precisions"]
-        .as_array()
-        .unwrap()
-        .contains(&"f16".into())
-    {
-        true => "flex,wgpu:0,wgpu:0@f16",
-        false => "flex,wgpu:0",
-    };
     let file = place.path().join("small.toml");
-    let more = ["--backends", backends, "--batch-sizes", "32"];
-    let found = compare(&file, &place.path().join("runs"), &more);
-    agrees(&found[1], 1e-2, 0.98);
-    // What Burn holds on it: at least the training embeddings of 60 queries.
-    assert!(found[1]["device_memory"].as_u64().unwrap() > 60 * 64 * 4);
-    if let Some(half) = found.get(2) {
-        agrees_in_half(half);
+    for (backend, device, _) in with_devices() {
+        let half = device["precisions"]
+            .as_array()
+            .unwrap()
+            .contains(&"f16".into());
+        let backends = if half {
+            format!("flex,{backend}:0,{backend}:0@f16")
+        } else {
+            format!("flex,{backend}:0")
+        };
+        let found = compare(
+            &file,
+            &place.path().join("runs"),
+            &["--backends", &backends, "--batch-sizes", "32"],
+        );
+        agrees(&found[1], 1e-2, 0.98);
+        // What Burn holds on it, where it tells: at least the training embeddings of 60 queries.
+        let held = found[1]["device_memory"].as_u64();
+        assert!(held.is_none_or(|held| held > 60 * 64 * 4), "{found:#?}");
+        assert!(held.is_some() || backend == "tch", "{found:#?}");
+        if let Some(half) = found.get(2) {
+            agrees_in_half(half);
+        }
     }
 }
 
-#[cfg(feature = "wgpu")]
 fn agrees_in_half(half: &Value) {
     assert!(half["problem"].is_null(), "{half:#}");
     for router in half["routers"].as_array().unwrap() {
@@ -570,6 +583,93 @@ fn agrees_in_half(half: &Value) {
             "{router:#}"
         );
     }
+}
+
+/// A fresh folder is filled, the second process uses what the first has kept, two at once do one another no harm, and `clear` empties
+/// it.
+#[cfg(feature = "wgpu")]
+#[test]
+fn compiled_kernels_are_kept_and_cleared() {
+    let Some((backend, ..)) = with_devices()
+        .into_iter()
+        .find(|(name, ..)| *name == "wgpu")
+    else {
+        return;
+    };
+    let end = NETWORKS.match_indices("[[router]]").nth(1).unwrap().0;
+    let place = workplace(&table(80), &experiment(&NETWORKS[..end]));
+    let (file, cache) = (place.path().join("small.toml"), place.path().join("cache"));
+    let command = |args: &[&str]| {
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("routelab"));
+        command
+            .current_dir(common::repository())
+            .args(args)
+            .env("ROUTELAB_CACHE", &cache);
+        command
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let finished = |child: std::process::Child| -> Value {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let measure = |out: &str| {
+        let out = place.path().join(out);
+        let args = [
+            "backends",
+            "compare",
+            arg(&file),
+            "--json",
+            "--out",
+            arg(&out),
+        ];
+        command(&[&args[..], &["--backends", backend]].concat())
+    };
+    let losses = |found: Value| found[0]["routers"][0]["losses"].clone();
+    // Another run may choose other variants, which round differently.
+    let close = |found: &Value, first: &Value| {
+        let numbers = |losses: &Value| losses.as_array().unwrap().clone();
+        let mut pairs = numbers(found).into_iter().zip(numbers(first));
+        pairs.all(|(a, b)| (a.as_f64().unwrap() - b.as_f64().unwrap()).abs() < 1e-3)
+    };
+    let kept = || {
+        let listed = finished(command(&["backends", "--json"]));
+        let wgpu = listed
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["name"] == backend);
+        let kernels = &wgpu.unwrap()["kernels"];
+        assert_eq!(
+            Path::new(kernels["folder"].as_str().unwrap()),
+            cache.join("kernels")
+        );
+        kernels["bytes"].as_u64().unwrap()
+    };
+
+    let first = losses(finished(measure("first")));
+    // What the listing itself keeps.
+    kept();
+    let filled = kept();
+    assert!(filled > 10_000, "{filled}");
+    assert_eq!(losses(finished(measure("second"))), first);
+    // Nothing was chosen or compiled again.
+    assert_eq!(kept(), filled);
+    let cleared = finished(command(&["backends", "clear", "--json"]));
+    assert_eq!(cleared["deleted"], filled);
+    assert_eq!(fs::read_dir(cache.join("kernels")).unwrap().count(), 0);
+    let both = ["third", "fourth"].map(measure).map(finished).map(losses);
+    for found in both {
+        assert!(close(&found, &first), "{found} {first}");
+    }
+    let last = losses(finished(measure("fifth")));
+    assert!(close(&last, &first), "{last} {first}");
 }
 
 /// A `routelab backends serve` that ends with the test.

@@ -39,6 +39,24 @@ enum Found {
     Damaged(String),
 }
 
+/// A folder of this user for what can be computed again: `part` in `$ROUTELAB_CACHE` if set, else in `routelab` in `%LOCALAPPDATA%` on
+/// Windows and in `$XDG_CACHE_HOME` or `~/.cache` elsewhere. `None` where none of these is set.
+pub fn user_folder(part: &str) -> Option<PathBuf> {
+    let base = if cfg!(windows) {
+        variable("LOCALAPPDATA")
+    } else {
+        variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")))
+    };
+    let folder = variable(VARIABLE).or_else(|| base.map(|base| base.join("routelab")));
+    folder.map(|folder| folder.join(part))
+}
+
+/// A variable of the environment that is set and names something.
+fn variable(name: &str) -> Option<PathBuf> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
 impl Cache {
     /// Opens the cache in `folder`, which is made if it does not exist.
     ///
@@ -51,28 +69,14 @@ impl Cache {
         Ok(Self { folder })
     }
 
-    /// Opens the cache of this user: `$ROUTELAB_CACHE` if set, else `routelab/embeddings` in `%LOCALAPPDATA%` on Windows and in
-    /// `$XDG_CACHE_HOME` or `~/.cache` elsewhere.
+    /// Opens the cache of this user: [`user_folder`]'s `embeddings`, but `$ROUTELAB_CACHE` itself.
     ///
     /// # Errors
     ///
-    /// None of these is set, or the folder cannot be made.
+    /// No such folder is known, or it cannot be made.
     pub fn open_default() -> Result<Self, EncodeError> {
-        let variable = |name: &str| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        if let Some(folder) = variable(VARIABLE) {
-            return Self::open(folder);
-        }
-        let base = if cfg!(windows) {
-            variable("LOCALAPPDATA")
-        } else {
-            variable("XDG_CACHE_HOME").or_else(|| variable("HOME").map(|home| home.join(".cache")))
-        };
-        match base {
-            Some(base) => Self::open(base.join("routelab").join("embeddings")),
+        match variable(VARIABLE).or_else(|| user_folder("embeddings")) {
+            Some(folder) => Self::open(folder),
             None => Err(EncodeError::BadSetting {
                 setting: VARIABLE,
                 value: "not set, and no home folder is known".to_owned(),

@@ -33,7 +33,7 @@ use std::path::Path;
 
 use ndarray::Array2;
 
-pub use cache::{Cache, CacheReport, CachedEncoder};
+pub use cache::{Cache, CacheReport, CachedEncoder, user_folder};
 pub use concat::{Concat, side_by_side};
 pub use error::EncodeError;
 pub use image::{ClipImage, ClipVision, ImageStatistics, MissingImage, clip_pixels};

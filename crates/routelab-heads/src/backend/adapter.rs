@@ -1,12 +1,14 @@
-//! The graphics adapters of this machine.
+//! The devices among which a backend chooses.
 
 use std::fmt;
 
 use serde::Serialize;
 
+#[cfg(any(feature = "cuda", feature = "rocm", feature = "tch", feature = "wgpu"))]
+use super::BackendError;
 use super::Precision;
 
-/// A graphics adapter, real or in software.
+/// A device of a backend that can have several: a graphics adapter, real or in software, a card, or one of LibTorch's devices.
 #[derive(Clone, Debug, Serialize)]
 pub struct Adapter {
     /// Its number after the backend's name: `wgpu:0` is the first.
@@ -15,15 +17,15 @@ pub struct Adapter {
     pub name: String,
     /// What it is.
     pub kind: AdapterKind,
-    /// The graphics API that reaches it.
+    /// The API or library that reaches it.
     pub api: String,
-    /// The driver and its version, as the driver puts it.
+    /// The driver and its version, as the driver puts it; on CUDA and ROCm what kernels are compiled for. Empty where nothing tells.
     pub driver: String,
     /// Bytes of memory that it computes in: its own, or the main memory that it shares. `None` where the driver does not tell;
-    /// those of AMD and NVIDIA on Linux do.
+    /// those of AMD and NVIDIA on Linux, CUDA and ROCm do.
     pub memory: Option<u64>,
-    /// The largest buffer in bytes that a shader can read, a limit of the API.
-    pub largest_buffer: u64,
+    /// The largest buffer in bytes that a kernel can read, where the API sets a limit.
+    pub largest_buffer: Option<u64>,
     /// The precisions in which it computes; empty where it does not work.
     pub precisions: Vec<Precision>,
     /// Why it does not work, if it does not.
@@ -42,6 +44,8 @@ pub enum AdapterKind {
     Virtual,
     /// The processor, pretending.
     Software,
+    /// The processor, as such.
+    Processor,
     /// The driver does not say.
     Other,
 }
@@ -49,7 +53,7 @@ pub enum AdapterKind {
 impl AdapterKind {
     /// Whether there is a GPU behind it, as far as the driver says.
     pub fn is_hardware(self) -> bool {
-        self != Self::Software
+        !matches!(self, Self::Software | Self::Processor)
     }
 }
 
@@ -60,7 +64,72 @@ impl fmt::Display for AdapterKind {
             Self::Integrated => "integrated GPU",
             Self::Virtual => "virtual GPU",
             Self::Software => "software",
+            Self::Processor => "processor",
             Self::Other => "other",
         })
+    }
+}
+
+/// Which of the devices, each with its name and API, a number or a part of a name chooses.
+///
+/// # Errors
+///
+/// None of them, or several.
+#[cfg(any(feature = "cuda", feature = "rocm", feature = "tch", feature = "wgpu"))]
+pub(super) fn choose(
+    backend: &'static str,
+    wanted: &str,
+    found: &[(&str, &str)],
+) -> Result<usize, BackendError> {
+    let lower = wanted.to_lowercase();
+    let suits = |index: &usize| match wanted.parse::<usize>() {
+        Ok(number) => *index == number,
+        Err(_) => !wanted.is_empty() && found[*index].0.to_lowercase().contains(&lower),
+    };
+    let chosen: Vec<usize> = (0..found.len()).filter(suits).collect();
+    if let [chosen] = chosen[..] {
+        return Ok(chosen);
+    }
+    let lines = found.iter().enumerate();
+    let lines = lines.map(|(index, (name, api))| format!("  {backend}:{index}  {name} ({api})"));
+    Err(BackendError::Adapter {
+        name: backend,
+        wanted: wanted.to_owned(),
+        found: if chosen.is_empty() {
+            "no"
+        } else {
+            "more than one"
+        },
+        adapters: lines.collect::<Vec<_>>().join("\n"),
+    })
+}
+
+#[cfg(all(
+    test,
+    any(feature = "cuda", feature = "rocm", feature = "tch", feature = "wgpu")
+))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_chosen_by_number_or_a_part_of_the_name() {
+        let cards = [("NVIDIA H200", "CUDA"), ("NVIDIA A100", "CUDA")];
+        let choose = |wanted| choose("cuda", wanted, &cards);
+        for (wanted, index) in [("0", 0), ("1", 1), ("H200", 0), ("a100", 1)] {
+            assert_eq!(choose(wanted).unwrap(), index, "{wanted}");
+        }
+        let refused = choose("nvidia").unwrap_err().to_string();
+        assert!(
+            refused.contains("more than one device `nvidia`"),
+            "{refused}"
+        );
+        for wanted in ["2", "-1", "", "rtx"] {
+            let refused = choose(wanted).unwrap_err().to_string();
+            let said = [
+                &format!("no device `{wanted}`"),
+                "cuda:1  NVIDIA A100 (CUDA)",
+            ];
+            assert!(said.iter().all(|part| refused.contains(*part)), "{refused}");
+        }
     }
 }

@@ -1,16 +1,15 @@
 //! Graphics adapters through wgpu: found, chosen and opened without a panic.
 
-use std::sync::{Mutex, PoisonError};
-
 use burn::backend::WgpuDeviceKind;
 use burn::backend::wgpu::graphics::AutoGraphicsApi;
 use burn::backend::wgpu::{
     RuntimeOptions, WgpuBackend, WgpuDevice, WgpuInitError, try_init_setup, wgpu,
 };
-use burn::tensor::{Device, Tensor, try_read_sync};
+use burn::tensor::{Device, try_read_sync};
 
+use super::adapter::choose;
 use super::memory::memory;
-use super::{Adapter, AdapterKind, BackendError, Precision};
+use super::{Adapter, AdapterKind, BackendError, Precision, no_adapter, opened};
 
 /// An adapter that was found.
 struct Found {
@@ -19,15 +18,9 @@ struct Found {
     kind: WgpuDeviceKind,
 }
 
-/// Opened devices: the adapter's name, or why it does not work.
-type Opened = Vec<(WgpuDevice, Result<String, String>)>;
-
-/// A runtime of Burn's starts once per device, and the Vulkan loader must not be asked from two threads at a time.
-static OPEN: Mutex<Opened> = Mutex::new(Vec::new());
-
 /// The adapters of a backend, each opened.
-pub(super) fn adapters(backend: &'static str) -> Vec<Adapter> {
-    let (api, found) = find(backend);
+pub(super) fn adapters(backend: &'static str) -> Result<Vec<Adapter>, BackendError> {
+    let (api, found) = find(backend)?;
     let adapter = |(index, found): (usize, &Found)| {
         let opened = start(WgpuDevice::new(found.kind.clone()).on(api));
         Adapter {
@@ -46,10 +39,9 @@ pub(super) fn adapters(backend: &'static str) -> Vec<Adapter> {
                 .trim()
                 .to_owned(),
             memory: memory(&found.info),
-            largest_buffer: found
-                .limits
-                .max_buffer_size
-                .min(found.limits.max_storage_buffer_binding_size),
+            largest_buffer: Some(
+                (found.limits.max_buffer_size).min(found.limits.max_storage_buffer_binding_size),
+            ),
             precisions: opened
                 .as_ref()
                 .map(|(device, _)| Precision::of(device))
@@ -57,7 +49,7 @@ pub(super) fn adapters(backend: &'static str) -> Vec<Adapter> {
             problem: opened.err(),
         }
     };
-    found.iter().enumerate().map(adapter).collect()
+    Ok(found.iter().enumerate().map(adapter).collect())
 }
 
 /// Opens the adapter that `wanted` names, else the one that the graphics API prefers. Also returns what it is called.
@@ -65,9 +57,9 @@ pub(super) fn open(
     backend: &'static str,
     wanted: Option<&str>,
 ) -> Result<(Device, String), BackendError> {
-    let (api, found) = find(backend);
+    let (api, found) = find(backend)?;
     if found.is_empty() {
-        return Err(BackendError::NoAdapter { name: backend });
+        return Err(no_adapter(backend));
     }
     let Some(wanted) = wanted else {
         let device = WgpuDevice::new(WgpuDeviceKind::DefaultDevice).on(api);
@@ -77,38 +69,10 @@ pub(super) fn open(
             reason,
         });
     };
-    let lower = wanted.to_lowercase();
-    let suits = |(index, found): &(usize, &Found)| match wanted.parse::<usize>() {
-        Ok(number) => *index == number,
-        Err(_) => !wanted.is_empty() && found.info.name.to_lowercase().contains(&lower),
-    };
-    let chosen: Vec<&Found> = (found.iter().enumerate().filter(suits))
-        .map(|(_, found)| found)
+    let names: Vec<_> = (found.iter())
+        .map(|found| (found.info.name.as_str(), api_name(found.info.backend)))
         .collect();
-    let [chosen] = chosen[..] else {
-        let line = |(index, found): (usize, &Found)| {
-            format!(
-                "  {backend}:{index}  {} ({})",
-                found.info.name,
-                api_name(found.info.backend)
-            )
-        };
-        return Err(BackendError::Adapter {
-            name: backend,
-            wanted: wanted.to_owned(),
-            found: if chosen.is_empty() {
-                "no"
-            } else {
-                "more than one"
-            },
-            adapters: found
-                .iter()
-                .enumerate()
-                .map(line)
-                .collect::<Vec<_>>()
-                .join("\n"),
-        });
-    };
+    let chosen = &found[choose(backend, wanted, &names)?];
     start(WgpuDevice::new(chosen.kind.clone()).on(api)).map_err(|reason| BackendError::Broken {
         name: backend,
         adapter: chosen.info.name.clone(),
@@ -118,23 +82,34 @@ pub(super) fn open(
 
 /// The adapters that Burn reaches with a backend, by the rule by which it opens them: those of the first graphics API with a
 /// GPU, else of the first with anything at all. Of software adapters it opens the first only.
-fn find(backend: &str) -> (WgpuBackend, Vec<Found>) {
-    let _one_at_a_time = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+fn find(backend: &'static str) -> Result<(WgpuBackend, Vec<Found>), BackendError> {
     let (selected, chain) = match backend {
         "vulkan" => (WgpuBackend::Vulkan, vec![wgpu::Backend::Vulkan]),
+        "metal" => (WgpuBackend::Metal, vec![wgpu::Backend::Metal]),
+        "webgpu" => (WgpuBackend::WebGpu, vec![wgpu::Backend::BrowserWebGpu]),
         _ => (WgpuBackend::Auto, AutoGraphicsApi::chain()),
     };
-    let mut software = Vec::new();
-    for api in chain {
-        let found = on_api(api);
-        if found.iter().any(|found| found.kind != WgpuDeviceKind::Cpu) {
-            return (selected, found);
+    let found = opened::ask(|| {
+        let mut software = Vec::new();
+        for api in chain {
+            let found = on_api(api);
+            if found.iter().any(|found| found.kind != WgpuDeviceKind::Cpu) {
+                return Ok(found);
+            }
+            if software.is_empty() {
+                software = found;
+            }
         }
-        if software.is_empty() {
-            software = found;
-        }
+        Ok(software)
+    });
+    match found {
+        Ok(found) => Ok((selected, found)),
+        Err(reason) => Err(BackendError::Broken {
+            name: backend,
+            adapter: "the driver".to_owned(),
+            reason,
+        }),
     }
-    (selected, software)
 }
 
 fn on_api(api: wgpu::Backend) -> Vec<Found> {
@@ -176,35 +151,16 @@ fn on_api(api: wgpu::Backend) -> Vec<Found> {
 }
 
 /// The device with Burn's runtime running, and the adapter's name.
-fn start(device: WgpuDevice) -> Result<(Device, String), String> {
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = open.iter().find(|(known, _)| *known == device);
-    let outcome = match known {
-        Some((_, outcome)) => outcome.clone(),
-        None => {
-            let outcome = try_out(&device);
-            open.push((device.clone(), outcome.clone()));
-            outcome
-        }
-    };
-    Ok((Device::new(device), outcome?))
-}
-
-/// Starts Burn's runtime and computes something, so that an adapter that does not work is an error now.
-fn try_out(device: &WgpuDevice) -> Result<String, String> {
-    let options = RuntimeOptions::try_default();
-    let setup = options.and_then(|options| try_init_setup::<AutoGraphicsApi>(device, options));
-    let setup = setup.map_err(|error: WgpuInitError| error.to_string())?;
-    let device = Device::new(device.clone());
-    let sum = Tensor::<1>::from_floats([1.0, 2.0], &device).sum();
-    let sum = sum
-        .try_into_vec_as::<f32>()
-        .map_err(|error| error.to_string())?;
-    if sum == [3.0] {
+fn start(adapter: WgpuDevice) -> Result<(Device, String), String> {
+    let device = Device::new(adapter.clone());
+    let name = opened::open(&device, || {
+        let options = RuntimeOptions::try_default();
+        let setup =
+            options.and_then(|options| try_init_setup::<AutoGraphicsApi>(&adapter, options));
+        let setup = setup.map_err(|error: WgpuInitError| error.to_string())?;
         Ok(setup.adapter.get_info().name)
-    } else {
-        Err(format!("it computes 1 + 2 = {sum:?}"))
-    }
+    })?;
+    Ok((device, name))
 }
 
 fn api_name(api: wgpu::Backend) -> &'static str {

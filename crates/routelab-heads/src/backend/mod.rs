@@ -1,12 +1,25 @@
 //! The backend, chosen by name at run time.
 
 mod adapter;
+#[cfg(any(feature = "cuda", feature = "rocm"))]
+mod cards;
 #[cfg(feature = "wgpu")]
 mod graphics;
+mod kept;
 #[cfg(feature = "cubecl")]
 mod launches;
+#[cfg(feature = "tch")]
+mod libtorch;
 #[cfg(feature = "wgpu")]
 mod memory;
+#[cfg(any(
+    feature = "cpu",
+    feature = "cuda",
+    feature = "rocm",
+    feature = "tch",
+    feature = "wgpu"
+))]
+mod opened;
 mod precision;
 mod processor;
 #[cfg(feature = "remote")]
@@ -18,6 +31,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 
 pub use adapter::{Adapter, AdapterKind};
+pub use kept::{KeptKernels, keep_kernels, kept_kernels};
 #[cfg(feature = "cubecl")]
 pub use launches::launches;
 pub use precision::Precision;
@@ -55,6 +69,10 @@ pub struct BackendInfo {
     pub built: bool,
     /// Where it computes.
     pub place: Place,
+    /// What the machine must have for it; empty for nothing.
+    pub needs: &'static str,
+    /// What building it takes, besides the feature; empty for nothing.
+    pub build: &'static str,
 }
 
 /// Where a backend computes.
@@ -63,7 +81,7 @@ pub struct BackendInfo {
 pub enum Place {
     /// On this machine's processor.
     Processor,
-    /// On one of this machine's graphics adapters.
+    /// On one of this machine's devices: graphics adapters, cards, those of LibTorch.
     Adapter,
     /// In another process, on this machine or another.
     Network,
@@ -81,27 +99,26 @@ pub enum BackendError {
         known: String,
     },
     /// The backend exists, but not in this build.
-    #[error(
-        "backend `{name}` is not in this build: it takes the feature `{feature}`; `{DEFAULT}` is always there"
-    )]
+    #[error("backend `{name}` is not in this build: it takes the feature `{feature}`{build}")]
     NotBuilt {
         /// The backend.
         name: &'static str,
         /// The Cargo feature that brings it.
         feature: &'static str,
+        /// What else that takes, after a comma; or nothing.
+        build: String,
     },
     /// The backend is in this build, but the machine offers no device for it.
-    #[error(
-        "backend `{name}` found no graphics adapter on this machine: install a driver (on Linux without a GPU, Mesa's \
-         software Vulkan: `apt-get install mesa-vulkan-drivers libvulkan1`), or use the backend `{DEFAULT}`"
-    )]
+    #[error("backend `{name}` found no device on this machine: it needs {needs}")]
     NoAdapter {
         /// The backend.
         name: &'static str,
+        /// What the machine must have.
+        needs: &'static str,
     },
-    /// The name or number after the colon is that of no adapter, or of several.
+    /// The name or number after the colon is that of no device, or of several.
     #[error(
-        "backend `{name}` has {found} adapter `{wanted}`; give the number of one of these, or a part of its name:\n{adapters}"
+        "backend `{name}` has {found} device `{wanted}`; give the number of one of these, or a part of its name:\n{adapters}"
     )]
     Adapter {
         /// The backend.
@@ -110,15 +127,15 @@ pub enum BackendError {
         wanted: String,
         /// `no` or `more than one`.
         found: &'static str,
-        /// The adapters, one a line.
+        /// The devices, one a line.
         adapters: String,
     },
-    /// The adapter is there, but does not work.
+    /// The device is there, but does not work.
     #[error("backend `{name}` cannot use {adapter}: {reason}")]
     Broken {
         /// The backend.
         name: &'static str,
-        /// The adapter.
+        /// The device.
         adapter: String,
         /// Why.
         reason: String,
@@ -169,14 +186,30 @@ pub enum BackendError {
     },
 }
 
+/// What Burn's compiler for CUDA, ROCm and the processor takes.
+const LLVM: &str =
+    "LLVM 23, which the build downloads from github.com once, into ~/.local/share/tracel";
+
+/// What reaches Vulkan.
+const VULKAN: &str = if cfg!(target_os = "linux") {
+    "a graphics adapter with a Vulkan driver: the vendor's, or Mesa's (`apt-get install mesa-vulkan-drivers libvulkan1`), which has one in \
+     software, too"
+} else if cfg!(target_vendor = "apple") {
+    "a graphics adapter with a Vulkan driver, which Apple's systems do not have: `metal` is theirs"
+} else {
+    "a graphics adapter with a Vulkan driver, which is part of the vendor's"
+};
+
 /// Every backend that RouteLab knows.
-pub const BACKENDS: [BackendInfo; 5] = [
+pub const BACKENDS: [BackendInfo; 11] = [
     BackendInfo {
         name: "flex",
         description: "CPU, Burn's portable backend with vectorised matrix products; the default",
         feature: "",
         built: true,
         place: Place::Processor,
+        needs: "",
+        build: "",
     },
     BackendInfo {
         name: "ndarray",
@@ -184,13 +217,63 @@ pub const BACKENDS: [BackendInfo; 5] = [
         feature: "ndarray",
         built: cfg!(feature = "ndarray"),
         place: Place::Processor,
+        needs: "",
+        build: "",
     },
     BackendInfo {
-        name: "wgpu",
-        description: "GPU through Vulkan, Metal, DirectX 12 or OpenGL, whichever the machine offers",
-        feature: "wgpu",
-        built: cfg!(feature = "wgpu"),
+        name: "cpu",
+        description: "CPU, the kernels of the GPU backends compiled for the processor",
+        feature: "cpu",
+        built: cfg!(feature = "cpu"),
+        place: Place::Processor,
+        needs: "",
+        build: LLVM,
+    },
+    BackendInfo {
+        name: "tch",
+        description: "CPU, NVIDIA's GPUs or Apple's through LibTorch, PyTorch's library; deprecated in Burn",
+        feature: "tch",
+        built: cfg!(feature = "tch"),
         place: Place::Adapter,
+        needs: "the libraries of PyTorch 2.9.0 on the loader's path, and for GPUs their driver and a PyTorch with CUDA or MPS",
+        build: "PyTorch 2.9.0 (`pip install torch==2.9.0`) and LIBTORCH_USE_PYTORCH=1 in the environment",
+    },
+    BackendInfo {
+        name: "cuda",
+        description: "NVIDIA's GPUs through CUDA",
+        feature: "cuda",
+        built: cfg!(feature = "cuda"),
+        place: Place::Adapter,
+        needs: if cfg!(target_vendor = "apple") {
+            "a card of NVIDIA's, for which Apple's systems have no driver: `metal` is theirs"
+        } else {
+            "a card of NVIDIA's, its driver, and the CUDA toolkit's nvvm/libdevice/libdevice.10.bc (CUDA_PATH names the toolkit where it is not \
+             in /usr/local/cuda)"
+        },
+        build: LLVM,
+    },
+    BackendInfo {
+        name: "rocm",
+        description: "AMD's GPUs through ROCm",
+        feature: "rocm",
+        built: cfg!(feature = "rocm"),
+        place: Place::Adapter,
+        needs: if cfg!(target_vendor = "apple") {
+            "ROCm, which Apple's systems do not have: `metal` is theirs"
+        } else {
+            "a card of AMD's that ROCm supports, and of ROCm the libraries amdhip64 and hiprtc and the device libraries (ocml.bc; ROCM_PATH \
+             names ROCm where it is not in /opt/rocm)"
+        },
+        build: LLVM,
+    },
+    BackendInfo {
+        name: "metal",
+        description: "Apple's GPUs through Metal with kernels in its own language",
+        feature: "metal",
+        built: cfg!(feature = "metal"),
+        place: Place::Adapter,
+        needs: "Metal, which only Apple's systems have: elsewhere use `wgpu` or `vulkan`",
+        build: "",
     },
     BackendInfo {
         name: "vulkan",
@@ -198,6 +281,30 @@ pub const BACKENDS: [BackendInfo; 5] = [
         feature: "vulkan",
         built: cfg!(feature = "vulkan"),
         place: Place::Adapter,
+        needs: VULKAN,
+        build: "",
+    },
+    BackendInfo {
+        name: "wgpu",
+        description: "GPU through Vulkan, Metal, DirectX 12 or OpenGL, whichever the machine offers",
+        feature: "wgpu",
+        built: cfg!(feature = "wgpu"),
+        place: Place::Adapter,
+        needs: if cfg!(target_os = "linux") {
+            VULKAN
+        } else {
+            "a graphics adapter with its vendor's driver"
+        },
+        build: "",
+    },
+    BackendInfo {
+        name: "webgpu",
+        description: "GPU through WebGPU, in a browser only",
+        feature: "webgpu",
+        built: cfg!(feature = "webgpu"),
+        place: Place::Adapter,
+        needs: "a browser, whose API WebGPU is, and no program outside one finds it: `wgpu` is the same on the system's own API",
+        build: "",
     },
     BackendInfo {
         name: "remote",
@@ -205,8 +312,13 @@ pub const BACKENDS: [BackendInfo; 5] = [
         feature: "remote",
         built: cfg!(feature = "remote"),
         place: Place::Network,
+        needs: "a server",
+        build: "",
     },
 ];
+
+/// The backends that [`AUTO`] tries, the first one first.
+const PREFERRED: [&str; 5] = ["cuda", "rocm", "metal", "vulkan", "wgpu"];
 
 /// The backend of this name.
 fn info(name: &str) -> Result<&'static BackendInfo, BackendError> {
@@ -222,6 +334,15 @@ fn info(name: &str) -> Result<&'static BackendInfo, BackendError> {
 }
 
 impl BackendInfo {
+    /// Whether it keeps compiled kernels, or at least which variants are the fastest, on disk: see [`kept_kernels`].
+    pub fn keeps_kernels(&self) -> bool {
+        self.built
+            && matches!(
+                self.name,
+                "cpu" | "cuda" | "rocm" | "metal" | "vulkan" | "wgpu" | "webgpu"
+            )
+    }
+
     /// Refuses a backend that this build does not have.
     fn check_built(&self) -> Result<(), BackendError> {
         if self.built {
@@ -230,6 +351,10 @@ impl BackendInfo {
         Err(BackendError::NotBuilt {
             name: self.name,
             feature: self.feature,
+            build: match self.build {
+                "" => String::new(),
+                build => format!(", and {build}"),
+            },
         })
     }
 }
@@ -237,9 +362,10 @@ impl BackendInfo {
 impl Backend {
     /// Chooses a backend, its device and the precision of predictions: `NAME`, `NAME:DEVICE` or either with `@PRECISION`.
     ///
-    /// `NAME` is one of [`BACKENDS`]. `wgpu:1` and `wgpu:llvmpipe` choose an [`Adapter`] by its number or a part of its name,
-    /// in capitals or not; `remote:ws://HOST:PORT` names a server. [`AUTO`] is the first adapter that is a GPU, and
-    /// [`DEFAULT`] where there is none; nothing else falls back to another backend. `flex@f16`: see [`Precision`].
+    /// `NAME` is one of [`BACKENDS`]. `wgpu:1` and `cuda:h200` choose an [`Adapter`] by its number or a part of its name,
+    /// in capitals or not; `remote:ws://HOST:PORT` names a server. [`AUTO`] is the first device that is a GPU, of CUDA, ROCm, Metal,
+    /// Vulkan and wgpu in this order, and [`DEFAULT`] where there is none; nothing else falls back to another backend. `flex@f16`:
+    /// see [`Precision`].
     ///
     /// # Errors
     ///
@@ -286,8 +412,29 @@ impl Backend {
                 let device = Device::ndarray();
                 (device, None)
             }
+            #[cfg(feature = "cpu")]
+            "cpu" => {
+                let device = Device::cpu();
+                let opened = opened::open(&device, || Ok(String::new()));
+                opened.map_err(|reason| BackendError::Broken {
+                    name: info.name,
+                    adapter: "the processor".to_owned(),
+                    reason,
+                })?;
+                (device, None)
+            }
+            #[cfg(feature = "tch")]
+            "tch" => {
+                let (device, name) = libtorch::open(place)?;
+                (device, Some(name))
+            }
+            #[cfg(any(feature = "cuda", feature = "rocm"))]
+            "cuda" | "rocm" => {
+                let (device, card) = cards::open(info.name, place)?;
+                (device, Some(card))
+            }
             #[cfg(feature = "wgpu")]
-            "wgpu" | "vulkan" => {
+            "wgpu" | "vulkan" | "metal" | "webgpu" => {
                 let (device, adapter) = graphics::open(info.name, place)?;
                 (device, Some(adapter))
             }
@@ -316,15 +463,13 @@ impl Backend {
         })
     }
 
-    /// The first adapter that is a GPU and has the precision, else the default.
+    /// The first device that is a GPU and has the precision, else the default.
     fn auto(precision: Precision) -> Result<Self, BackendError> {
-        let graphics = BACKENDS
-            .iter()
-            .filter(|info| info.place == Place::Adapter && info.built);
-        for info in graphics {
-            for adapter in adapters(info.name)? {
+        for name in PREFERRED {
+            // One that is not in the build or whose driver is broken has no such device.
+            for adapter in adapters(name).unwrap_or_default() {
                 if adapter.kind.is_hardware() && adapter.precisions.contains(&precision) {
-                    return Self::open(&format!("{}:{}", info.name, adapter.index), precision);
+                    return Self::open(&format!("{name}:{}", adapter.index), precision);
                 }
             }
         }
@@ -391,19 +536,35 @@ impl Default for Backend {
     }
 }
 
-/// The adapters of a graphics backend, in the order of their numbers. Each is opened, to see whether it works.
+/// The devices of a backend that can have several, in the order of their numbers. Each is opened, to see whether it works.
 ///
 /// # Errors
 ///
-/// No such backend, or not in this build. A machine without adapters is no error.
+/// No such backend, or not in this build, or a broken driver. A machine without such devices is no error.
 pub fn adapters(backend: &str) -> Result<Vec<Adapter>, BackendError> {
     let info = info(backend)?;
     info.check_built()?;
-    #[cfg(feature = "wgpu")]
-    if info.place == Place::Adapter {
-        return Ok(graphics::adapters(info.name));
+    match info.name {
+        #[cfg(feature = "tch")]
+        "tch" => libtorch::adapters(),
+        #[cfg(any(feature = "cuda", feature = "rocm"))]
+        "cuda" | "rocm" => cards::adapters(info.name),
+        #[cfg(feature = "wgpu")]
+        "wgpu" | "vulkan" | "metal" | "webgpu" => graphics::adapters(info.name),
+        _ => Ok(Vec::new()),
     }
-    Ok(Vec::new())
+}
+
+/// The error of a backend without devices.
+#[cfg(any(feature = "cuda", feature = "rocm", feature = "wgpu"))]
+fn no_adapter(backend: &str) -> BackendError {
+    match info(backend) {
+        Ok(info) => BackendError::NoAdapter {
+            name: info.name,
+            needs: info.needs,
+        },
+        Err(unknown) => unknown,
+    }
 }
 
 #[cfg(test)]

@@ -171,6 +171,7 @@ pub fn main_from(registry: Registry, args: impl IntoIterator<Item = OsString>) -
         }
     };
     let output = Output::new(cli.quiet, cli.json);
+    backends::keep_kernels();
     let done = match &cli.command {
         Command::Run(args) => run::run(args, &registry, &output),
         Command::Merge(args) => run::merge(args, &registry, &output),

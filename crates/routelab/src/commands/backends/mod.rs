@@ -8,7 +8,9 @@ use clap::{Args, Subcommand};
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use routelab_heads::backend::{AUTO, Adapter, BACKENDS, DEFAULT, Place, Processor, adapters};
+use routelab_heads::backend::{
+    AUTO, Adapter, BACKENDS, DEFAULT, KeptKernels, Place, Processor, adapters, kept_kernels,
+};
 use routelab_heads::{Backend, BackendError, BackendInfo};
 use routelab_routers::Registry;
 use serde_json::json;
@@ -38,6 +40,9 @@ pub enum BackendsCommand {
         after_help = "Example, in a build with `--features remote`:\n  routelab backends serve --backend flex --port 3000"
     )]
     Serve(ServeBackendsArgs),
+    /// Delete the compiled kernels that GPU backends keep on disk, and their choices of the fastest variants.
+    #[command(after_help = "Example:\n  routelab backends clear")]
+    Clear,
 }
 
 /// Arguments of `backends compare`.
@@ -90,6 +95,14 @@ pub fn run(args: &BackendsArgs, registry: &Registry, output: &Output) -> Outcome
         None => list(output),
         Some(BackendsCommand::Compare(args)) => compare::run(args, registry, output),
         Some(BackendsCommand::Serve(args)) => serve(args, output),
+        Some(BackendsCommand::Clear) => clear(output),
+    }
+}
+
+/// Keeps compiled kernels in this user's folder for what can be computed again, where there is one. Before a device is opened.
+pub fn keep_kernels() {
+    if let Some(folder) = routelab_encode::user_folder("kernels") {
+        routelab_heads::backend::keep_kernels(&folder);
     }
 }
 
@@ -106,13 +119,17 @@ pub fn open(name: &str, output: &Output) -> Outcome<Backend> {
 fn list(output: &Output) -> Outcome {
     let processor = Processor::here();
     output.say(describe(&processor));
+    let kept = kept()?;
     let mut rows = Vec::new();
     for info in BACKENDS {
-        let adapters = match info.place {
-            Place::Adapter if info.built => adapters(info.name).map_err(Failure::failed)?,
-            _ => Vec::new(),
+        let (adapters, broken) = match info.place {
+            Place::Adapter if info.built => match adapters(info.name) {
+                Ok(adapters) => (adapters, None),
+                Err(error) => (Vec::new(), Some(refused(error).told())),
+            },
+            _ => (Vec::new(), None),
         };
-        let problem = problem(&info, &adapters);
+        let problem = broken.or_else(|| problem(&info, &adapters));
         let mut precisions = Vec::new();
         if let (Place::Processor, Ok(backend)) = (info.place, Backend::from_name(info.name)) {
             precisions = backend.precisions();
@@ -131,12 +148,10 @@ fn list(output: &Output) -> Outcome {
             .map(|precision| precision.name())
             .collect();
         text += &match (&problem, info.place) {
-            (Some(problem), _) => format!("{:9}{problem}", ""),
+            (Some(problem), _) if info.built => format!("{:9}{problem}", ""),
+            (Some(_), _) => format!("{:9}{}", "", missing(&info)),
             (None, Place::Processor) => format!("{:9}ready: {}", "", names.join(", ")),
-            (None, Place::Adapter) => format!(
-                "{:9}ready: the graphics API chooses the adapter unless you do",
-                ""
-            ),
+            (None, Place::Adapter) => format!("{:9}ready: {}", "", preferred(info.name)),
             (None, Place::Network) => format!("{:9}ready: `--backend remote:ws://HOST:PORT`", ""),
         };
         output.say(text);
@@ -146,15 +161,72 @@ fn list(output: &Output) -> Outcome {
             "place": info.place,
             "built": info.built,
             "feature": info.feature,
+            "needs": info.needs,
+            "build": info.build,
             "ready": problem.is_none(),
             "problem": problem,
             "default": info.name == DEFAULT,
             "precisions": precisions,
             "processor": (info.place == Place::Processor).then_some(&processor),
             "adapters": adapters,
+            "kernels": info.keeps_kernels().then_some(&kept),
         }));
     }
+    if let Some(kept) = kept {
+        output.say(format!(
+            "\ncompiled kernels: {}, {}; `routelab backends clear` deletes them",
+            kept.folder.display(),
+            size(kept.bytes)
+        ));
+    }
     output.result(&rows.into());
+    Ok(())
+}
+
+/// What it takes to have a backend that is not in this build.
+fn missing(info: &BackendInfo) -> String {
+    let with = |words: &str, what: &str| match what {
+        "" => String::new(),
+        what => format!("{words} {what}"),
+    };
+    let feature = format!("not in this build: `--features {}`", info.feature);
+    feature + &with(", which takes", info.build) + &with("; it needs", info.needs)
+}
+
+/// Which device a backend opens unless one is named.
+fn preferred(backend: &str) -> &'static str {
+    match backend {
+        "tch" => "the processor unless you choose",
+        "cuda" | "rocm" => "the first card unless you choose",
+        _ => "the graphics API chooses the adapter unless you do",
+    }
+}
+
+/// The kernels on disk; none in a build without the backends that keep them.
+fn kept() -> Outcome<Option<KeptKernels>> {
+    kept_kernels()
+        .map_err(|error| Failure::failed(anyhow::anyhow!("cannot read the kept kernels: {error}")))
+}
+
+/// Deletes the kernels on disk.
+fn clear(output: &Output) -> Outcome {
+    let Some(kept) = kept()? else {
+        return Err(bad_request!(
+            "no backend of this build keeps kernels\nhelp: use the build whose kernels are to be deleted"
+        ));
+    };
+    kept.clear().map_err(|(file, error)| {
+        Failure::failed(anyhow::anyhow!(
+            "cannot delete {}: {error}\nhelp: check that its folder is yours",
+            file.display()
+        ))
+    })?;
+    output.say(format!(
+        "deleted {} from {}",
+        size(kept.bytes),
+        kept.folder.display()
+    ));
+    output.result(&json!({ "folder": kept.folder, "deleted": kept.bytes }));
     Ok(())
 }
 
@@ -218,15 +290,19 @@ fn line(backend: &str, adapter: &Adapter) -> String {
         None => precisions.join(", "),
     };
     let memory = adapter.memory.map(size);
+    let driver = match adapter.driver.as_str() {
+        "" => String::new(),
+        driver => format!(" ({driver})"),
+    };
+    let buffer = (adapter.largest_buffer).map(|bytes| format!(", largest buffer {}", size(bytes)));
     format!(
-        "{backend}:{}  {}, {}, {} ({}), memory {}, largest buffer {}: {state}",
+        "{backend}:{}  {}, {}, {}{driver}, memory {}{}: {state}",
         adapter.index,
         adapter.name,
         adapter.kind,
         adapter.api,
-        adapter.driver,
         memory.as_deref().unwrap_or("unknown"),
-        size(adapter.largest_buffer),
+        buffer.unwrap_or_default(),
     )
 }
 
