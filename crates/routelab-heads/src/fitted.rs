@@ -10,7 +10,7 @@ use crate::init::{Initializer, Room};
 use crate::objective::{Examples, Objective, Output};
 use crate::products::Factors;
 use crate::train::{self, Fit, History, TrainConfig};
-use crate::{Backend, HeadError, WeightsError, matrix, weights};
+use crate::{Backend, HeadError, WeightsError, kernels, matrix, weights};
 
 /// The sizes that a network is made from: every `…Config` of this crate is one.
 pub trait Architecture: Clone {
@@ -38,7 +38,8 @@ pub trait Network: Module + Sync {
         self.logits()(x)
     }
 
-    /// How many queries to predict at a time: bounds the memory of the widest intermediate.
+    /// How many queries to predict at a time: bounds the memory of the widest intermediate, to some 32 MiB. Graphics cards take a multiple
+    /// of them.
     fn chunk(&self) -> usize {
         4096
     }
@@ -170,7 +171,8 @@ impl<A: Architecture> FittedNetwork<A> {
                 let rows = matrix::to_tensor(rows, &self.device).cast(dtype);
                 matrix::to_array(self.output.of(predictor(rows)))
             };
-            crate::in_chunks(x, self.network.chunk(), self.models, predict)
+            let rows = self.network.chunk() * kernels::piece_of(&self.device);
+            crate::in_chunks(x, rows, self.models, predict)
         }))
     }
 

@@ -48,6 +48,33 @@ pub(crate) fn are_on_a_card(_: &Device) -> bool {
     false
 }
 
+/// Bytes of the widest intermediate of a piece of predictions on processors.
+const PIECE_BYTES: u64 = 32 << 20;
+
+/// How many times as large a piece of predictions may be on this device: on a graphics card, where every piece costs a wait, its widest
+/// intermediate may take a sixteenth of the largest buffer.
+pub(crate) fn piece_of(device: &Device) -> usize {
+    let times = |largest: u64| (largest / 16 / PIECE_BYTES).max(1) as usize;
+    largest_buffer(device).map_or(1, times)
+}
+
+/// The largest buffer of a graphics card, in bytes.
+#[cfg(feature = "cubecl")]
+fn largest_buffer(device: &Device) -> Option<u64> {
+    use burn::backend::DispatchDevice;
+    match device.clone().inner().as_dispatch() {
+        DispatchDevice::Cube(card) if are_on_a_card(device) => {
+            Some(card.client().properties().memory.max_page_size)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(not(feature = "cubecl"))]
+fn largest_buffer(_: &Device) -> Option<u64> {
+    None
+}
+
 /// Whether there are kernels for tensors of this device.
 pub(crate) fn are_on(device: &Device) -> bool {
     are_on_a_card(device) || apply_to(&device.clone().inner())

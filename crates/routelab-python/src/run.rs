@@ -239,6 +239,7 @@ fn execute(
             backend,
             progress: false,
             watch: watch.clone(),
+            ..RunOptions::default()
         };
         routelab::run_files(&experiment, seeds, single, &kinds, &registry, &options)
     })

@@ -1,5 +1,6 @@
 //! `routelab run`, `merge` and `tune`.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,7 +11,7 @@ use crate::experiment::Tuning;
 use crate::failure::{Outcome, bad_request};
 use crate::folder::{Asked, Shard};
 use crate::output::Output;
-use crate::run::{self, Reopen, Runs};
+use crate::run::{self, Reopen, RunOptions, Runs};
 
 /// Arguments of `run`.
 #[derive(Args, Clone)]
@@ -27,6 +28,10 @@ pub struct RunArgs {
     /// Number of seeds, instead of those in the file.
     #[arg(long)]
     pub seeds: Option<usize>,
+    /// Fits side by side: as many as there are cores by default. A graphics card that small networks leave idle takes more, one with little
+    /// memory fewer. Results do not depend on it.
+    #[arg(long, value_name = "FITS")]
+    pub at_once: Option<NonZero<usize>>,
     /// Continue an interrupted run; an error if there is none. Without this flag an interrupted run with the same
     /// settings is continued, too.
     #[arg(long, conflicts_with = "overwrite")]
@@ -111,24 +116,25 @@ fn execute(
 ) -> Outcome {
     let backend = backends::open(&args.backend, output)?;
     let runs = Runs::read(&args.experiment, args.seeds, tuning.as_ref(), registry)?;
-    run::with_job(
-        &args.out,
-        args.reopen(),
-        &backend,
-        output,
-        |job| match args.shard {
-            _ if args.check => run::check(job, &runs),
-            Some(shard) => {
-                let asked = Asked {
-                    backend: args.backend.clone(),
-                    seeds: args.seeds,
-                    tune: tuning,
-                };
-                run::run_shard(job, &runs, &asked, shard)
-            }
-            None => run::run(job, &runs),
-        },
-    )
+    let options = RunOptions {
+        out: args.out.clone(),
+        reopen: args.reopen(),
+        backend,
+        at_once: args.at_once,
+        ..RunOptions::default()
+    };
+    run::with_job(&options, output, |job| match args.shard {
+        _ if args.check => run::check(job, &runs),
+        Some(shard) => {
+            let asked = Asked {
+                backend: args.backend.clone(),
+                seeds: args.seeds,
+                tune: tuning,
+            };
+            run::run_shard(job, &runs, &asked, shard)
+        }
+        None => run::run(job, &runs),
+    })
 }
 
 /// Puts the shards of an experiment together.

@@ -22,6 +22,7 @@ use crate::experiment::{Entry, Experiment, Plan};
 use crate::failure::{Failure, Outcome};
 use crate::folder::{ENCODER, Seconds, Unit, UnitOutcome};
 use crate::output::{Bar, Output};
+use crate::run::Job;
 
 /// Steps of the progress bar per unit.
 const STEPS: u64 = 1000;
@@ -30,11 +31,10 @@ const STEPS: u64 = 1000;
 pub fn fit_all(
     experiment: &Experiment,
     inputs: &Inputs,
-    backend: &Backend,
+    job: &Job,
     store: &Store,
-    output: &Output,
 ) -> Outcome<Vec<Vec<Unit>>> {
-    let units = fit(experiment, inputs, backend, store, output, &|_, _| true)?;
+    let units = fit(experiment, inputs, job, store, &|_, _| true)?;
     let whole = |row: Vec<Option<Unit>>| row.into_iter().collect::<Option<Vec<Unit>>>();
     let units: Option<Vec<Vec<Unit>>> = units.into_iter().map(whole).collect();
     Ok(units.expect("every open unit was fitted"))
@@ -43,14 +43,14 @@ pub fn fit_all(
 /// Fits those units that are `wanted`, by the number of their seed and of their router, and that an earlier run has not fitted
 /// yet. The others are `None`.
 ///
-/// They are fitted side by side, one per core: a fit keeps a single core busy most of the time, and what it does on
-/// several cores it hands to the one thread pool of the process. Results do not depend on it.
+/// They are fitted side by side, one per core unless the job says otherwise: a fit keeps a single core busy most of the time, and what it does
+/// on several cores it hands to the one thread pool of the process. On a graphics card each has a stream of its own. Results do not depend on
+/// it.
 pub fn fit(
     experiment: &Experiment,
     inputs: &Inputs,
-    backend: &Backend,
+    job: &Job,
     store: &Store,
-    output: &Output,
     wanted: &dyn Fn(usize, usize) -> bool,
 ) -> Outcome<Vec<Vec<Option<Unit>>>> {
     let mut units = vec![vec![None; experiment.routers.len()]; experiment.seeds.len()];
@@ -66,6 +66,7 @@ pub fn fit(
             }
         }
     }
+    let (backend, output) = (job.backend, job.output);
     let bar = output.bar((done + open.len()) as u64 * STEPS);
     bar.inc(done as u64 * STEPS);
     let report = Report {
@@ -78,7 +79,7 @@ pub fn fit(
         fits: Mutex::new(experiment.seeds.iter().map(|_| Weak::new()).collect()),
     };
     let open = grouped(experiment, open);
-    for ((index, router), unit) in side_by_side(&seeds, experiment, &open, &report)? {
+    for ((index, router), unit) in side_by_side(&seeds, experiment, &open, job.at_once, &report)? {
         units[index][router] = Some(unit);
     }
     bar.finish_and_clear();
@@ -166,11 +167,13 @@ fn grouped(experiment: &Experiment, open: Vec<(usize, usize)>) -> Vec<Vec<(usize
     groups
 }
 
-/// Fits the `open` units in their groups; every core takes the next group when it is done.
+/// Fits the `open` units in their groups, so many at once, as many as there are cores by default; every thread takes the next group when it is
+/// done.
 fn side_by_side<'a>(
     seeds: &SeedFits<'a>,
     experiment: &Experiment,
     open: &[Vec<(usize, usize)>],
+    at_once: Option<NonZero<usize>>,
     report: &Report,
 ) -> Outcome<Vec<((usize, usize), Unit)>> {
     let next = AtomicUsize::new(0);
@@ -208,9 +211,10 @@ fn side_by_side<'a>(
         }
         Ok(done)
     };
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    let at_once = at_once.map_or_else(cores, NonZero::get);
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores.min(open.len()))
+        let threads: Vec<_> = (0..at_once.min(open.len()))
             .map(|_| scope.spawn(worker))
             .collect();
         // All are joined before anything is said of one: what a thread leaves unjoined, the scope reports in its own words.

@@ -41,6 +41,7 @@ pub fn merge(
         out,
         reopen,
         backend: &backend,
+        at_once: None,
         output,
         shards: &shards.folders,
         fits: &Fits::default(),

@@ -19,6 +19,7 @@ mod tasks;
 pub mod tuning;
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -51,6 +52,8 @@ pub struct Job<'a> {
     pub reopen: Reopen,
     /// Where networks run.
     pub backend: &'a Backend,
+    /// How many fits run side by side; as many as there are cores by default.
+    pub at_once: Option<NonZero<usize>>,
     /// Where progress is told.
     pub output: &'a Output,
     /// The folders of shards whose units are taken; none but for `merge`.
@@ -68,6 +71,8 @@ pub struct RunOptions {
     pub reopen: Reopen,
     /// Where networks run.
     pub backend: Backend,
+    /// How many fits run side by side; as many as there are cores by default. Results do not depend on it.
+    pub at_once: Option<NonZero<usize>>,
     /// Whether progress is told on standard error.
     pub progress: bool,
     /// Who looks on, and may stop it.
@@ -81,6 +86,7 @@ impl Default for RunOptions {
             out: "runs".into(),
             reopen: Reopen::default(),
             backend: Backend::default(),
+            at_once: None,
             progress: false,
             watch: Watch::default(),
         }
@@ -96,13 +102,9 @@ impl Experiment {
     pub fn run(&self, options: &RunOptions) -> Outcome<RunFolder> {
         let output = Output::new(!options.progress, false).watched(&options.watch);
         options.watch.run(|| {
-            with_job(
-                &options.out,
-                options.reopen,
-                &options.backend,
-                &output,
-                |job| Ok(run_one(job, self, &options.out)?.folder),
-            )
+            with_job(options, &output, |job| {
+                Ok(run_one(job, self, &options.out)?.folder)
+            })
         })
     }
 }
@@ -131,15 +133,9 @@ pub fn run_files(
             path.display()
         ));
     }
-    options.watch.run(|| {
-        with_job(
-            &options.out,
-            options.reopen,
-            &options.backend,
-            &output,
-            |job| finish(job, &runs),
-        )
-    })?;
+    options
+        .watch
+        .run(|| with_job(options, &output, |job| finish(job, &runs)))?;
     let folders = runs.experiments().into_iter();
     folders
         .map(|(place, experiment)| RunFolder::open(&options.out.join(place).join(&experiment.name)))
@@ -147,17 +143,12 @@ pub fn run_files(
 }
 
 /// Runs something with a job.
-pub fn with_job<T>(
-    out: &Path,
-    reopen: Reopen,
-    backend: &Backend,
-    output: &Output,
-    work: impl FnOnce(&Job) -> T,
-) -> T {
+pub fn with_job<T>(options: &RunOptions, output: &Output, work: impl FnOnce(&Job) -> T) -> T {
     work(&Job {
-        out,
-        reopen,
-        backend,
+        out: &options.out,
+        reopen: options.reopen,
+        backend: &options.backend,
+        at_once: options.at_once,
         output,
         shards: &[],
         fits: &Fits::default(),
@@ -397,7 +388,7 @@ fn run_one(job: &Job, experiment: &Experiment, out: &Path) -> Outcome<Finished> 
     }
     job.fits.take(experiment, &manifest, &store)?;
     store.write(TRUTH, &inputs.truth(experiment).bytes())?;
-    let fitted = fitting::fit_all(experiment, &inputs, job.backend, &store, job.output)?;
+    let fitted = fitting::fit_all(experiment, &inputs, job, &store)?;
     job.fits.add(experiment, &manifest, &store);
     job.output.go_on()?;
     let stage = Instant::now();

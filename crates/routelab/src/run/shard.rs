@@ -86,7 +86,7 @@ pub fn run(job: &Job, runs: &Runs, asked: &Asked, shard: Shard) -> Outcome {
                 store.unit(&entry.label, experiment.seeds[*seed]).is_some()
             })
             .count();
-        fitting::fit(experiment, &inputs, job.backend, &store, job.output, &mine)?;
+        fitting::fit(experiment, &inputs, &job, &store, &mine)?;
     }
     let mut merge = format!(
         "routelab merge {} --out {}",
