@@ -53,15 +53,17 @@ compare_sizes=(--epochs 3) queries=36497 sizes=(--epochs 1)
 if [ -n "$quick" ]; then
   compare_sizes=(--epochs 2 --rows 40 --batch-sizes 16) queries=300 sizes=(--epochs 1 --models 3 --dimension 16)
 fi
-# CUDA compiles with libraries and headers of its toolkit. Where there is none, Python's packages of NVIDIA have them.
-if [ -z "${CUDA_PATH:-}" ] && [ ! -d /usr/local/cuda ] && command -v python3 > /dev/null; then
-  nvidia=$(timeout 30 python3 -c 'import nvidia; print(list(nvidia.__path__)[0])' 2> /dev/null)
-  for folder in "$nvidia"/cu1[0-9] "$nvidia"/cuda_runtime; do
-    if [ -n "$nvidia" ] && [ -d "$folder/include" ]; then export CUDA_PATH=$folder; break; fi
-  done
-  for folder in "$nvidia"/*/lib; do
-    if [ -n "$nvidia" ] && [ -d "$folder" ]; then export LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}; fi
-  done
+# CUDA's kernels need one file of its toolkit, with functions such as the exponential. Where there is no toolkit, that of a Triton in Python.
+if [ -z "${CUDA_PATH:-}" ] && [ ! -d /usr/local/cuda/nvvm/libdevice ] && command -v python3 > /dev/null; then
+  libdevice=$(timeout 30 python3 -c 'import importlib.util as u, pathlib as p
+print(p.Path(u.find_spec("triton").origin).parent / "backends/nvidia/lib/libdevice.10.bc")' 2> /dev/null)
+  if [ -f "$libdevice" ]; then
+    CUDA_PATH=$(mktemp -d)
+    export CUDA_PATH
+    trap 'rm -rf "$CUDA_PATH"' EXIT
+    mkdir -p "$CUDA_PATH/nvvm/libdevice"
+    cp "$libdevice" "$CUDA_PATH/nvvm/libdevice/"
+  fi
 fi
 
 deadline=$((SECONDS + budget))
