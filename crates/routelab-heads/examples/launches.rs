@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use routelab_heads::backend::launches;
+use routelab_heads::backend::Launches;
 use routelab_heads::equirouter::{EquiRouterConfig, FittedEquiRouter};
 use routelab_heads::objective::Pairwise;
 use routelab_heads::{Backend, Examples, Fit, Objective, TrainConfig};
@@ -39,11 +39,7 @@ fn main() {
             batch_size: rows,
             learning_rate: 1e-4,
         };
-        let objective = if given.len() > 4 {
-            Objective::SquaredError(routelab_heads::objective::SquaredError::default())
-        } else {
-            Objective::Pairwise(Pairwise::default())
-        };
+        let objective = Objective::Pairwise(Pairwise::default());
         let fit = Fit {
             backend: &backend,
             seed: 0,
@@ -54,8 +50,12 @@ fn main() {
     };
     // Compiles, and chooses the variants.
     fit(4);
-    let (_, few) = launches(|| fit(2));
-    let (_, more) = launches(|| fit(12));
+    let counted = |epochs| {
+        let launches = Launches::new();
+        fit(epochs);
+        launches.by_name()
+    };
+    let (few, more) = (counted(2), counted(12));
     let mut steps: BTreeMap<String, f64> = BTreeMap::new();
     for (name, count) in more {
         let before = few.get(name).copied().unwrap_or_default();

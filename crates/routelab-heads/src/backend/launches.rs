@@ -1,13 +1,26 @@
-//! How many kernels a device is told to run.
+//! How many kernels devices are told to run.
 
 use std::collections::BTreeMap;
+#[cfg(feature = "cubecl")]
 use std::sync::{Arc, Mutex, PoisonError};
 
+#[cfg(feature = "cubecl")]
 use burn::cubecl::logging::{LaunchObservation, LaunchObserver};
 
+/// Counts the kernels that this process launches on devices of CubeCL's backends, from all threads, while it lives. One at a time: a second
+/// takes over until it is dropped. Counts nothing in a build without such a backend.
+pub struct Launches {
+    #[cfg(feature = "cubecl")]
+    counter: Arc<Counter>,
+    #[cfg(feature = "cubecl")]
+    _observation: LaunchObservation,
+}
+
+#[cfg(feature = "cubecl")]
 #[derive(Default)]
 struct Counter(Mutex<BTreeMap<&'static str, usize>>);
 
+#[cfg(feature = "cubecl")]
 impl LaunchObserver for Counter {
     fn launched(&self, kernel: &'static str) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -15,12 +28,36 @@ impl LaunchObserver for Counter {
     }
 }
 
-/// Counts the kernels that this process launches on devices of CubeCL's backends while `work` runs, by their names.
-pub fn launches<T>(work: impl FnOnce() -> T) -> (T, BTreeMap<&'static str, usize>) {
-    let counter = Arc::new(Counter::default());
-    let observation = LaunchObservation::new(counter.clone());
-    let result = work();
-    drop(observation);
-    let counts = counter.0.lock().unwrap_or_else(PoisonError::into_inner);
-    (result, counts.clone())
+impl Launches {
+    /// Begins to count.
+    #[expect(clippy::new_without_default, reason = "to begin is not a value")]
+    pub fn new() -> Self {
+        #[cfg(feature = "cubecl")]
+        {
+            let counter = Arc::new(Counter::default());
+            let _observation = LaunchObservation::new(counter.clone());
+            Self {
+                counter,
+                _observation,
+            }
+        }
+        #[cfg(not(feature = "cubecl"))]
+        Self {}
+    }
+
+    /// The kernels so far, by their names.
+    pub fn by_name(&self) -> BTreeMap<&'static str, usize> {
+        #[cfg(feature = "cubecl")]
+        {
+            let counts = self.counter.0.lock();
+            counts.unwrap_or_else(PoisonError::into_inner).clone()
+        }
+        #[cfg(not(feature = "cubecl"))]
+        BTreeMap::new()
+    }
+
+    /// The kernels so far.
+    pub fn count(&self) -> usize {
+        self.by_name().values().sum()
+    }
 }

@@ -6,7 +6,6 @@ mod cards;
 #[cfg(feature = "wgpu")]
 mod graphics;
 mod kept;
-#[cfg(feature = "cubecl")]
 mod launches;
 #[cfg(feature = "tch")]
 mod libtorch;
@@ -32,8 +31,7 @@ use serde::Serialize;
 
 pub use adapter::{Adapter, AdapterKind};
 pub use kept::{KeptKernels, keep_kernels, kept_kernels};
-#[cfg(feature = "cubecl")]
-pub use launches::launches;
+pub use launches::Launches;
 pub use precision::Precision;
 pub(crate) use precision::cast;
 pub use processor::{Processor, peak_memory};

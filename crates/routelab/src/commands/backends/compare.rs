@@ -165,6 +165,9 @@ fn text(columns: &[Column]) -> String {
                 format!("{:.0}", per_second(router.test, router.prediction)),
                 measured.peak_memory.map_or("?".to_owned(), size),
                 measured.device_memory.map_or("-".to_owned(), size),
+                router
+                    .kernels
+                    .map_or("-".to_owned(), |count| format!("{count:.0}")),
             ]
         };
         let times: Vec<Vec<String>> = rows.iter().map(time).collect();
@@ -178,6 +181,7 @@ fn text(columns: &[Column]) -> String {
                 "predicted queries/s",
                 "peak memory",
                 "on the device",
+                "kernels a step",
             ],
             &times,
         );
@@ -269,6 +273,7 @@ fn result(columns: &[Column]) -> Value {
                 "first_step": router.first_step,
                 "epochs": router.epochs,
                 "epoch": router.epoch(),
+                "kernels": router.kernels,
                 "first_prediction": router.first_prediction,
                 "prediction": router.prediction,
                 "losses": router.losses,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use routelab_data::{Embeddings, RoutingTable};
 use routelab_eval::{Choices, Metric, Scores, Truth, evaluate};
 use routelab_heads::Backend;
-use routelab_heads::backend::peak_memory;
+use routelab_heads::backend::{Launches, peak_memory};
 use routelab_routers::{Context, FittedRouter, ParsedRouter, Router, SharedCost, TrainingSet};
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +86,9 @@ pub struct MeasuredRouter {
     pub first_step: f64,
     /// Seconds of every epoch; the first one has the start of the fit and what is compiled in it.
     pub epochs: Vec<f64>,
+    /// Kernels that a gradient step launches, the mean over all epochs but the first; none on backends that launch none, or of a single
+    /// epoch.
+    pub kernels: Option<f64>,
     /// Seconds of the first prediction of the test queries.
     pub first_prediction: f64,
     /// Seconds of the second one.
@@ -283,16 +286,17 @@ impl FitOf<'_> {
         }
     }
 
-    /// Fits a router, and seconds of its epochs.
+    /// Fits a router; seconds of its epochs, and kernels of a step.
     fn timed(
         &self,
         router: &dyn Router,
         train: &TrainingSet,
         cost: &SharedCost,
-    ) -> Outcome<(Box<dyn FittedRouter>, Vec<f64>)> {
-        let steps: Mutex<Vec<(f64, Instant)>> = Mutex::default();
+    ) -> Outcome<(Box<dyn FittedRouter>, Vec<f64>, Option<f64>)> {
+        let steps: Mutex<Vec<(f64, Instant, usize)>> = Mutex::default();
+        let launches = Launches::new();
         let note = |share: f64| {
-            let now = (share, Instant::now());
+            let now = (share, Instant::now(), launches.count());
             steps
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -304,7 +308,9 @@ impl FitOf<'_> {
         let fitted = fitted.map_err(Failure::failed)?;
         let count = fitted.history().map_or(1, |history| history.losses.len());
         let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok((fitted, epochs(&steps, count.max(1), start, end)))
+        let kernels = kernels(&steps, count);
+        let steps: Vec<(f64, Instant)> = steps.iter().map(|step| (step.0, step.1)).collect();
+        Ok((fitted, epochs(&steps, count.max(1), start, end), kernels))
     }
 
     /// Some of the training queries, with their costs fitted elsewhere, so that nothing is compiled before.
@@ -344,7 +350,7 @@ impl FitOf<'_> {
             .map(|epochs| ("epochs", epochs))
             .into_iter()
             .collect();
-        let (fitted, epochs) = self.timed(&*compared.with(&epochs)?, &train, self.cost)?;
+        let (fitted, epochs, kernels) = self.timed(&*compared.with(&epochs)?, &train, self.cost)?;
         let losses = fitted
             .history()
             .map(|history| history.losses.clone())
@@ -373,6 +379,7 @@ impl FitOf<'_> {
             test: test.len(),
             first_step,
             epochs,
+            kernels,
             first_prediction,
             prediction,
             choices: (0..self.grid.len()).map(|at| choices.at(at)).collect(),
@@ -400,7 +407,7 @@ impl FitOf<'_> {
             let train = TrainingSet::new(&embeddings, &table).map_err(Failure::failed)?;
             let mut settings = vec![("epochs", THROUGHPUT_EPOCHS)];
             settings.extend(own.map(|_| ("batch_size", batch)));
-            let (_, epochs) = self.timed(&*compared.with(&settings)?, &train, &cost)?;
+            let (_, epochs, _) = self.timed(&*compared.with(&settings)?, &train, &cost)?;
             Ok(Throughput {
                 batch,
                 queries: table.len(),
@@ -434,6 +441,16 @@ impl FitOf<'_> {
     }
 }
 
+/// Kernels of a step: of every step the share of the fit that is done, and the kernels that were launched so far.
+fn kernels(steps: &[(f64, Instant, usize)], epochs: usize) -> Option<f64> {
+    // The last step of an epoch is told when all its kernels have been launched.
+    let first = steps
+        .iter()
+        .position(|step| step.0 >= 1.0 / epochs as f64 - 1e-6)?;
+    let (later, launched) = (steps.len() - 1 - first, steps.last()?.2 - steps[first].2);
+    (later > 0 && launched > 0).then(|| launched as f64 / later as f64)
+}
+
 /// Seconds of every epoch, from when the share of the fit was told. The last step of an epoch is told when it is done.
 fn epochs(steps: &[(f64, Instant)], count: usize, start: Instant, end: Instant) -> Vec<f64> {
     let ends = (1..=count).map(|epoch| {
@@ -453,6 +470,21 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn kernels_are_those_after_the_first_epoch() {
+        let now = Instant::now();
+        // Three epochs of two steps; the first compiles and tries variants.
+        let steps: Vec<(f64, Instant, usize)> = [500, 900, 910, 920, 930, 940]
+            .iter()
+            .enumerate()
+            .map(|(step, &launched)| ((step + 1) as f64 / 6.0, now, launched))
+            .collect();
+        assert_eq!(kernels(&steps, 3), Some(10.0));
+        assert_eq!(kernels(&steps, 1), None);
+        assert_eq!(kernels(&[(0.5, now, 0), (1.0, now, 0)], 2), None);
+        assert_eq!(kernels(&[], 1), None);
+    }
 
     #[test]
     fn an_epoch_ends_with_its_last_step() {
