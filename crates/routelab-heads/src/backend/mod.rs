@@ -497,8 +497,8 @@ impl Backend {
         &self.device
     }
 
-    /// The precision in which fitted networks predict. They are trained in single precision always: Adam's second moment
-    /// and its `ε` vanish in half precision.
+    /// The precision in which fitted networks predict. They are trained in single precision, but for the matrix products of mixed
+    /// precision: Adam's second moment and its `ε` vanish in half precision.
     pub fn precision(&self) -> Precision {
         self.precision
     }

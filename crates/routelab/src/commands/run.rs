@@ -18,8 +18,8 @@ use crate::run::{self, Reopen, RunOptions, Runs};
 pub struct RunArgs {
     /// The experiment file.
     pub experiment: PathBuf,
-    /// Where networks run: see `routelab backends`. `wgpu:1` or `wgpu:NAME` chooses an adapter, `@f16` after it the precision of
-    /// predictions, `auto` the first GPU that there is.
+    /// Where networks run: see `routelab backends`. `wgpu:1` or `wgpu:NAME` chooses an adapter, `@f16` after it a
+    /// precision, `auto` the first GPU that there is.
     #[arg(long, default_value = routelab_heads::backend::DEFAULT)]
     pub backend: String,
     /// Folder of the runs; the run gets a folder of its own in it, named after the experiment.
