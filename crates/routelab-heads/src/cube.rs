@@ -71,7 +71,7 @@ fn activate_kernel(
     #[comptime] units: usize,
     #[comptime] keep: bool,
 ) {
-    let row = CUBE_POS as usize;
+    let row = CUBE_POS;
     if row >= rows {
         terminate!();
     }
@@ -130,7 +130,7 @@ fn activate_backward_kernel(
     #[comptime] width: usize,
     #[comptime] units: usize,
 ) {
-    let cube = CUBE_POS as usize;
+    let cube = CUBE_POS;
     let first = cube / models * PIECE;
     if first >= queries {
         terminate!();
@@ -226,7 +226,7 @@ fn activate_sums_kernel(
     models: usize,
     #[comptime] width: usize,
 ) {
-    let place = ABSOLUTE_POS as usize;
+    let place = ABSOLUTE_POS;
     let (row, j) = (place / width, place % width);
     if row < models {
         let mut total = 0.0f32;
@@ -258,7 +258,7 @@ fn gaps_kernel(
     models: usize,
     #[comptime] width: usize,
 ) {
-    let place = ABSOLUTE_POS as usize;
+    let place = ABSOLUTE_POS;
     if place < out.len() {
         let (row, j) = (place / width, place % width);
         let of_model = row % models * width + j;
@@ -281,7 +281,7 @@ fn gaps_backward_kernel(
     models: usize,
     #[comptime] width: usize,
 ) {
-    let place = ABSOLUTE_POS as usize;
+    let place = ABSOLUTE_POS;
     let (piece, j) = (place / width, place % width);
     let first = piece * PIECE;
     if first < queries {
@@ -321,7 +321,7 @@ fn pair_sums_kernel(
     pieces: usize,
     size: usize,
 ) {
-    let place = ABSOLUTE_POS as usize;
+    let place = ABSOLUTE_POS;
     if place < 2 * size {
         let mut total = 0.0f32;
         for piece in 0..pieces {
@@ -348,7 +348,7 @@ fn mix_kernel(
     hidden: usize,
     #[comptime] with_products: bool,
 ) {
-    let place = ABSOLUTE_POS as usize;
+    let place = ABSOLUTE_POS;
     if place < out.len() {
         let (i, of_row) = (place / (models * hidden), place % (models * hidden));
         let (model, j) = (of_row / hidden, of_row % hidden);
@@ -378,7 +378,7 @@ fn mix_backward_kernel(
     #[comptime] blocks: usize,
     #[comptime] units: usize,
 ) {
-    let i = CUBE_POS as usize;
+    let i = CUBE_POS;
     if i >= width {
         terminate!();
     }
@@ -445,7 +445,7 @@ fn adam_kernel(
     epsilon: f32,
     learning_rate: f32,
 ) {
-    let place = ABSOLUTE_POS as usize;
+    let place = ABSOLUTE_POS;
     if place < values.len() {
         let g = gradient[place];
         let m = moment_1[place] * beta_1 + g * (1.0f32 - beta_1);
@@ -766,7 +766,7 @@ fn pair_losses_kernel(
     #[comptime] ties_by_cost: bool,
     #[comptime] partly: bool,
 ) {
-    let i = ABSOLUTE_POS as usize;
+    let i = ABSOLUTE_POS;
     if i < scores.len() {
         let first = i / models * models;
         let mut loss = 0.0f32;
@@ -797,7 +797,7 @@ fn pair_losses_backward_kernel(
     #[comptime] ties_by_cost: bool,
     #[comptime] partly: bool,
 ) {
-    let i = ABSOLUTE_POS as usize;
+    let i = ABSOLUTE_POS;
     if i < scores.len() {
         let first = i / models * models;
         let mut total = 0.0f32;

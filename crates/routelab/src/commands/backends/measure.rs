@@ -286,13 +286,8 @@ impl FitOf<'_> {
         }
     }
 
-    /// Fits a router; seconds of its epochs, and kernels of a step.
-    fn timed(
-        &self,
-        router: &dyn Router,
-        train: &TrainingSet,
-        cost: &SharedCost,
-    ) -> Outcome<(Box<dyn FittedRouter>, Vec<f64>, Option<f64>)> {
+    /// Fits a router.
+    fn timed(&self, router: &dyn Router, train: &TrainingSet, cost: &SharedCost) -> Outcome<Timed> {
         let steps: Mutex<Vec<(f64, Instant, usize)>> = Mutex::default();
         let launches = Launches::new();
         let note = |share: f64| {
@@ -310,7 +305,11 @@ impl FitOf<'_> {
         let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
         let kernels = kernels(&steps, count);
         let steps: Vec<(f64, Instant)> = steps.iter().map(|step| (step.0, step.1)).collect();
-        Ok((fitted, epochs(&steps, count.max(1), start, end), kernels))
+        Ok(Timed {
+            fitted,
+            epochs: epochs(&steps, count.max(1), start, end),
+            kernels,
+        })
     }
 
     /// Some of the training queries, with their costs fitted elsewhere, so that nothing is compiled before.
@@ -350,7 +349,11 @@ impl FitOf<'_> {
             .map(|epochs| ("epochs", epochs))
             .into_iter()
             .collect();
-        let (fitted, epochs, kernels) = self.timed(&*compared.with(&epochs)?, &train, self.cost)?;
+        let Timed {
+            fitted,
+            epochs,
+            kernels,
+        } = self.timed(&*compared.with(&epochs)?, &train, self.cost)?;
         let losses = fitted
             .history()
             .map(|history| history.losses.clone())
@@ -407,11 +410,11 @@ impl FitOf<'_> {
             let train = TrainingSet::new(&embeddings, &table).map_err(Failure::failed)?;
             let mut settings = vec![("epochs", THROUGHPUT_EPOCHS)];
             settings.extend(own.map(|_| ("batch_size", batch)));
-            let (_, epochs, _) = self.timed(&*compared.with(&settings)?, &train, &cost)?;
+            let timed = self.timed(&*compared.with(&settings)?, &train, &cost)?;
             Ok(Throughput {
                 batch,
                 queries: table.len(),
-                seconds: median(steady(&epochs)),
+                seconds: median(steady(&timed.epochs)),
             })
         };
         sizes.into_iter().map(at).collect()
@@ -439,6 +442,15 @@ impl FitOf<'_> {
         };
         sizes.iter().map(at).collect()
     }
+}
+
+/// A fit that was watched.
+struct Timed {
+    fitted: Box<dyn FittedRouter>,
+    /// Seconds of every epoch.
+    epochs: Vec<f64>,
+    /// See [`MeasuredRouter::kernels`].
+    kernels: Option<f64>,
 }
 
 /// Kernels of a step: of every step the share of the fit that is done, and the kernels that were launched so far.
