@@ -124,10 +124,10 @@ pub(crate) fn card_backends() -> Vec<Backend> {
             let all = found
                 .iter()
                 .map(|adapter| format!("{name}:{}", adapter.index));
-            let names: Vec<String> = match found.is_empty() {
-                true => vec![name.clone()],
-                false => all.collect(),
-            };
+            let mut names: Vec<String> = all.collect();
+            if names.is_empty() {
+                names.push(name.clone());
+            }
             names.iter().map(|name| Backend::from_name(name)).collect()
         };
         match opened {
