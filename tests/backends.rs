@@ -569,10 +569,10 @@ fn a_device_has_the_results_of_the_processor() {
         assert!(held.is_some() || backend == "tch", "{found:#?}");
         // Composed of Burn's operations a step of EquiRouter launches more than twice as many.
         let routers = found[1]["routers"].as_array().unwrap();
-        let equirouter = routers.iter().find(|one| one["router"] == "EquiRouter");
+        let equirouter = routers.iter().find(|one| one["router"] == "equirouter");
         let kernels = equirouter.unwrap()["kernels"].as_f64();
         match kernels {
-            Some(kernels) => assert!((50.0..110.0).contains(&kernels), "{kernels}"),
+            Some(kernels) => assert!((40.0..115.0).contains(&kernels), "{kernels}"),
             None => assert_eq!(backend, "tch"),
         }
         if let Some(half) = found.get(2) {
