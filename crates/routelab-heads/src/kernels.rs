@@ -10,7 +10,9 @@
 
 use std::ops::{Deref, DerefMut};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::backend::Backend;
+use burn::backend::tensor::FloatTensor;
+use burn::tensor::{Device, TensorData, read_sync};
 use rayon::prelude::*;
 use routelab_kernels::{dot, fold, normal, vectorised};
 
@@ -93,21 +95,15 @@ impl Values {
         Self(TensorData::new(values.to_vec(), shape))
     }
 
+    /// Those of a tensor of a processor's backend.
+    pub(crate) fn of<B: Backend>(tensor: FloatTensor<B>) -> Self {
+        let data = read_sync(B::float_into_data(tensor));
+        Self(data.expect("a processor's memory can be read"))
+    }
+
     /// A copy.
     pub(crate) fn copy(&self) -> Self {
         Self(self.0.clone())
-    }
-}
-
-impl<const D: usize> From<Tensor<D>> for Values {
-    fn from(tensor: Tensor<D>) -> Self {
-        Self(tensor.into_data_as::<f32>())
-    }
-}
-
-impl From<TensorData> for Values {
-    fn from(data: TensorData) -> Self {
-        Self(data)
     }
 }
 

@@ -5,7 +5,7 @@ use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::optim::{
     Adam, AdamConfig, AdamState, AdaptiveMomentumState, LearningRate, ModuleOptimizer, Optimizer,
 };
-use burn::tensor::{Device, Tensor, read_sync};
+use burn::tensor::{Device, Tensor};
 #[cfg(feature = "cubecl")]
 use burn_cubecl::CubeBackend;
 
@@ -44,16 +44,13 @@ pub trait OneStep: Backend {
         step: AdamStep,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let device = values.device();
-        let host = |tensor: FloatTensor<Self>| {
-            let data = read_sync(Self::float_into_data(tensor));
-            Values::from(data.expect("a processor's memory can be read"))
-        };
-        let [mut values, mut moment_1, mut moment_2] = [values, moment_1, moment_2].map(host);
+        let [mut values, mut moment_1, mut moment_2] =
+            [values, moment_1, moment_2].map(Values::of::<Self>);
         kernels::adam(
             &mut values,
             &mut moment_1,
             &mut moment_2,
-            &host(gradient),
+            &Values::of::<Self>(gradient),
             step,
         );
         let [values, moment_1, moment_2] = [values, moment_1, moment_2]

@@ -7,7 +7,7 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::tensor::{Device, FloatTensor};
 use burn::backend::{Autodiff, Backend, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{TensorData, read_sync};
+use burn::tensor::TensorData;
 #[cfg(feature = "cubecl")]
 use burn_cubecl::CubeBackend;
 
@@ -37,8 +37,8 @@ pub trait Operations: Backend {
         beta: FloatTensor<Self>,
     ) -> FloatTensor<Self> {
         let device = x.device();
-        let (mut x, norm) = (values::<Self>(x), norm::<Self>(gamma, beta));
-        arithmetic::add_rows(&mut x, &values::<Self>(added));
+        let (mut x, norm) = (Values::of::<Self>(x), norm::<Self>(gamma, beta));
+        arithmetic::add_rows(&mut x, &Values::of::<Self>(added));
         kernels::gelu_norm(&mut x, &norm);
         tensor::<Self>(x, &device)
     }
@@ -53,7 +53,7 @@ pub trait Operations: Backend {
         let (device, [queries, width]) = (z.device(), sizes(&z));
         let [models, _] = sizes(&scale);
         let mut out = Values::zeros([queries * models, width]);
-        let [z, scale, shift] = [z, scale, shift].map(values::<Self>);
+        let [z, scale, shift] = [z, scale, shift].map(Values::of::<Self>);
         arithmetic::gaps(&z, [&scale, &shift], width, &mut out);
         tensor::<Self>(out, &device)
     }
@@ -67,7 +67,7 @@ pub trait Operations: Backend {
     ) -> FloatTensor<Self> {
         let (device, [_, hidden]) = (weight.device(), sizes(&weight));
         let [models, width] = sizes(&scale);
-        let [weight, scale, projection] = [weight, scale, projection].map(values::<Self>);
+        let [weight, scale, projection] = [weight, scale, projection].map(Values::of::<Self>);
         let layer = FirstLayer {
             weight: &weight,
             width,
@@ -95,8 +95,8 @@ pub trait WaysBack: Backend {
         beta: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let device = x.device();
-        let mut sums = values::<Self>(x);
-        arithmetic::add_rows(&mut sums, &values::<Self>(added));
+        let mut sums = Values::of::<Self>(x);
+        arithmetic::add_rows(&mut sums, &Values::of::<Self>(added));
         let mut out = sums.copy();
         kernels::gelu_norm(&mut out, &norm::<Self>(gamma, beta));
         (tensor::<Self>(sums, &device), tensor::<Self>(out, &device))
@@ -117,9 +117,9 @@ pub trait WaysBack: Backend {
         FloatTensor<Self>,
     ) {
         let (device, [_, width]) = (gradient.device(), sizes(&gradient));
-        let mut gradient = values::<Self>(gradient);
+        let mut gradient = Values::of::<Self>(gradient);
         let norm = norm::<Self>(gamma, beta);
-        let found = kernels::gelu_norm_backward(&mut gradient, &values::<Self>(sums), &norm);
+        let found = kernels::gelu_norm_backward(&mut gradient, &Values::of::<Self>(sums), &norm);
         let added = match models {
             1 => found.added.to_vec(),
             _ => arithmetic::sum_rows(&gradient, models * width),
@@ -142,8 +142,8 @@ pub trait WaysBack: Backend {
         shift: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let (device, shapes) = (gradient.device(), [&z, &scale, &shift].map(sizes));
-        let [z, scale, shift] = [z, scale, shift].map(values::<Self>);
-        let gradient = values::<Self>(gradient);
+        let [z, scale, shift] = [z, scale, shift].map(Values::of::<Self>);
+        let gradient = Values::of::<Self>(gradient);
         let found = arithmetic::gaps_backward(&gradient, &z, [&scale, &shift], shapes[0][1]);
         tensors::<Self>(found, shapes, &device)
     }
@@ -158,13 +158,13 @@ pub trait WaysBack: Backend {
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
         let inputs = [&weight, &scale, &projection];
         let (device, shapes) = (gradient.device(), inputs.map(sizes));
-        let [weight, scale, projection] = [weight, scale, projection].map(values::<Self>);
+        let [weight, scale, projection] = [weight, scale, projection].map(Values::of::<Self>);
         let layer = FirstLayer {
             weight: &weight,
             width: shapes[1][1],
             hidden: shapes[0][1],
         };
-        let found = layer.mix_backward(&values::<Self>(gradient), [&scale, &projection]);
+        let found = layer.mix_backward(&Values::of::<Self>(gradient), [&scale, &projection]);
         tensors::<Self>(found, shapes, &device)
     }
 }
@@ -389,8 +389,8 @@ impl<B: WaysBack> Backward<B, 3> for Mix {
 
 fn norm<B: Backend>(gamma: FloatTensor<B>, beta: FloatTensor<B>) -> Norm {
     Norm {
-        gamma: values::<B>(gamma),
-        beta: values::<B>(beta),
+        gamma: Values::of::<B>(gamma),
+        beta: Values::of::<B>(beta),
         epsilon: NORM_EPSILON as f32,
     }
 }
@@ -398,12 +398,6 @@ fn norm<B: Backend>(gamma: FloatTensor<B>, beta: FloatTensor<B>) -> Norm {
 /// The sizes of a matrix.
 fn sizes<T: TensorMetadata>(matrix: &T) -> [usize; 2] {
     matrix.shape().dims()
-}
-
-/// They are not copied if nobody else holds the tensor.
-fn values<B: Backend>(tensor: FloatTensor<B>) -> Values {
-    let data = read_sync(B::float_into_data(tensor));
-    Values::from(data.expect("a processor's memory can be read"))
 }
 
 fn tensor<B: Backend>(values: Values, device: &Device<B>) -> FloatTensor<B> {

@@ -68,6 +68,20 @@ pub trait PairLossesBack: Backend {
     ) -> FloatTensor<Self>;
 }
 
+fn pairs(
+    [quality, cost, measured]: [FloatTensor<CubeBackend>; 3],
+    ties_by_cost: bool,
+    partly: bool,
+) -> Pairs {
+    Pairs {
+        quality,
+        cost,
+        measured,
+        ties_by_cost,
+        partly,
+    }
+}
+
 impl PairLosses for CubeBackend {
     fn pair_losses(
         scores: FloatTensor<Self>,
@@ -77,14 +91,10 @@ impl PairLosses for CubeBackend {
         ties_by_cost: bool,
         partly: bool,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        let pairs = Pairs {
-            quality,
-            cost,
-            measured,
-            ties_by_cost,
-            partly,
-        };
-        cube::pair_losses(scores, pairs)
+        cube::pair_losses(
+            scores,
+            pairs([quality, cost, measured], ties_by_cost, partly),
+        )
     }
 }
 
@@ -98,13 +108,7 @@ impl PairLossesBack for CubeBackend {
         ties_by_cost: bool,
         partly: bool,
     ) -> FloatTensor<Self> {
-        let pairs = Pairs {
-            quality,
-            cost,
-            measured,
-            ties_by_cost,
-            partly,
-        };
+        let pairs = pairs([quality, cost, measured], ties_by_cost, partly);
         cube::pair_losses_backward(gradient, scores, pairs)
     }
 }
