@@ -55,6 +55,32 @@ fn sum_of_cube(shared: &mut Shared<[f32]>, value: f32) -> f32 {
     shared[0]
 }
 
+/// The mean of a row and `1 / sqrt(variance + ε)`. Each unit has every so many `values` of the row, as many as there are `units` apart, and their
+/// sum, `total`.
+#[cube]
+fn moments(
+    shared: &mut Shared<[f32]>,
+    values: &Array<f32>,
+    total: f32,
+    epsilon: f32,
+    #[comptime] width: usize,
+    #[comptime] units: usize,
+) -> (f32, f32) {
+    let count = f32::cast_from(width);
+    let mean = sum_of_cube(shared, total) / count;
+    let columns = comptime!(width.div_ceil(units));
+    let mut squares = 0.0f32;
+    #[unroll]
+    for k in 0..columns {
+        if UNIT_POS as usize + k * units < width {
+            let gap = values[k] - mean;
+            squares += gap * gap;
+        }
+    }
+    let variance = sum_of_cube(shared, squares) / count;
+    (mean, 1.0f32 / (variance + epsilon).sqrt())
+}
+
 #[cube(launch)]
 #[allow(clippy::too_many_arguments)]
 fn activate_kernel(
@@ -93,18 +119,7 @@ fn activate_kernel(
             total += values[k];
         }
     }
-    let count = f32::cast_from(width);
-    let mean = sum_of_cube(&mut shared, total) / count;
-    let mut squares = 0.0f32;
-    #[unroll]
-    for k in 0..columns {
-        if unit + k * units < width {
-            let gap = values[k] - mean;
-            squares += gap * gap;
-        }
-    }
-    let variance = sum_of_cube(&mut shared, squares) / count;
-    let scale = 1.0f32 / (variance + epsilon).sqrt();
+    let (mean, scale) = moments(&mut shared, &values, total, epsilon, width, units);
     #[unroll]
     for k in 0..columns {
         let j = unit + k * units;
@@ -162,17 +177,7 @@ fn activate_backward_kernel(
                 total += values[k];
             }
         }
-        let mean = sum_of_cube(&mut shared, total) / count;
-        let mut squares = 0.0f32;
-        #[unroll]
-        for k in 0..columns {
-            if unit + k * units < width {
-                let gap = values[k] - mean;
-                squares += gap * gap;
-            }
-        }
-        let variance = sum_of_cube(&mut shared, squares) / count;
-        let scale = 1.0f32 / (variance + epsilon).sqrt();
+        let (mean, scale) = moments(&mut shared, &values, total, epsilon, width, units);
         let mut total = 0.0f32;
         let mut along = 0.0f32;
         #[unroll]
