@@ -2,6 +2,7 @@
 
 use burn::tensor::Device;
 use rayon::prelude::*;
+use routelab_device::{is_ndarray, is_processor};
 
 use crate::EncodeError;
 
@@ -19,11 +20,6 @@ pub(crate) fn backend_name(device: &Device) -> String {
         .filter(char::is_ascii_alphanumeric)
         .collect::<String>()
         .to_lowercase()
-}
-
-/// Whether tensors live in main memory, so that several batches can be computed on several threads.
-pub(crate) fn is_processor(device: &Device) -> bool {
-    *device == Device::flex() || is_ndarray(device)
 }
 
 /// Tokens of one pass through a transformer. On a processor intermediate results (at most tokens × four times the width) stay in
@@ -46,17 +42,4 @@ pub(crate) fn for_each_batch<B: Send, R: Send>(
     } else {
         batches.into_iter().map(run).collect()
     }
-}
-
-#[cfg(feature = "ndarray")]
-fn is_ndarray(device: &Device) -> bool {
-    // Deprecated upstream in favour of flex, and kept so that the two can be compared.
-    #[allow(deprecated)]
-    let ndarray = Device::ndarray();
-    *device == ndarray
-}
-
-#[cfg(not(feature = "ndarray"))]
-fn is_ndarray(_: &Device) -> bool {
-    false
 }

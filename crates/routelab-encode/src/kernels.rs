@@ -9,7 +9,7 @@ use burn::tensor::activation;
 use burn::tensor::{Tensor, TensorData};
 use routelab_kernels::{exp, fold, normal, vectorised};
 
-use crate::device::is_processor;
+use routelab_device::is_processor;
 
 /// `x Φ(x)`, the exact GELU: within 1e-6 of it on processors.
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {

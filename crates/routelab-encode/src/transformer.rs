@@ -7,9 +7,9 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
-use crate::device::is_processor;
 use crate::weights::Weights;
 use crate::{EncodeError, kernels};
+use routelab_device::is_processor;
 
 /// Sequences of equal length that lie side by side in a packed batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

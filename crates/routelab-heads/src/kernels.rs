@@ -14,6 +14,7 @@ use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Device, TensorData, read_sync};
 use rayon::prelude::*;
+use routelab_device::{is_card, is_processor, largest_buffer};
 use routelab_kernels::{dot, fold, normal, vectorised};
 
 /// Values of one piece of work for a thread: enough to be worth handing over, few enough to stay in its cache.
@@ -21,33 +22,7 @@ const PIECE: usize = 32_768;
 
 /// Whether tensors of this device lie in main memory and record no gradients, so that the functions here may change them.
 pub(crate) fn apply_to(device: &Device) -> bool {
-    #[cfg(feature = "ndarray")]
-    {
-        // Deprecated upstream in favour of flex, and kept so that the two can be compared.
-        #[allow(deprecated)]
-        let ndarray = Device::ndarray();
-        if *device == ndarray {
-            return !device.is_autodiff();
-        }
-    }
-    *device == Device::flex() && !device.is_autodiff()
-}
-
-/// Whether this is a graphics card behind CubeCL, for which `cube.rs` has kernels. On CubeCL's processor a cube shares memory between as many
-/// threads as it has units, which is slow.
-#[cfg(feature = "cubecl")]
-pub(crate) fn are_on_a_card(device: &Device) -> bool {
-    use burn::backend::DispatchDevice;
-    use burn_cubecl::CubeDevice;
-    match device.clone().inner().as_dispatch() {
-        DispatchDevice::Cube(device) => !matches!(device, CubeDevice::Cpu(_)),
-        _ => false,
-    }
-}
-
-#[cfg(not(feature = "cubecl"))]
-pub(crate) fn are_on_a_card(_: &Device) -> bool {
-    false
+    is_processor(device) && !device.is_autodiff()
 }
 
 /// Bytes of the widest intermediate of a piece of predictions on processors.
@@ -60,26 +35,9 @@ pub(crate) fn piece_of(device: &Device) -> usize {
     largest_buffer(device).map_or(1, times)
 }
 
-/// The largest buffer of a graphics card, in bytes.
-#[cfg(feature = "cubecl")]
-fn largest_buffer(device: &Device) -> Option<u64> {
-    use burn::backend::DispatchDevice;
-    match device.clone().inner().as_dispatch() {
-        DispatchDevice::Cube(card) if are_on_a_card(device) => {
-            Some(card.client().properties().memory.max_page_size)
-        }
-        _ => None,
-    }
-}
-
-#[cfg(not(feature = "cubecl"))]
-fn largest_buffer(_: &Device) -> Option<u64> {
-    None
-}
-
 /// Whether there are kernels for tensors of this device.
 pub(crate) fn are_on(device: &Device) -> bool {
-    are_on_a_card(device) || apply_to(&device.clone().inner())
+    is_card(device) || apply_to(&device.clone().inner())
 }
 
 /// The values of a tensor on a processor. They are not copied if nobody else holds the tensor.

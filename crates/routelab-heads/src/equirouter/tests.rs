@@ -421,7 +421,7 @@ fn fused_operations_equal_composed_ones_for_every_shape() {
 #[test]
 fn kernels_of_cards_equal_composed_operations() {
     let cards = card_backends().into_iter();
-    for backend in cards.filter(|backend| kernels::are_on_a_card(backend.device())) {
+    for backend in cards.filter(|backend| routelab_device::is_card(backend.device())) {
         check_fused(&backend, &odd(&[300], &[19], [true, true]));
         check_fused(&backend, &odd(&[24], &[], [true, false]));
         check_fused(&backend, &odd(&[24], &[270], [false, true]));

@@ -8,14 +8,14 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, backend_extension};
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::CubeBackend;
+use routelab_device::is_card;
 
 use super::{Targets, TieOrder};
 use crate::cube::{self, Pairs};
-use crate::kernels;
 
 /// Whether the scores lie where there is the operation.
 pub(super) fn apply_to(scores: &Tensor<2>) -> bool {
-    kernels::are_on_a_card(&scores.device()) && scores.dtype() == DType::F32
+    is_card(&scores.device()) && scores.dtype() == DType::F32
 }
 
 /// Losses and counts of a batch, see [`PairLosses`].

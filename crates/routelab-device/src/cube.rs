@@ -1,0 +1,94 @@
+//! What kernels of CubeCL have in common. Tensors are in row-major order and in single precision.
+#![allow(missing_docs, reason = "`#[cube]` makes a module of every function")]
+
+use burn::backend::TensorMetadata;
+use burn_cubecl::cubecl;
+use burn_cubecl::cubecl::prelude::*;
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
+use burn_cubecl::tensor::CubeTensor;
+
+/// Units of a cube at most: what every graphics API offers.
+const UNITS: usize = 256;
+
+/// Cubes in a row of the grid at most: what every graphics API offers.
+const GRID: usize = 32_768;
+
+/// `x · Φ(x)`
+#[cube]
+pub fn gelu(x: f32) -> f32 {
+    x * (1.0f32 + Erf::erf(x * std::f32::consts::FRAC_1_SQRT_2)) * 0.5f32
+}
+
+/// The sum of one value of every unit of the cube, which all of them get.
+#[cube]
+pub fn sum_of_cube(shared: &mut Shared<[f32]>, value: f32) -> f32 {
+    let unit = UNIT_POS as usize;
+    // What was summed before has been read by all.
+    sync_cube();
+    shared[unit] = value;
+    let mut active = CUBE_DIM as usize / 2;
+    while active > 0 {
+        sync_cube();
+        if unit < active {
+            let other = shared[unit + active];
+            shared[unit] += other;
+        }
+        active /= 2;
+    }
+    sync_cube();
+    shared[0]
+}
+
+/// The mean of a row and `1 / sqrt(variance + ε)`. Each unit has every so many `values` of the row, as many as there are `units` apart, and their
+/// sum, `total`.
+#[cube]
+pub fn moments(
+    shared: &mut Shared<[f32]>,
+    values: &Array<f32>,
+    total: f32,
+    epsilon: f32,
+    #[comptime] width: usize,
+    #[comptime] units: usize,
+) -> (f32, f32) {
+    let count = f32::cast_from(width);
+    let mean = sum_of_cube(shared, total) / count;
+    let columns = comptime!(width.div_ceil(units));
+    let mut squares = 0.0f32;
+    #[unroll]
+    for k in 0..columns {
+        if UNIT_POS as usize + k * units < width {
+            let gap = values[k] - mean;
+            squares += gap * gap;
+        }
+    }
+    let variance = sum_of_cube(shared, squares) / count;
+    (mean, 1.0f32 / (variance + epsilon).sqrt())
+}
+
+/// The grid of so many cubes.
+pub fn cubes(count: usize) -> CubeCount {
+    let along = count.clamp(1, GRID);
+    CubeCount::Static(along as u32, count.div_ceil(along).max(1) as u32, 1)
+}
+
+/// Units of a cube that works on rows of so many columns: a power of two.
+pub fn units(columns: usize) -> usize {
+    columns.next_power_of_two().clamp(1, UNITS)
+}
+
+/// A grid with one unit per value.
+pub fn per_value(values: usize) -> (CubeCount, CubeDim) {
+    (cubes(values.div_ceil(UNITS)), CubeDim::new_1d(UNITS as u32))
+}
+
+/// An uninitialised tensor where `like` is.
+pub fn empty<const D: usize>(like: &CubeTensor, shape: [usize; D]) -> CubeTensor {
+    let (client, device) = (like.client.clone(), like.device.clone());
+    empty_device_contiguous_dtype(client, device, shape.into(), like.dtype)
+}
+
+/// Rows and columns.
+pub fn sizes(tensor: &CubeTensor) -> [usize; 2] {
+    let shape = tensor.shape();
+    [shape[0], shape[1]]
+}
