@@ -218,7 +218,14 @@ fn prompts_that_occur_twice_are_counted() {
         said(&output)
     };
     let plain = check(&repeated(60, 6), "");
-    says(&plain, &["60 queries have 6 different prompts", "`group`"]);
+    says(
+        &plain,
+        &[
+            "60 queries have 6 different prompts",
+            "`group = \"question\"`",
+        ],
+    );
+    assert_eq!(plain.matches("different prompts").count(), 1, "{plain}");
     let grouped = check(&repeated(60, 6), "group = \"question\"");
     says(
         &grouped,

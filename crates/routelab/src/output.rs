@@ -1,5 +1,6 @@
 //! What the program prints: progress bars on a terminal, plain lines elsewhere, JSON for scripts.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::panic::AssertUnwindSafe;
@@ -20,6 +21,8 @@ pub struct Output {
     json: bool,
     /// Why standard output takes no more.
     closed: Mutex<Option<io::Error>>,
+    /// Remarks that were made.
+    remarks: Mutex<HashSet<String>>,
     watch: Watch,
 }
 
@@ -124,6 +127,7 @@ impl Output {
             quiet,
             json,
             closed: Mutex::new(None),
+            remarks: Mutex::default(),
             watch: Watch::default(),
         }
     }
@@ -154,6 +158,15 @@ impl Output {
         self.watch.tell(Told::Note(line.as_ref()));
         if !self.quiet {
             to_stderr(line.as_ref());
+        }
+    }
+
+    /// A line about the data that holds wherever they are used: many runs on the same table say it once.
+    pub fn remark(&self, line: impl AsRef<str>) {
+        let line = line.as_ref();
+        let mut remarks = (self.remarks.lock()).unwrap_or_else(PoisonError::into_inner);
+        if remarks.insert(line.to_owned()) {
+            self.note(line);
         }
     }
 
@@ -293,4 +306,35 @@ pub fn error(failure: &Failure) {
 /// Where standard error is closed there is nobody to tell.
 fn to_stderr(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remarks_are_made_once_and_progress_is_always_told() {
+        let told: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = told.clone();
+        let watch = Watch::new(move |told| {
+            if let Told::Note(line) = told {
+                heard.lock().unwrap().push(line.to_owned());
+            }
+        });
+        let output = Output::new(true, false).watched(&watch);
+        for _ in 0..2 {
+            output.remark("2 prompts are equal");
+            output.note("evaluating");
+            output.remark("3 prompts are equal");
+        }
+        assert_eq!(
+            *told.lock().unwrap(),
+            [
+                "2 prompts are equal",
+                "evaluating",
+                "3 prompts are equal",
+                "evaluating"
+            ]
+        );
+    }
 }

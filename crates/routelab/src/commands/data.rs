@@ -242,7 +242,7 @@ fn draw_pool(summary: &TableSummary, folder: &Path, output: &Output) -> Outcome<
     std::fs::create_dir_all(folder).map_err(|error| Failure::write(folder, error))?;
     let drawing = chart.draw(&Style::default()).map_err(Failure::failed)?;
     if !drawing.missing().is_empty() {
-        output.note(format!("note: {}", missing_note(drawing.missing())));
+        output.remark(format!("note: {}", missing_note(drawing.missing())));
     }
     drawing.save(folder, "pool").map_err(Failure::failed)
 }

@@ -69,13 +69,13 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
         table.models().len()
     ));
     if report.dropped_queries > 0 {
-        output.note(format!(
+        output.remark(format!(
             "left out {} queries with {} missing cells",
             report.dropped_queries, report.missing_cells
         ));
     }
     for note in &report.notes {
-        output.note(format!("note: {note}"));
+        output.remark(format!("note: {note}"));
     }
     if let [only] = table.models() {
         return Err(bad_request!(
@@ -87,7 +87,7 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     check_names(&experiment.names, table.models())?;
     let answers = load_answers(experiment, &mut report)?;
     if let Some(note) = repeated_prompts(&table) {
-        output.note(note);
+        output.remark(note);
     }
     rows::check_routers(experiment, &table)?;
     let mut splits = experiment
@@ -108,7 +108,7 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     }
     let gaps = rows::note(&table, &splits, &incomplete_tests, &experiment.seeds);
     if let Some(note) = &gaps {
-        output.note(format!("note: {note}"));
+        output.remark(format!("note: {note}"));
     }
     if let Some(tuning) = &experiment.tuning {
         for (&seed, split) in experiment.seeds.iter().zip(&splits) {
@@ -153,7 +153,7 @@ pub fn load(experiment: &Experiment, backend: &Backend, output: &Output) -> Outc
     if let Some(embeddings) = &embeddings {
         let distinct = distinct(embeddings);
         if distinct < table.len() {
-            output.note(format!(
+            output.remark(format!(
                 "note: {distinct} of {} embeddings are distinct: routers cannot tell the other queries apart",
                 table.len()
             ));
@@ -228,21 +228,13 @@ fn check_names(given: &BTreeMap<String, String>, models: &[String]) -> Outcome {
     }
 }
 
-/// Says how many queries share their prompt and image with others, where some do and no group keeps them on one side of a split.
+/// Says how many queries share their prompt and image with others, where a group keeps them on one side of a split; where none does, the
+/// report has a note.
 fn repeated_prompts(table: &RoutingTable) -> Option<String> {
     let (queries, repeats) = (table.len(), routelab_data::repeated_prompts(table));
     let prompts = repeats.different;
-    if prompts == queries {
-        return None;
-    }
-    let what = format!("note: {queries} queries have {prompts} different prompts");
-    Some(if repeats.divisible == 0 {
-        format!("{what}; equal ones are in one group, which no split divides")
-    } else {
-        format!(
-            "{what}: equal ones may be on both sides of a split, which flatters every result; `group` in the [schema] of a \
-             tabular data set, set to the prompts' column, keeps them on one side"
-        )
+    (prompts < queries && repeats.divisible == 0).then(|| {
+        format!("note: {queries} queries have {prompts} different prompts; equal ones are in one group, which no split divides")
     })
 }
 

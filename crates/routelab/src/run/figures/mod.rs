@@ -111,7 +111,7 @@ pub fn write(run: &Drawn, store: &Store, output: &Output) -> Outcome<Vec<FigureR
         });
     }
     if !missing.is_empty() {
-        output.note(format!("note: figures: {}", missing_note(&missing)));
+        output.remark(format!("note: figures: {}", missing_note(&missing)));
     }
     Ok(drawn)
 }
