@@ -38,6 +38,7 @@ mod init;
 mod kernels;
 mod loss;
 mod matrix;
+pub mod neighbours;
 pub mod objective;
 #[cfg_attr(
     feature = "ndarray",
@@ -94,6 +95,12 @@ pub enum HeadError {
     NoSignal {
         /// What is missing.
         reason: &'static str,
+    },
+    /// A device that failed.
+    #[error("the device did not compute its results: {reason}; use another one")]
+    Device {
+        /// What it said.
+        reason: String,
     },
     /// Weights that cannot be written or read.
     #[error(transparent)]
