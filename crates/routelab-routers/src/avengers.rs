@@ -155,7 +155,7 @@ impl FittedRouter for FittedClusters {
         check_dimension(self.centroids.x().ncols(), queries)?;
         let clusters: Vec<Vec<usize>> =
             (self.centroids).nearest(queries.values(), self.nearest, |near| {
-                near.iter().map(|cluster| cluster.point).collect()
+                near.iter().map(|cluster| cluster.point()).collect()
             })?;
         let average = |values: &Array2<f64>| {
             let rows: Vec<Array1<f64>> = (clusters.iter())

@@ -136,7 +136,7 @@ impl FittedRatings {
         let mut local = self.ratings.clone();
         // The last rounds weigh most, so the nearest query comes last.
         for neighbour in near.iter().rev() {
-            let quality = self.quality.row(neighbour.point);
+            let quality = self.quality.row(neighbour.point());
             play(&mut local, quality, self.config.k_factor);
         }
         let share = self.config.global;

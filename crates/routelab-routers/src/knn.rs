@@ -107,8 +107,9 @@ struct FittedKnn {
 }
 
 impl FittedKnn {
-    fn weight(&self, neighbour: &Neighbour) -> f64 {
-        1.0 / (f64::from(neighbour.squared_distance).sqrt() + self.config.epsilon)
+    #[inline(always)]
+    fn weight(&self, neighbour: Neighbour) -> f64 {
+        1.0 / (f64::from(neighbour.squared_distance()).sqrt() + self.config.epsilon)
     }
 
     /// `[queries, 2 · models]`, where some models were measured on some training queries only.
@@ -124,8 +125,8 @@ impl FittedKnn {
         self.points.nearest(queries.values(), k, |near| {
             let mut weighted = vec![0.0; 2 * models];
             let mut totals = vec![0.0; models];
-            for neighbour in near {
-                let (row, weight) = (neighbour.point, self.weight(neighbour));
+            for &neighbour in near {
+                let (row, weight) = (neighbour.point(), self.weight(neighbour));
                 for model in (0..models).filter(|&model| mask[[row, model]]) {
                     totals[model] += weight;
                     weighted[model] += weight * self.quality[[row, model]];
@@ -159,10 +160,11 @@ impl FittedKnn {
             vectorised(
                 #[inline(always)]
                 || {
-                    for neighbour in near {
+                    for &neighbour in near {
                         let weight = self.weight(neighbour);
                         total += weight;
-                        let target = &targets[neighbour.point * weighted.len()..][..weighted.len()];
+                        let target =
+                            &targets[neighbour.point() * weighted.len()..][..weighted.len()];
                         for (sum, target) in weighted.iter_mut().zip(target) {
                             *sum += weight * target;
                         }

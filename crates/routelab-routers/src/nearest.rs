@@ -127,11 +127,11 @@ pub(crate) fn nearest(squared_distances: &[f32], k: usize) -> Vec<Neighbour> {
     if near.len() < k {
         near = up_to(squared_distances, u32::MAX);
     }
-    let near = near.into_iter().map(|point| Neighbour {
-        point,
-        squared_distance: squared_distances[point],
-    });
-    nearest_of(near, k)
+    let near = near.into_iter();
+    nearest_of(
+        near.map(|point| Neighbour::new(point, squared_distances[point])),
+        k,
+    )
 }
 
 /// The points whose distances have bits up to `bound`.

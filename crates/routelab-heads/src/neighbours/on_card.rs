@@ -157,9 +157,8 @@ impl Found {
     fn of(&self, query: usize) -> impl Iterator<Item = Neighbour> {
         let row = &self.values[query * 2 * self.kept..][..2 * self.kept];
         let (points, bits) = row.split_at(self.kept);
-        points.iter().zip(bits).map(|(&point, &bits)| Neighbour {
-            point: self.first + point as usize,
-            squared_distance: f32::from_bits(bits as u32),
+        (points.iter().zip(bits)).map(|(&point, &bits)| {
+            Neighbour::new(self.first + point as usize, f32::from_bits(bits as u32))
         })
     }
 }

@@ -55,7 +55,6 @@ fn nearest_points_of_cards_are_those_of_a_search_in_double_precision() {
         for (points, queries, dimension, k) in [
             (1, 3, 5, 4),
             (7, 2, 1, 300),
-            (300, 5, 1, 10),
             (257, 5, 384, 40),
             (1001, 9, 33, 100),
         ] {
@@ -71,15 +70,16 @@ fn nearest_points_of_cards_are_those_of_a_search_in_double_precision() {
                 for (found, query) in found.iter().zip(new.outer_iter()) {
                     let what = format!("{k} of {points} points, {dimension}, on {backend}");
                     assert_eq!(found.len(), k.min(points), "{what}");
+                    assert!(found.is_sorted_by(|a, b| a < b), "{what}: {found:?}");
                     let expected = sorted(x.view(), query);
                     for (at, found) in found.iter().enumerate() {
                         let close = |squared: f64| {
-                            let gap = (f64::from(found.squared_distance) - squared).abs();
+                            let gap = (f64::from(found.squared_distance()) - squared).abs();
                             assert!(gap <= 1e-5 * squared + 1e-12, "{what}: {found:?}, {at}");
                         };
                         // The distance of this rank, and that of the point itself.
                         close(expected[at].1);
-                        let own = expected.iter().find(|(point, _)| *point == found.point);
+                        let own = expected.iter().find(|(point, _)| *point == found.point());
                         close(own.unwrap().1);
                     }
                 }
@@ -92,7 +92,7 @@ fn nearest_points_of_cards_are_those_of_a_search_in_double_precision() {
 fn equal_distances_of_cards_go_to_the_earlier_point() {
     // Few whole numbers: hardly a distance is that of one point only, and all are exact.
     for backend in card_backends() {
-        for (points, dimension, k) in [(700, 2, 50), (130, 3, 5), (513, 1, 200)] {
+        for (points, dimension, k) in [(700, 3, 50), (513, 1, 200)] {
             let mut rng = ChaCha8Rng::seed_from_u64(2);
             let mut random = |rows| {
                 let one = || rng.random_range(-2..=2_i8);
@@ -103,7 +103,7 @@ fn equal_distances_of_cards_go_to_the_earlier_point() {
                 let found = search(x.view(), new.view(), k, &backend, sizes);
                 for (found, query) in found.iter().zip(new.outer_iter()) {
                     let found: Vec<(usize, f64)> = (found.iter())
-                        .map(|one| (one.point, f64::from(one.squared_distance)))
+                        .map(|one| (one.point(), f64::from(one.squared_distance())))
                         .collect();
                     let expected = &sorted(x.view(), query)[..k];
                     assert_eq!(found, expected, "{points} points on {backend}");
@@ -129,13 +129,13 @@ fn near_copies_of_cards_are_told_apart() {
             &backend,
             None,
         );
-        let points: Vec<usize> = found[0].iter().map(|one| one.point).collect();
+        let points: Vec<usize> = found[0].iter().map(|one| one.point()).collect();
         let expected: Vec<usize> = (sorted(x.view(), query.view())[..5].iter())
             .map(|(point, _)| *point)
             .collect();
         assert_eq!(points, expected, "{backend}");
         assert_eq!(points[..2], [150, 170]);
-        assert_eq!([0, 1].map(|at| found[0][at].squared_distance), [0.0; 2]);
+        assert_eq!([0, 1].map(|at| found[0][at].squared_distance()), [0.0; 2]);
     }
 }
 

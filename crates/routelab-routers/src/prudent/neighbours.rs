@@ -88,7 +88,7 @@ impl Neighbours {
     pub(super) fn say(&self, queries: ArrayView2<f32>) -> Result<Said, RouterError> {
         let most = self.counts.iter().copied().max().unwrap_or(0).max(NEAR);
         let columns = self.values.ncols();
-        let distance = |near: &Neighbour| f64::from(near.squared_distance).sqrt();
+        let distance = |near: &Neighbour| f64::from(near.squared_distance()).sqrt();
         let answers = self.points.nearest(queries, most, |near| {
             let some = &near[..NEAR.min(near.len())];
             let far = some.iter().map(distance).sum::<f64>() / some.len() as f64;
@@ -118,7 +118,7 @@ impl Neighbours {
         let mut sums = self.means.mapv(|mean| prior * mean).to_vec();
         let mut totals = vec![prior; sums.len()];
         for (neighbour, &weight) in near.iter().zip(&weights) {
-            let row = neighbour.point;
+            let row = neighbour.point();
             let values = self.values.row(row);
             match &self.measured {
                 None => {
