@@ -1,5 +1,5 @@
 //! What heads and encoders have to know of the device that a tensor lies on: whether it is a processor or a graphics card, and how much
-//! fits into it at once. With the feature `cubecl`, `cube` has what their kernels for graphics cards have in common.
+//! fits into it at once, and [how many kernels](Launches) it is told to run. With the feature `cubecl`, `cube` has what their kernels for graphics cards have in common.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -12,10 +12,13 @@
 
 #[cfg(feature = "cubecl")]
 pub mod cube;
+mod launches;
 
 #[cfg(feature = "cubecl")]
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
+
+pub use launches::Launches;
 
 /// Whether tensors of this device lie in main memory, where functions of our own can read and change them: Burn's `flex` and `ndarray`,
 /// with gradients or without.

@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use burn::module::Module;
-use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::nn::LayerNormConfig;
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
 use crate::EncodeError;
+use crate::norm::Norm;
+use crate::sequences::Sequences;
 use crate::text::read;
-use crate::transformer::{Activation, FeedForward, Run, SelfAttention};
+use crate::transformer::{Activation, FeedForward, SelfAttention};
 use crate::weights::Weights;
 
 /// A CLIP `config.json` as Hugging Face writes it. What a file leaves out has the value of ViT-B/32, which is how Hugging
@@ -90,7 +92,7 @@ impl Default for VisionConfig {
 #[derive(Clone, Debug)]
 pub(crate) struct Sizes {
     pub width: usize,
-    hidden: usize,
+    pub hidden: usize,
     layers: usize,
     heads: usize,
     activation: Activation,
@@ -190,7 +192,7 @@ impl Sizes {
         ];
         let [inner, outer] = [name("mlp.fc1"), name("mlp.fc2")];
         Ok(ClipLayer {
-            attention_norm: weights.layer_norm(&name("layer_norm1"), &self.norm(), device)?,
+            attention_norm: Norm::load(weights, &name("layer_norm1"), &self.norm(), device)?,
             attention: SelfAttention::load(
                 weights,
                 [&query, &key, &value, &out],
@@ -198,7 +200,7 @@ impl Sizes {
                 self.heads,
                 device,
             )?,
-            feed_forward_norm: weights.layer_norm(&name("layer_norm2"), &self.norm(), device)?,
+            feed_forward_norm: Norm::load(weights, &name("layer_norm2"), &self.norm(), device)?,
             feed_forward: FeedForward::load(
                 weights,
                 [&inner, &outer],
@@ -213,17 +215,17 @@ impl Sizes {
 /// One layer of either tower: normalise, attend, add; normalise, feed forward, add.
 #[derive(Module, Debug)]
 pub(crate) struct ClipLayer {
-    attention_norm: LayerNorm,
+    attention_norm: Norm,
     attention: SelfAttention,
-    feed_forward_norm: LayerNorm,
+    feed_forward_norm: Norm,
     feed_forward: FeedForward,
 }
 
 impl ClipLayer {
     /// [tokens, width] → [tokens, width] over a packed batch.
-    pub fn forward(&self, x: Tensor<2>, runs: &[Run], causal: bool) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, sequences: &Sequences, causal: bool) -> Tensor<2> {
         let normal = self.attention_norm.forward(x.clone());
-        let x = x + self.attention.forward(normal, runs, causal);
+        let x = x + self.attention.forward(normal, sequences, causal);
         let normal = self.feed_forward_norm.forward(x.clone());
         x + self.feed_forward.forward(normal)
     }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use rayon::prelude::*;
-use routelab_device::{is_ndarray, is_processor};
+use routelab_device::{is_ndarray, is_processor, largest_buffer};
 
 use crate::EncodeError;
 
@@ -22,11 +22,15 @@ pub(crate) fn backend_name(device: &Device) -> String {
         .to_lowercase()
 }
 
-/// Tokens of one pass through a transformer. On a processor intermediate results (at most tokens × four times the width) stay in
-/// its cache and are small enough that the allocator reuses memory instead of asking the system for fresh pages. A graphics
-/// card wants much work at once.
-pub(crate) fn tokens_per_pass(device: &Device) -> usize {
-    if is_processor(device) { 256 } else { 16_384 }
+/// Tokens of one pass through a transformer, whose widest intermediate result has `widest` numbers for each. On a processor intermediate
+/// results stay in its cache and are small enough that the allocator reuses memory instead of asking the system for fresh pages. A
+/// graphics card wants much work at once: as much as fits into a sixteenth of its largest buffer.
+pub(crate) fn tokens_per_pass(device: &Device, widest: usize) -> usize {
+    if is_processor(device) {
+        return 256;
+    }
+    let fit = |bytes: u64| (bytes / 16 / (4 * widest as u64)).clamp(256, 65_536) as usize;
+    largest_buffer(device).map_or(16_384, fit)
 }
 
 /// What `pass` makes of every batch, in their order. On a processor every thread takes batches of its own: Burn runs the

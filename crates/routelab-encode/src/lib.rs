@@ -18,12 +18,18 @@
 //! ```
 
 mod cache;
+#[cfg(feature = "cubecl")]
+mod card;
 mod clip;
 mod concat;
+#[cfg(feature = "cubecl")]
+mod cube;
 mod device;
 mod error;
 mod image;
 mod kernels;
+mod norm;
+mod sequences;
 mod table;
 mod text;
 mod transformer;

@@ -7,18 +7,10 @@ use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 use serde::Deserialize;
 
+use crate::sequences::{Run, Sequences};
 use crate::weights::Weights;
 use crate::{EncodeError, kernels};
 use routelab_device::is_processor;
-
-/// Sequences of equal length that lie side by side in a packed batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    /// How many sequences.
-    pub count: usize,
-    /// Tokens of each.
-    pub length: usize,
-}
 
 /// Multi-head self-attention over a packed batch, without padding and therefore without a mask.
 ///
@@ -54,8 +46,15 @@ impl SelfAttention {
 
     /// Attention of every token to the tokens of its own sequence (if `causal`, to the earlier ones
     /// and itself): [tokens, width] → [tokens, width].
-    pub fn forward(&self, x: Tensor<2>, runs: &[Run], causal: bool) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, sequences: &Sequences, causal: bool) -> Tensor<2> {
         let qkv = kernels::linear(&self.qkv, x); // [tokens, 3 · width]
+        let mixed = (sequences.attend(&qkv, self.heads, causal))
+            .unwrap_or_else(|| self.attend_in_runs(&qkv, sequences.runs(), causal));
+        kernels::linear(&self.out, mixed)
+    }
+
+    /// One run of sequences of equal length after the other.
+    fn attend_in_runs(&self, qkv: &Tensor<2>, runs: &[Run], causal: bool) -> Tensor<2> {
         let mut start = 0;
         let mut parts: Vec<Tensor<2>> = Vec::with_capacity(runs.len());
         for run in runs {
@@ -63,11 +62,10 @@ impl SelfAttention {
             parts.push(self.attend(qkv.clone().narrow(0, start, tokens), *run, causal));
             start += tokens;
         }
-        let mixed = match parts.len() {
+        match parts.len() {
             1 => parts.remove(0),
             _ => Tensor::cat(parts, 0),
-        };
-        kernels::linear(&self.out, mixed)
+        }
     }
 
     fn attend(&self, qkv: Tensor<2>, run: Run, causal: bool) -> Tensor<2> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::module::Param;
-use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
@@ -151,20 +151,6 @@ impl Weights {
             weight: to_parameter(weight, [inputs, outputs], device),
             bias: config.bias.then(|| to_parameter(bias, [outputs], device)),
         })
-    }
-
-    /// A layer normalisation from `{prefix}.weight` and `{prefix}.bias`.
-    pub fn layer_norm(
-        &self,
-        prefix: &str,
-        config: &LayerNormConfig,
-        device: &Device,
-    ) -> Result<LayerNorm, EncodeError> {
-        let shape = [config.d_model];
-        let mut norm = config.init(device);
-        norm.gamma = self.parameter(&format!("{prefix}.weight"), shape, device)?;
-        norm.beta = Some(self.parameter(&format!("{prefix}.bias"), shape, device)?);
-        Ok(norm)
     }
 }
 

@@ -6,22 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use common::{golden, largest_difference, numbers};
+use common::{devices, golden, largest_difference, numbers};
 use ndarray::{Array2, Array4};
 use routelab_encode::{
     ClipImage, ClipText, ClipTextEncoder, ClipVision, Concat, EncodeError, Encoder, MissingImage,
     Query,
 };
 use serde_json::{Value, json};
-
-fn devices() -> Vec<Device> {
-    vec![
-        Device::flex(),
-        #[cfg(feature = "ndarray")]
-        #[allow(deprecated)]
-        Device::ndarray(),
-    ]
-}
 
 fn models() -> Vec<(PathBuf, Value)> {
     golden(|value| value["image_embeds"].is_array() && value["text_embeds"].is_array())

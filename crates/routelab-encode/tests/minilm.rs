@@ -6,19 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
-use common::{WORDS, golden, largest_difference, minilm_folder, numbers, tiny_bert};
+use common::{WORDS, devices, golden, largest_difference, minilm_folder, numbers, tiny_bert};
 use routelab_data::{DataSpec, Embeddings, load};
 use routelab_encode::{Encoder, MAX_TOKENS, MiniLm, Query, embed_table};
 use serde_json::Value;
-
-fn devices() -> Vec<Device> {
-    vec![
-        Device::flex(),
-        #[cfg(feature = "ndarray")]
-        #[allow(deprecated)]
-        Device::ndarray(),
-    ]
-}
 
 fn is_minilm(value: &Value) -> bool {
     value["model"]

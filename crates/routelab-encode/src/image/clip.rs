@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, ArrayView4, aview1};
 use rayon::prelude::*;
@@ -15,7 +15,8 @@ use super::missing::{MissingImage, image_rows};
 use super::preprocess::planes;
 use crate::clip::{ClipConfig, ClipLayer};
 use crate::device::{backend_name, for_each_batch, tokens_per_pass};
-use crate::transformer::Run;
+use crate::norm::Norm;
+use crate::sequences::{Run, Sequences};
 use crate::weights::{Weights, to_parameter};
 use crate::{EncodeError, Encoder, Query, normalise};
 
@@ -28,6 +29,8 @@ pub struct ClipVision {
     size: usize,
     patch: usize,
     dim: usize,
+    /// Tokens that go through the network at once.
+    pass: usize,
     device: Device,
     hash: Sha256,
 }
@@ -40,9 +43,9 @@ struct Network {
     class: Param<Tensor<2>>,
     /// [1 + patches, width]
     places: Param<Tensor<2>>,
-    first_norm: LayerNorm,
+    first_norm: Norm,
     layers: Vec<ClipLayer>,
-    last_norm: LayerNorm,
+    last_norm: Norm,
     projection: Linear,
 }
 
@@ -78,9 +81,9 @@ impl ClipVision {
                 device,
             )?,
             // The published files spell it so.
-            first_norm: weights.layer_norm(&name("pre_layrnorm"), &sizes.norm(), device)?,
+            first_norm: Norm::load(&weights, &name("pre_layrnorm"), &sizes.norm(), device)?,
             layers: sizes.load(&name("encoder"), &weights, device)?,
-            last_norm: weights.layer_norm(&name("post_layernorm"), &sizes.norm(), device)?,
+            last_norm: Norm::load(&weights, &name("post_layernorm"), &sizes.norm(), device)?,
             projection: weights.linear("visual_projection", &project, device)?,
         };
         let mut hash = Sha256::new();
@@ -91,6 +94,7 @@ impl ClipVision {
             size,
             patch,
             dim: config.projection_dim,
+            pass: tokens_per_pass(device, sizes.hidden.max(3 * patch * patch)),
             device: device.clone(),
             hash,
         })
@@ -117,7 +121,7 @@ impl ClipVision {
             });
         }
         let (image, tokens) = (3 * self.size * self.size, self.network.places.dims()[0]);
-        let batch = (tokens_per_pass(&self.device) / tokens).max(1);
+        let batch = (self.pass / tokens).max(1);
         let pixels = pixels.as_standard_layout();
         let pixels = pixels.as_slice().expect("it is in the standard layout");
         let batches = pixels.chunks(batch * image).collect();
@@ -195,8 +199,10 @@ impl Network {
             count: images,
             length,
         };
+        let (runs, device) = ([run], x.device());
+        let sequences = Sequences::new(&runs, &device);
         for layer in &self.layers {
-            x = layer.forward(x, &[run], false);
+            x = layer.forward(x, &sequences, false);
         }
         let class = x
             .reshape([images, length, width])

@@ -1,13 +1,15 @@
 //! BERT as a Burn network: the transformer inside all-MiniLM-L6-v2 (Devlin et al. 2019, post-norm).
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::nn::LayerNormConfig;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::tokens::positions;
 use crate::EncodeError;
-use crate::transformer::{Activation, FeedForward, Run, SelfAttention};
+use crate::norm::Norm;
+use crate::sequences::{Run, Sequences};
+use crate::transformer::{Activation, FeedForward, SelfAttention};
 use crate::weights::{Weights, to_parameter};
 
 /// The sizes of a BERT, under the names of Hugging Face's `config.json`; other keys there are ignored.
@@ -72,7 +74,7 @@ impl BertConfig {
         Ok(Bert {
             words,
             places,
-            norm: weights.layer_norm("embeddings.LayerNorm", &norm, device)?,
+            norm: Norm::load(weights, "embeddings.LayerNorm", &norm, device)?,
             layers,
         })
     }
@@ -117,11 +119,7 @@ impl BertConfig {
                 self.num_attention_heads,
                 device,
             )?,
-            attention_norm: weights.layer_norm(
-                &name("attention.output.LayerNorm"),
-                norm,
-                device,
-            )?,
+            attention_norm: Norm::load(weights, &name("attention.output.LayerNorm"), norm, device)?,
             feed_forward: FeedForward::load(
                 weights,
                 [&inner, &outer],
@@ -129,7 +127,7 @@ impl BertConfig {
                 self.hidden_act,
                 device,
             )?,
-            feed_forward_norm: weights.layer_norm(&name("output.LayerNorm"), norm, device)?,
+            feed_forward_norm: Norm::load(weights, &name("output.LayerNorm"), norm, device)?,
         })
     }
 }
@@ -141,16 +139,16 @@ pub(crate) struct Bert {
     words: Param<Tensor<2>>,
     /// [positions, width], token type 0 included
     places: Param<Tensor<2>>,
-    norm: LayerNorm,
+    norm: Norm,
     layers: Vec<BertLayer>,
 }
 
 #[derive(Module, Debug)]
 struct BertLayer {
     attention: SelfAttention,
-    attention_norm: LayerNorm,
+    attention_norm: Norm,
     feed_forward: FeedForward,
-    feed_forward_norm: LayerNorm,
+    feed_forward_norm: Norm,
 }
 
 impl Bert {
@@ -159,21 +157,12 @@ impl Bert {
     /// `ids` are the tokens of all sequences one after another, and `runs` says how they divide:
     /// [Σ count · length] → [Σ count, width].
     pub fn mean_pooled(&self, ids: &[u32], runs: &[Run], device: &Device) -> Tensor<2> {
+        let sequences = Sequences::new(runs, device);
         let mut x = self.embed(ids, runs, device); // [tokens, width]
         for layer in &self.layers {
-            x = layer.forward(x, runs);
+            x = layer.forward(x, &sequences);
         }
-        let width = x.dims()[1];
-        let mut start = 0;
-        let means = runs.iter().map(|run| {
-            let tokens = x.clone().narrow(0, start, run.count * run.length);
-            start += run.count * run.length;
-            tokens
-                .reshape([run.count, run.length, width])
-                .mean_dim(1)
-                .reshape([run.count, width])
-        });
-        Tensor::cat(means.collect(), 0)
+        sequences.means(x)
     }
 
     fn embed(&self, ids: &[u32], runs: &[Run], device: &Device) -> Tensor<2> {
@@ -189,8 +178,8 @@ impl Bert {
 }
 
 impl BertLayer {
-    fn forward(&self, x: Tensor<2>, runs: &[Run]) -> Tensor<2> {
-        let attended = self.attention.forward(x.clone(), runs, false);
+    fn forward(&self, x: Tensor<2>, sequences: &Sequences) -> Tensor<2> {
+        let attended = self.attention.forward(x.clone(), sequences, false);
         let x = self.attention_norm.forward(x + attended);
         let fed = self.feed_forward.forward(x.clone());
         self.feed_forward_norm.forward(x + fed)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::module::{Module, Param};
-use burn::nn::{LayerNorm, Linear, LinearConfig};
+use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ndarray::{Array2, aview1};
 use routelab_data::hex;
@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 use super::tokens::{Packed, Tokens, pack, positions, read};
 use crate::clip::{ClipConfig, ClipLayer};
 use crate::device::{backend_name, for_each_batch, tokens_per_pass};
-use crate::transformer::Run;
+use crate::norm::Norm;
+use crate::sequences::{Run, Sequences};
 use crate::weights::Weights;
 use crate::{EncodeError, Encoder, Query, normalise};
 
@@ -26,6 +27,8 @@ pub struct ClipText {
     eos: u32,
     vocabulary: usize,
     positions: usize,
+    /// Tokens that go through the network at once.
+    pass: usize,
     device: Device,
     hash: Sha256,
 }
@@ -37,7 +40,7 @@ struct Network {
     /// [positions, width]
     places: Param<Tensor<2>>,
     layers: Vec<ClipLayer>,
-    norm: LayerNorm,
+    norm: Norm,
     projection: Linear,
 }
 
@@ -66,8 +69,13 @@ impl ClipText {
                 [text.max_position_embeddings, sizes.width],
                 device,
             )?,
-            layers: sizes.load("text_model.encoder", &weights, device)?,
-            norm: weights.layer_norm("text_model.final_layer_norm", &sizes.norm(), device)?,
+            layers: sizes.load("text_model.encoder", &&weights, device)?,
+            norm: Norm::load(
+                &weights,
+                "text_model.final_layer_norm",
+                &sizes.norm(),
+                device,
+            )?,
             projection: weights.linear("text_projection", &project, device)?,
         };
         let mut hash = Sha256::new();
@@ -79,6 +87,7 @@ impl ClipText {
             eos: text.eos_token_id,
             vocabulary: text.vocab_size,
             positions: text.max_position_embeddings,
+            pass: tokens_per_pass(device, sizes.hidden),
             device: device.clone(),
             hash,
         })
@@ -98,7 +107,7 @@ impl ClipText {
             .map(|(index, ids)| self.until_end(ids).map_err(|e| e.at_query(index)))
             .collect::<Result<Vec<_>, _>>()?;
         let mut embeddings = Array2::zeros((sequences.len(), self.dim));
-        let batches = pack(&sequences, tokens_per_pass(&self.device));
+        let batches = pack(&sequences, self.pass);
         let embedded = for_each_batch(batches, &self.device, |batch| {
             let values = self.network.forward(batch, &self.device);
             (values.try_into_vec_as::<f32>()).map_err(|e| EncodeError::Backend(e.to_string()))
@@ -149,8 +158,9 @@ impl Network {
         let words = self.words.val().select(0, index(words));
         let places = self.places.val().select(0, index(positions(&batch.runs)));
         let mut x = words + places; // [tokens, width]
+        let sequences = Sequences::new(&batch.runs, device);
         for layer in &self.layers {
-            x = layer.forward(x, &batch.runs, true);
+            x = layer.forward(x, &sequences, true);
         }
         let last = x.select(0, index(last_tokens(&batch.runs))); // [sequences, width]
         self.projection.forward(self.norm.forward(last))

@@ -24,6 +24,8 @@ pub struct MiniLm {
     tokens: Tokens,
     network: Bert,
     dim: usize,
+    /// Tokens that go through the network at once.
+    pass: usize,
     device: Device,
     id: String,
 }
@@ -58,6 +60,7 @@ impl MiniLm {
             tokens,
             network,
             dim: config.hidden_size,
+            pass: tokens_per_pass(device, config.intermediate_size),
             device: device.clone(),
             id,
         })
@@ -107,7 +110,7 @@ impl Encoder for MiniLm {
         let sequences = self
             .tokens
             .encode(queries.iter().map(|query| query.text).collect())?;
-        let batches = pack(&sequences, tokens_per_pass(&self.device));
+        let batches = pack(&sequences, self.pass);
         let embedded = for_each_batch(batches, &self.device, |batch| self.embed(batch))?;
         let mut embeddings = Array2::zeros((queries.len(), self.dim));
         for (batch, rows) in &embedded {

@@ -6,7 +6,7 @@ use std::path::Path;
 use tokenizers::{Tokenizer, TruncationDirection, TruncationParams};
 
 use crate::EncodeError;
-use crate::transformer::Run;
+use crate::sequences::Run;
 
 /// A tokenizer from `tokenizer.json` that truncates and never pads.
 pub(crate) struct Tokens {

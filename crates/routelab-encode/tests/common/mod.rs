@@ -10,8 +10,31 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn::tensor::Device;
+use routelab_heads::Backend;
+use routelab_heads::backend::{BACKENDS, Place};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::{Value, json};
+
+/// The processors of this build, and its graphics cards. With `ROUTELAB_GPU_TESTS=1` a backend that finds none is a failure, but for WebGPU,
+/// which no program outside a browser finds.
+pub fn devices() -> Vec<Device> {
+    let must = std::env::var_os("ROUTELAB_GPU_TESTS").is_some();
+    let mut devices = Vec::new();
+    for info in BACKENDS
+        .iter()
+        .filter(|info| info.built && info.place != Place::Network)
+    {
+        match Backend::from_name(info.name) {
+            Ok(backend) => devices.push(backend.device().clone()),
+            Err(error) => {
+                assert!(!must || info.name == "webgpu", "{error}");
+                eprintln!("skipped on `{}`: {error}", info.name);
+            }
+        }
+    }
+    devices
+}
 
 /// The repository's root.
 pub fn root() -> PathBuf {

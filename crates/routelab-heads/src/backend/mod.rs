@@ -6,7 +6,6 @@ mod cards;
 #[cfg(feature = "wgpu")]
 mod graphics;
 mod kept;
-mod launches;
 #[cfg(feature = "tch")]
 mod libtorch;
 #[cfg(feature = "wgpu")]
@@ -32,12 +31,12 @@ use serde::Serialize;
 
 pub use adapter::{Adapter, AdapterKind};
 pub use kept::{KeptKernels, keep_kernels, kept_kernels};
-pub use launches::Launches;
 pub use precision::Precision;
 pub(crate) use precision::cast;
 pub use processor::{Processor, peak_memory};
 #[cfg(feature = "remote")]
 pub use remote::{ServeError, serve};
+pub use routelab_device::Launches;
 
 /// The CPU backend used when none is named.
 pub const DEFAULT: &str = "flex";

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ndarray::Array2;
 use rayon::prelude::*;
-use routelab_heads::backend::{BACKENDS, DEFAULT, Place, peak_memory};
+use routelab_heads::backend::{BACKENDS, DEFAULT, Launches, Place, peak_memory};
 use routelab_heads::{Backend, BackendInfo};
 use routelab_kernels::{Threads, product};
 use serde::Serialize;
@@ -38,6 +38,8 @@ pub struct Measured {
     pub gflops: Option<f64>,
     /// `gflops` as a share of the peak of the machine's matrix products; `None` if another device did them.
     pub share_of_peak: Option<f64>,
+    /// Kernels that one run told a graphics card to run; `None` on backends that launch none.
+    pub kernels: Option<usize>,
     /// Largest resident memory of the process while it ran, MiB; `None` where the system does not say.
     pub peak_mib: Option<f64>,
 }
@@ -103,14 +105,18 @@ pub fn measure<R>(
 ) -> (R, Measured) {
     let resettable = fs::write("/proc/self/clear_refs", "5").is_ok();
     let (start, cpu) = (Instant::now(), cpu_seconds());
+    let launches = on.backend.map(|_| Launches::new());
+    let count = || launches.as_ref().map_or(0, Launches::count);
     let mut times = Vec::new();
-    let result = loop {
+    let (result, kernels) = loop {
+        let before = count();
         let once = Instant::now();
         let result = f();
         times.push(once.elapsed().as_secs_f64());
+        let kernels = count() - before;
         let enough = start.elapsed().as_secs_f64() >= REPEAT_SECONDS;
         if enough || times.len() == REPEAT_TIMES {
-            break result;
+            break (result, kernels);
         }
     };
     let cpu_seconds = cpu.zip(cpu_seconds());
@@ -130,6 +136,7 @@ pub fn measure<R>(
         steps: work.steps,
         gflops,
         share_of_peak: gflops.zip(on.peak()).map(|(gflops, peak)| gflops / peak),
+        kernels: (kernels > 0).then_some(kernels),
         peak_mib: peak_memory()
             .filter(|_| resettable)
             .map(|bytes| bytes as f64 / f64::from(1 << 20)),

@@ -186,8 +186,17 @@ fn stages(
         rayon::current_num_threads()
     ));
     output.say(format!(
-        "{:<20}{:>10}{:>10}{:>12}{:>12}{:>9}{:>9}{:>10}  {}",
-        "stage", "seconds", "cpu s", "rows/s", "ms/step", "GFLOP/s", "of peak", "peak MiB", "on"
+        "{:<20}{:>10}{:>10}{:>12}{:>12}{:>9}{:>9}{:>10}{:>9}  {}",
+        "stage",
+        "seconds",
+        "cpu s",
+        "rows/s",
+        "ms/step",
+        "GFLOP/s",
+        "of peak",
+        "peak MiB",
+        "kernels",
+        "on"
     ));
     let data = Data::new(sizes);
     let on = On {
@@ -254,7 +263,7 @@ fn line(measured: &Measured) -> String {
         .steps
         .map(|steps| 1000.0 * measured.seconds / steps as f64);
     format!(
-        "{:<20}{:>10.3}{:>10}{:>12.0}{:>12}{:>9}{:>9}{:>10}  {}",
+        "{:<20}{:>10.3}{:>10}{:>12.0}{:>12}{:>9}{:>9}{:>10}{:>9}  {}",
         measured.stage,
         measured.seconds,
         number(measured.cpu_seconds, 2),
@@ -263,6 +272,7 @@ fn line(measured: &Measured) -> String {
         number(measured.gflops, 1),
         number(measured.share_of_peak, 2),
         number(measured.peak_mib, 0),
+        number(measured.kernels.map(|kernels| kernels as f64), 0),
         measured.on,
     )
 }

@@ -376,9 +376,14 @@ pub fn minilm(encoder: &MiniLm, prompts: usize, on: &On) -> Outcome<Vec<Measured
         rows: prompts.len(),
         ..Work::default()
     };
-    let (encoded, measured) = measure("minilm encode", work, on, || encoder.encode(&queries));
-    encoded.map_err(Failure::failed)?;
-    Ok(vec![measured])
+    let encode = || encoder.encode(&queries).map_err(Failure::failed);
+    let warm_up = on.warm_up(encode)?;
+    let (encoded, measured) = measure("minilm encode", work, on, encode);
+    encoded?;
+    Ok(vec![Measured {
+        warm_up,
+        ..measured
+    }])
 }
 
 /// `images` random images, preprocessed, through CLIP's vision tower, after one to warm up.
@@ -393,9 +398,14 @@ pub fn clip(encoder: &ClipVision, images: usize, on: &On) -> Outcome<Vec<Measure
         rows: images,
         ..Work::default()
     };
-    let (encoded, measured) = measure("clip encode", work, on, || encoder.features(pixels.view()));
-    encoded.map_err(Failure::failed)?;
-    Ok(vec![measured])
+    let encode = || encoder.features(pixels.view()).map_err(Failure::failed);
+    let warm_up = on.warm_up(encode)?;
+    let (encoded, measured) = measure("clip encode", work, on, encode);
+    encoded?;
+    Ok(vec![Measured {
+        warm_up,
+        ..measured
+    }])
 }
 
 /// Where nearest neighbours are searched: on the backend if that is a graphics card, else on the processor.
