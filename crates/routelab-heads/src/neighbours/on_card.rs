@@ -117,14 +117,10 @@ impl PointsOnCard {
             .map(|(number, part)| {
                 let kept = part.kept(k);
                 let found = candidates::of([&x, &norms], [&part.x, &part.norms], kept);
-                let values = found.try_into_vec_as::<i32>();
-                let values = values.map_err(|error| HeadError::Device {
-                    reason: error.to_string(),
-                })?;
                 Ok(Found {
                     first: number * self.sizes.part,
                     kept,
-                    values,
+                    values: found.try_into_vec_as::<i32>()?,
                 })
             })
             .collect()
