@@ -8,8 +8,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use routelab_device::cube::{cubes, empty, moments, per_value, sizes, units};
 
-/// Tokens of one sequence that a cube of [`attend`] works on, and tokens that they look at at a time. The square is the number of units of
-/// the cube.
+/// Tokens of one sequence that a cube of [`attend`] works on. The square is the number of units of the cube.
 pub(crate) const TILE: usize = 16;
 
 /// The widest heads that [`attend`] has room for in the shared memory of a cube, of which every graphics API offers 16 KiB.
@@ -57,8 +56,9 @@ fn layer_norm_kernel(
     }
 }
 
-/// One cube per tile of tokens and head; a unit has a row of the tile, and of the tokens that it looks at every sixteenth. The softmax over
-/// those is built up tile by tile, so that scores are never stored (Milakov & Gimelshein 2018, "Online normalizer calculation for softmax").
+/// One cube per tile of tokens and head. Its tokens look at `TILE · each` tokens at a time; a unit has one of the former and `each` of the
+/// latter. The softmax is built up round by round, so that scores are never stored (Milakov & Gimelshein 2018, "Online normalizer
+/// calculation for softmax").
 ///
 /// `qkv`: `[tokens, 3 · heads · head]`. `tiles`: of every tile its first token, and where its sequence begins and ends, `[tiles, 3]`.
 #[cube(launch)]
@@ -69,6 +69,7 @@ fn attend_kernel(
     heads: usize,
     scale: f32,
     #[comptime] head: usize,
+    #[comptime] each: usize,
     #[comptime] causal: bool,
 ) {
     let tile = CUBE_POS / heads;
@@ -86,11 +87,12 @@ fn attend_kernel(
     let offset = CUBE_POS % heads * head;
     let token = first + row;
 
+    let seen_at_once = comptime!(TILE * each);
     // A column more, so that the units of a row read from different banks.
     let stride = comptime!(head + 1);
-    let mut keys = Shared::<[f32]>::new_slice(comptime!(TILE * (head + 1)));
-    let mut values = Shared::<[f32]>::new_slice(comptime!(TILE * head));
-    let mut scores = Shared::<[f32]>::new_slice(comptime!(TILE * TILE));
+    let mut keys = Shared::<[f32]>::new_slice(comptime!(TILE * each * (head + 1)));
+    let mut values = Shared::<[f32]>::new_slice(comptime!(TILE * each * head));
+    let mut scores = Shared::<[f32]>::new_slice(comptime!(TILE * TILE * each));
 
     let mut query = Array::<f32>::new(head);
     #[unroll]
@@ -117,14 +119,15 @@ fn attend_kernel(
     if comptime!(causal) {
         last = min(end, first + TILE);
     }
-    let rounds = (last - start).div_ceil(TILE);
+    let mut own = Array::<f32>::new(each);
+    let rounds = (last - start).div_ceil(seen_at_once);
     for round in 0..rounds {
-        let from = start + round * TILE;
+        let from = start + round * seen_at_once;
         // What was read before has been read by all.
         sync_cube();
-        for k in 0..comptime!((TILE * head).div_ceil(TILE * TILE)) {
+        for k in 0..comptime!((each * head).div_ceil(TILE)) {
             let place = unit + k * TILE * TILE;
-            if place < TILE * head {
+            if place < seen_at_once * head {
                 let (j, d) = (place / head, place % head);
                 let mut key = 0.0f32;
                 let mut value = 0.0f32;
@@ -138,26 +141,32 @@ fn attend_kernel(
             }
         }
         sync_cube();
-        let other = from + lane;
-        let mut score = 0.0f32;
         #[unroll]
-        for d in 0..head {
-            score += query[d] * keys[lane * stride + d];
+        for e in 0..each {
+            let j = lane + e * TILE;
+            let mut score = 0.0f32;
+            #[unroll]
+            for d in 0..head {
+                score += query[d] * keys[j * stride + d];
+            }
+            let mut seen = from + j < last;
+            if comptime!(causal) {
+                seen = seen && from + j <= token;
+            }
+            own[e] = select(seen, score, never);
+            scores[row * seen_at_once + j] = own[e];
         }
-        let mut seen = other < last;
-        if comptime!(causal) {
-            seen = seen && other <= token;
-        }
-        score = select(seen, score, never);
-        scores[unit] = score;
         sync_cube();
         let before = largest;
-        for j in 0..TILE {
-            largest = max(largest, scores[row * TILE + j]);
+        for j in 0..seen_at_once {
+            largest = max(largest, scores[row * seen_at_once + j]);
         }
-        let weight = select(seen, (score - largest).exp(), 0.0f32);
         sync_cube();
-        scores[unit] = weight;
+        #[unroll]
+        for e in 0..each {
+            // Of a token that sees none of these, all weights are 1 until one that it sees makes them fade.
+            scores[row * seen_at_once + lane + e * TILE] = (own[e] - largest).exp();
+        }
         sync_cube();
         let fade = (before - largest).exp();
         total *= fade;
@@ -165,8 +174,8 @@ fn attend_kernel(
         for c in 0..columns {
             sums[c] *= fade;
         }
-        for j in 0..TILE {
-            let weight = scores[row * TILE + j];
+        for j in 0..seen_at_once {
+            let weight = scores[row * seen_at_once + j];
             total += weight;
             #[unroll]
             for c in 0..columns {
@@ -239,6 +248,9 @@ pub(crate) fn attend(qkv: CubeTensor, tiles: CubeTensor, heads: usize, causal: b
     let head = width / heads;
     let out = empty(&qkv, [tokens, width]);
     let client = qkv.client.clone();
+    let shared = client.properties().hardware.max_shared_memory_size;
+    let fits = |each: &usize| 4 * TILE * each * (2 * head + 1 + TILE) <= shared;
+    let each = [4, 2].into_iter().find(fits).unwrap_or(1);
     attend_kernel::launch(
         &client,
         cubes(count * heads),
@@ -249,6 +261,7 @@ pub(crate) fn attend(qkv: CubeTensor, tiles: CubeTensor, heads: usize, causal: b
         heads,
         1.0 / (head as f32).sqrt(),
         head,
+        each,
         causal,
     );
     out

@@ -47,6 +47,7 @@ impl Decider for Rule {
             vec![0.9, 0.8, 0.7]
         };
         Ok(Decision {
+            runner_up: None,
             chosen,
             quality,
             cost,

@@ -43,6 +43,8 @@ pub enum Undecided {
 pub struct Decision {
     /// The column of the chosen model.
     pub chosen: usize,
+    /// That of the model that the router would choose without it, where the router was asked.
+    pub runner_up: Option<usize>,
     /// Predicted quality of every model.
     pub quality: Vec<f64>,
     /// Predicted cost of every model.
@@ -50,8 +52,8 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The chosen model, and then the others as they follow: under a budget those within it by their quality and then the rest from the
-    /// cheapest on, under a price by quality less price times cost.
+    /// The chosen model, the runner-up, and then the others as they follow: under a budget those within it by their quality and then the
+    /// rest from the cheapest on, under a price by quality less price times cost.
     pub fn order(&self, limit: Limit) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.quality.len()).collect();
         let (quality, cost) = (&self.quality, &self.cost);
@@ -73,8 +75,10 @@ impl Decision {
                     .then(cost[a].total_cmp(&cost[b]))
             }),
         }
-        order.retain(|&model| model != self.chosen);
-        order.insert(0, self.chosen);
+        for model in [self.runner_up, Some(self.chosen)].into_iter().flatten() {
+            order.retain(|&other| other != model);
+            order.insert(0, model);
+        }
         order
     }
 
@@ -262,7 +266,8 @@ mod tests {
 
     #[test]
     fn the_next_best_follows_the_choice() {
-        let decision = Decision {
+        let mut decision = Decision {
+            runner_up: None,
             chosen: 1,
             quality: vec![0.5, 0.7, 0.9, 0.6],
             cost: vec![1.0, 2.0, 9.0, 8.0],
@@ -271,6 +276,8 @@ mod tests {
         assert_eq!(decision.order(Limit::Budget(f64::INFINITY)), [1, 2, 3, 0]);
         assert_eq!(decision.order(Limit::Price(0.1)), [1, 0, 2, 3]);
         assert!(decision.within(Limit::Budget(2.0)) && !decision.within(Limit::Budget(1.0)));
+        decision.runner_up = Some(3);
+        assert_eq!(decision.order(Limit::Budget(f64::INFINITY)), [1, 3, 2, 0]);
     }
 
     #[test]

@@ -98,11 +98,13 @@ impl Decider for Fitted {
         let choices = choices.map_err(|error| Undecided::Failed(error.to_string()))?;
         let mut decision = Decision {
             chosen: choices.chosen[0],
+            runner_up: choices.runners_up.as_ref().map(|runners_up| runners_up[0]),
             quality: choices.scores.quality.row(0).to_vec(),
             cost: choices.scores.cost.row(0).to_vec(),
         };
         if let Limit::Price(price) = limit {
             decision.chosen = best_at(price, &decision);
+            decision.runner_up = None;
         }
         Ok(decision)
     }
