@@ -163,22 +163,25 @@ def numbers():
 
 
 def knn():
-    """Products and `topk`; `torch.cdist` computes the same products."""
+    """Products and `topk`; `torch.cdist` computes the same products. As in `routelab bench` training queries are on the device; queries come
+    from main memory, and predictions go there."""
     import torch
 
     torch.set_num_threads(args.threads)
-    x, new, targets = (torch.from_numpy(values).to(args.device) for values in numbers())
+    x, new, targets = (torch.from_numpy(values) for values in numbers())
+    x, targets = x.to(args.device), targets.to(args.device)
 
     def predict():
         squares = (x * x).sum(1)
         parts = []
         for part in new.split(CHUNK):
+            part = part.to(args.device)
             distances = (part * part).sum(1, keepdim=True) + squares - 2 * part @ x.T
             nearest, index = distances.topk(min(K, TRAIN), largest=False)
             weights = 1 / (nearest.clamp(min=0).sqrt().double() + EPSILON)
             weights = weights / weights.sum(1, keepdim=True)
             parts.append(torch.einsum("qk,qkm->qm", weights, targets[index]))
-        return torch.cat(parts)
+        return torch.cat(parts).cpu()
 
     with torch.no_grad():
         measured("knn predict", TEST, predict, None, f"PyTorch {args.device}", warmed_up(predict))

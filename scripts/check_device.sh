@@ -179,17 +179,24 @@ elif [ "$cuda" = True ]; then
 else
   torch=(cpu)
 fi
+# kNN, whose time grows with the square of the queries: on a processor at the first size only. It has nothing to compile.
+nearest() { # backend or device of PyTorch, --compile or nothing
+  case $times-$1-${2-} in
+    *--compile | 10-flex* | 10-ndarray* | 10-cpu*) ;;
+    *) printf ,knn ;;
+  esac
+}
 for times in 1 10; do
   count=$((queries * times))
   for name in "${ordered[@]}"; do
     file=bench-${name//[^a-zA-Z0-9]/-}-$count
-    step "$count queries, $name" "$file.txt" 40 5 "$routelab" bench --backend "$name" --stages equirouter,cost \
+    step "$count queries, $name" "$file.txt" 40 5 "$routelab" bench --backend "$name" --stages "equirouter,cost$(nearest "$name")" \
       --queries "$count" "${sizes[@]}" --out "$raw/$file.json"
   done
   for device in "${torch[@]}"; do
     for compile in '' --compile; do
       step "$count queries, PyTorch $device${compile:+ compiled}" "torch-$device${compile#-}-$count.json" 40 10 \
-        python3 scripts/bench_pytorch.py --stages equirouter --device "$device" --threads "$(nproc)" ${compile:+"$compile"} \
+        python3 scripts/bench_pytorch.py --stages "equirouter$(nearest "$device" "$compile")" --device "$device" --threads "$(nproc)" ${compile:+"$compile"} \
         --queries "$count" "${sizes[@]}"
     done
   done

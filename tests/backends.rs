@@ -10,6 +10,8 @@ use std::fs;
 use std::path::Path;
 
 use common::{arg, experiment, refused, says, success, table, workplace};
+#[cfg(feature = "cubecl")]
+use ndarray::Array2;
 use serde_json::Value;
 
 /// Every kind of network, small.
@@ -577,6 +579,103 @@ fn a_device_has_the_results_of_the_processor() {
         }
         if let Some(half) = found.get(2) {
             agrees_in_half(half);
+        }
+    }
+}
+
+/// Every tenth query of the RouterBench slice.
+#[cfg(feature = "cubecl")]
+fn slice() -> (routelab_data::RoutingTable, routelab_data::Embeddings) {
+    let folder = common::repository().join("datasets/routerbench-slice");
+    let spec = routelab_data::DataSpec {
+        missing: routelab_data::Missing::DropQuery,
+        ..routelab_data::DataSpec::new("routerbench", folder.join("routerbench_slice.csv"))
+    };
+    let table = routelab_data::load(&spec).unwrap().table;
+    let table = table.select(&(0..table.len()).step_by(10).collect::<Vec<_>>());
+    let file = folder.join("minilm-end.safetensors");
+    let embeddings = routelab_data::Embeddings::read(&file, table.ids()).unwrap();
+    (table, embeddings)
+}
+
+/// Searches on cards have the neighbours that the processor finds, and are made there: kNN where all and where not all was measured, Prudent,
+/// which searches for held-out queries too, and clusters.
+#[cfg(feature = "cubecl")]
+#[test]
+fn nearest_neighbours_of_a_card_are_those_of_the_processor() {
+    use routelab_heads::Backend;
+    use routelab_heads::backend::Launches;
+    use routelab_routers::{Context, CostConfig, Registry, SharedCost, TrainingSet};
+
+    let registry = Registry::default();
+    let shared = SharedCost::new(CostConfig::default());
+    for (backend, ..) in with_devices() {
+        let card = Backend::from_name(&format!("{backend}:0")).unwrap();
+        if !card.is_card() {
+            continue;
+        }
+        for (kind, with_gaps) in [
+            ("knn", false),
+            ("knn", true),
+            ("avengers-pro", false),
+            ("prudent", false),
+        ] {
+            let (mut table, embeddings) = slice();
+            if with_gaps {
+                let measured = Array2::from_shape_fn(table.quality().dim(), |(row, model)| {
+                    (row + model) % 3 > 0
+                });
+                table = table.with_measured(measured).unwrap();
+            }
+            let settings = match kind {
+                "knn" => toml::toml! { k = 30 },
+                _ => toml::Table::new(),
+            };
+            let router = registry.parse(kind, settings).unwrap().router;
+            let (trained, new): (Vec<usize>, Vec<usize>) =
+                (0..table.len()).partition(|row| row % 8 > 0);
+            let (table, x) = (table.select(&trained), embeddings.select(&trained));
+            let new = embeddings.select(&new);
+            let predict = |backend: &Backend| {
+                let context = Context {
+                    seed: 1,
+                    backend,
+                    cost: &shared,
+                    prices: false,
+                    progress: &|_| {},
+                };
+                let train = TrainingSet::new(&x, &table).unwrap();
+                let fitted = router.fit(&train, &context).unwrap();
+                let launches = Launches::new();
+                let scores = fitted.predict(&new).unwrap();
+                let stored = registry.save(kind, &*fitted).unwrap();
+                let loaded = registry.load(&stored, backend).unwrap();
+                assert_eq!(loaded.predict(&new).unwrap(), scores, "{kind} on {backend}");
+                (scores, launches.by_name())
+            };
+            let (expected, none) = predict(&Backend::default());
+            let (found, launched) = predict(&card);
+            assert!(none.is_empty(), "{none:?}");
+            // Two predictions of one block each, of a router and of the same one loaded.
+            let searches = (launched.iter()).filter(|(name, _)| name.contains("smallest_kernel"));
+            assert_eq!(
+                searches.map(|(_, times)| times).sum::<usize>(),
+                2,
+                "{launched:?}"
+            );
+            for (found, expected) in [
+                (&found.quality, &expected.quality),
+                (&found.cost, &expected.cost),
+            ] {
+                let largest = expected.iter().fold(0.0, |a: f64, b| a.max(*b));
+                for (found, expected) in found.iter().zip(expected) {
+                    let gap = (found - expected).abs() / largest;
+                    assert!(
+                        gap < 1e-3,
+                        "{kind} on {card}: {found} instead of {expected}"
+                    );
+                }
+            }
         }
     }
 }

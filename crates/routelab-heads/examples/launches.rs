@@ -1,4 +1,4 @@
-//! Kernels that one training step of EquiRouter launches on a device of CubeCL, by name.
+//! Kernels that one training step of EquiRouter launches on a device of CubeCL, by name, and those of a search for nearest neighbours.
 //!
 //! `cargo run --release --features wgpu --example launches -- [backend] [rows of a step] [models] [dimension]`
 #![allow(clippy::print_stdout, reason = "an example prints as it likes")]
@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use routelab_heads::backend::Launches;
 use routelab_heads::equirouter::{EquiRouterConfig, FittedEquiRouter};
+use routelab_heads::neighbours::PointsOnCard;
 use routelab_heads::objective::Pairwise;
 use routelab_heads::{Backend, Examples, Fit, Objective, TrainConfig};
 
@@ -56,16 +57,37 @@ fn main() {
         launches.by_name()
     };
     let (few, more) = (counted(2), counted(12));
-    let mut steps: BTreeMap<String, f64> = BTreeMap::new();
+    let mut steps = BTreeMap::new();
     for (name, count) in more {
         let before = few.get(name).copied().unwrap_or_default();
-        let short = name.split('<').next().unwrap_or(name);
-        let short = short.rsplit("::").next().unwrap_or(short).to_owned();
-        *steps.entry(short).or_default() += (count as f64 - before as f64) / 10.0;
+        *steps.entry(short(name)).or_default() += (count as f64 - before as f64) / 10.0;
     }
-    let total: f64 = steps.values().sum();
-    println!("{total} kernels a step on {backend}");
-    for (name, count) in steps {
+    print(&format!("a step on {backend}"), steps);
+
+    // The rows, each searched for among all.
+    if let Some(points) = PointsOnCard::new(x.view(), &backend) {
+        let search = || points.nearest(x.view(), 30, <[_]>::len).expect("a search");
+        search();
+        let launches = Launches::new();
+        search();
+        let mut search = BTreeMap::new();
+        for (name, count) in launches.by_name() {
+            *search.entry(short(name)).or_default() += count as f64;
+        }
+        print("a search for neighbours", search);
+    }
+}
+
+/// The name of a kernel without its types and modules.
+fn short(name: &str) -> &str {
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit("::").next().unwrap_or(name)
+}
+
+fn print(what: &str, kernels: BTreeMap<&str, f64>) {
+    let total: f64 = kernels.values().sum();
+    println!("{total} kernels {what}");
+    for (name, count) in kernels {
         println!("{count:8.1}  {name}");
     }
 }

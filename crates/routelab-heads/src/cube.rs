@@ -612,6 +612,16 @@ pub(crate) fn mix_backward(
     [d_weight, d_scale, d_projection]
 }
 
+/// A tensor to be changed in place: itself where nobody else holds it, else a copy.
+pub(crate) fn own(tensor: CubeTensor) -> CubeTensor {
+    let tensor = into_contiguous(tensor);
+    if tensor.can_mut() {
+        tensor
+    } else {
+        tensor.copy()
+    }
+}
+
 /// One step of Adam, see [`kernels::adam`](crate::kernels::adam): the values and both moments after it.
 pub(crate) fn adam(
     values: CubeTensor,
@@ -620,15 +630,6 @@ pub(crate) fn adam(
     gradient: CubeTensor,
     step: AdamStep,
 ) -> [CubeTensor; 3] {
-    // Changed in place where nobody else holds them.
-    let own = |tensor: CubeTensor| {
-        let tensor = into_contiguous(tensor);
-        if tensor.can_mut() {
-            tensor
-        } else {
-            tensor.copy()
-        }
-    };
     let [values, moment_1, moment_2] = [values, moment_1, moment_2].map(own);
     let client = values.client.clone();
     let (count, dim) = per_value(values.shape().num_elements());

@@ -85,7 +85,7 @@ impl<A: Architecture> FittedNetwork<A> {
     ///
     /// # Errors
     ///
-    /// Different numbers of rows, no rows, or a loss that is not a number.
+    /// Different numbers of rows, no rows, a loss that is not a number, or [`HeadError::Device`].
     pub fn fit_on(
         examples: &Examples,
         architecture: &A,
@@ -159,13 +159,13 @@ impl<A: Architecture> FittedNetwork<A> {
     ///
     /// # Errors
     ///
-    /// An embedding dimension other than the one the network was fitted on.
+    /// An embedding dimension other than the one the network was fitted on; [`HeadError::Device`].
     pub fn predict(&self, x: ArrayView2<f32>) -> Result<Array2<f32>, HeadError> {
         crate::check_dimension(self.dimension, x.ncols())?;
         let dtype = self.precision.dtype();
         let reduced =
             (dtype != FloatDType::F32).then(|| backend::cast(self.network.clone(), self.precision));
-        Ok(Factors::of(self.precision).within(|| {
+        Factors::of(self.precision).within(|| {
             let predictor = reduced.as_ref().unwrap_or(&self.network).logits();
             let predict = |rows: ArrayView2<f32>| {
                 let rows = matrix::to_tensor(rows, &self.device).cast(dtype);
@@ -173,7 +173,7 @@ impl<A: Architecture> FittedNetwork<A> {
             };
             let rows = self.network.chunk() * kernels::piece_of(&self.device);
             crate::in_chunks(x, rows, self.models, predict)
-        }))
+        })
     }
 
     /// The network itself.

@@ -38,6 +38,7 @@ mod init;
 mod kernels;
 mod loss;
 mod matrix;
+pub mod neighbours;
 pub mod objective;
 #[cfg_attr(
     feature = "ndarray",
@@ -59,6 +60,7 @@ pub use objective::{Examples, Objective, Output};
 pub use train::{Fit, History, TrainConfig};
 pub use weights::WeightsError;
 
+use burn::tensor::TensorReadError;
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
 /// The version of Burn in this build.
@@ -95,9 +97,26 @@ pub enum HeadError {
         /// What is missing.
         reason: &'static str,
     },
+    /// A device that failed.
+    #[error("the device did not compute its results: {reason}; use another one")]
+    Device {
+        /// What it said.
+        reason: String,
+    },
     /// Weights that cannot be written or read.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+}
+
+impl From<TensorReadError> for HeadError {
+    fn from(error: TensorReadError) -> Self {
+        // Several lines, there.
+        let words = error.to_string();
+        let words: Vec<&str> = words.split_whitespace().collect();
+        Self::Device {
+            reason: words.join(" "),
+        }
+    }
 }
 
 /// Checks that embeddings have the dimension that a network was fitted on.
@@ -135,12 +154,13 @@ fn in_chunks(
     x: ArrayView2<f32>,
     rows: usize,
     columns: usize,
-    predict: impl FnMut(ArrayView2<f32>) -> Array2<f32>,
-) -> Array2<f32> {
-    let parts: Vec<Array2<f32>> = x.axis_chunks_iter(Axis(0), rows).map(predict).collect();
+    predict: impl FnMut(ArrayView2<f32>) -> Result<Array2<f32>, HeadError>,
+) -> Result<Array2<f32>, HeadError> {
+    let parts = x.axis_chunks_iter(Axis(0), rows).map(predict);
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
     let parts: Vec<ArrayView2<f32>> = parts.iter().map(|part| part.view()).collect();
     if parts.is_empty() {
-        return Array2::zeros((0, columns));
+        return Ok(Array2::zeros((0, columns)));
     }
-    concatenate(Axis(0), &parts).expect("every chunk has the same columns")
+    Ok(concatenate(Axis(0), &parts).expect("every chunk has the same columns"))
 }

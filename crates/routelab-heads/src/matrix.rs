@@ -3,6 +3,8 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use ndarray::{Array2, ArrayView2};
 
+use crate::HeadError;
+
 /// Copies a matrix `[rows, columns]` to the device.
 pub(crate) fn to_tensor(matrix: ArrayView2<f32>, device: &Device) -> Tensor<2> {
     let shape = [matrix.nrows(), matrix.ncols()];
@@ -11,15 +13,11 @@ pub(crate) fn to_tensor(matrix: ArrayView2<f32>, device: &Device) -> Tensor<2> {
 }
 
 /// Copies a tensor `[rows, columns]` to the host.
-pub(crate) fn to_array(tensor: Tensor<2>) -> Array2<f32> {
+pub(crate) fn to_array(tensor: Tensor<2>) -> Result<Array2<f32>, HeadError> {
     let [rows, columns] = tensor.dims();
-    let values = tensor
-        .into_data()
-        .convert::<f32>()
-        .try_into_vec()
-        .expect("data converted to f32 reads as f32");
-    Array2::from_shape_vec((rows, columns), values)
-        .expect("a tensor has as many values as its shape says")
+    let values = tensor.try_into_vec_as::<f32>()?;
+    Ok(Array2::from_shape_vec((rows, columns), values)
+        .expect("a tensor has as many values as its shape says"))
 }
 
 /// Row numbers as a tensor `[rows]`.

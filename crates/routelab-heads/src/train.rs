@@ -95,7 +95,8 @@ pub(crate) fn train<M: Module>(
                 (fit.progress)(done as f64 / steps as f64);
             }
         }
-        let mean = total.map_or(0.0, |sum| sum.into_scalar::<f32>()) / rows as f32;
+        let total = total.map(|sum| sum.try_into_scalar::<f32>()).transpose()?;
+        let mean = total.unwrap_or(0.0) / rows as f32;
         if !mean.is_finite() {
             return Err(HeadError::Diverged {
                 epoch,

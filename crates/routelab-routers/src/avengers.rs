@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
 use crate::kmeans::Clustering;
-use crate::nearest::{Points, nearest};
+use crate::nearest::Points;
 use crate::space::space;
 use crate::{
     Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
@@ -81,14 +81,14 @@ impl Router for AvengersPro {
         let cost = Cost::OfClusters(clustering.measured_means(train.cost(), train.measured()));
         Ok(Box::new(FittedClusters {
             nearest: self.nearest,
-            centroids: Points::new(clustering.centroids),
+            centroids: Points::on(context.backend, clustering.centroids),
             quality,
             cost,
         }))
     }
 
-    fn load(archive: &Archive, _: &Loader) -> FitResult {
-        load(archive, |clusters, models| {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
+        load(archive, loader, |clusters, models| {
             let values = archive.matrix_with("cost", Some(clusters), Some(models))?;
             Ok(Cost::OfClusters(values))
         })
@@ -122,14 +122,14 @@ impl Router for Avengers {
         let cost = Cost::Network(context.cost.get(train, context)?);
         Ok(Box::new(FittedClusters {
             nearest: 1,
-            centroids: Points::new(clustering.centroids),
+            centroids: Points::on(context.backend, clustering.centroids),
             quality,
             cost,
         }))
     }
 
     fn load(archive: &Archive, loader: &Loader) -> FitResult {
-        load(archive, |_, _| {
+        load(archive, loader, |_, _| {
             Ok(Cost::Network(CostNetwork::load(archive, loader)?))
         })
     }
@@ -153,9 +153,10 @@ struct FittedClusters {
 impl FittedRouter for FittedClusters {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
         check_dimension(self.centroids.x().ncols(), queries)?;
-        let clusters = self
-            .centroids
-            .map(queries.values(), |squared| nearest(squared, self.nearest));
+        let clusters: Vec<Vec<usize>> =
+            (self.centroids).nearest(queries.values(), self.nearest, |near| {
+                near.iter().map(|cluster| cluster.point()).collect()
+            })?;
         let average = |values: &Array2<f64>| {
             let rows: Vec<Array1<f64>> = (clusters.iter())
                 .map(|clusters| {
@@ -189,6 +190,7 @@ impl FittedRouter for FittedClusters {
 
 fn load(
     archive: &Archive,
+    loader: &Loader,
     cost: impl FnOnce(usize, usize) -> Result<Cost, RouterError>,
 ) -> FitResult {
     let centroids = archive.matrix_with("centroids", None, None)?;
@@ -196,7 +198,7 @@ fn load(
     Ok(Box::new(FittedClusters {
         nearest: archive.get("nearest")?,
         cost: cost(centroids.nrows(), quality.ncols())?,
-        centroids: Points::new(to_f32(centroids.view())),
+        centroids: Points::on(loader.backend, to_f32(centroids.view())),
         quality,
     }))
 }

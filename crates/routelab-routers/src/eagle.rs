@@ -5,11 +5,12 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, ArrayView1};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
+use routelab_heads::neighbours::Neighbour;
 use routelab_heads::ranges::{above_zero, at_least_one, share};
 use serde::{Deserialize, Serialize};
 
 use crate::cost::CostNetwork;
-use crate::nearest::{Points, nearest};
+use crate::nearest::Points;
 use crate::space::space;
 use crate::{
     Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
@@ -73,7 +74,7 @@ impl Router for Eagle {
         Ok(Box::new(FittedRatings {
             config: *self,
             ratings,
-            points: Points::new(train.x().to_owned()),
+            points: Points::on(context.backend, train.x().to_owned()),
             quality: train.quality().to_owned(),
             cost: context.cost.get(train, context)?,
         }))
@@ -85,7 +86,7 @@ impl Router for Eagle {
         Ok(Box::new(FittedRatings {
             config: archive.get("config")?,
             quality: archive.matrix_with("quality", Some(x.nrows()), Some(ratings.len()))?,
-            points: Points::new(to_f32(x.view())),
+            points: Points::on(loader.backend, to_f32(x.view())),
             ratings,
             cost: CostNetwork::load(archive, loader)?,
         }))
@@ -130,12 +131,13 @@ struct FittedRatings {
 }
 
 impl FittedRatings {
-    /// Expected scores against the pool, from the squared distances to the training queries.
-    fn scores(&self, squared: &[f32]) -> Array1<f64> {
+    /// Expected scores against the pool, from the nearest training queries.
+    fn scores(&self, near: &[Neighbour]) -> Array1<f64> {
         let mut local = self.ratings.clone();
         // The last rounds weigh most, so the nearest query comes last.
-        for row in nearest(squared, self.config.neighbours).into_iter().rev() {
-            play(&mut local, self.quality.row(row), self.config.k_factor);
+        for neighbour in near.iter().rev() {
+            let quality = self.quality.row(neighbour.point());
+            play(&mut local, quality, self.config.k_factor);
         }
         let share = self.config.global;
         let mixed: Vec<f64> = (self.ratings.iter().zip(&local))
@@ -157,7 +159,8 @@ impl FittedRatings {
 impl FittedRouter for FittedRatings {
     fn predict(&self, queries: &Embeddings) -> Result<Scores, RouterError> {
         check_dimension(self.points.x().ncols(), queries)?;
-        let rows = (self.points).map(queries.values(), |squared| self.scores(squared));
+        let near = self.config.neighbours;
+        let rows = (self.points).nearest(queries.values(), near, |near| self.scores(near))?;
         let quality = stack(&rows, self.ratings.len());
         Ok(Scores::new(quality, self.cost.predict(queries)?)?)
     }

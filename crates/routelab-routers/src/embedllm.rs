@@ -118,7 +118,7 @@ impl Router for EmbedLlm {
             &self.training,
             &context.fit(),
         )?;
-        let cost = match (self.cost, quality.costs()) {
+        let cost = match (self.cost, quality.costs()?) {
             (CostSource::Network, _) => PredictedCost::Network(context.cost.get(train, context)?),
             (_, Some(learned)) => PredictedCost::PerModel(learned.mapv(f64::from)),
             (_, None) => PredictedCost::PerModel(column_means(train.cost(), train.measured())),

@@ -122,7 +122,7 @@ fn assign(x: ArrayView2<f32>, centroids: Array2<f32>) -> Clustering {
     let points = Points::new(centroids);
     let assigned = points.map(x, |squared| {
         let cluster = nearest(squared, 1)[0];
-        (cluster, squared[cluster])
+        (cluster.point(), cluster.squared_distance())
     });
     let (mut labels, mut squared_distances): (Vec<_>, Vec<_>) = assigned.into_iter().unzip();
     let mut sizes = vec![0; clusters];

@@ -3,11 +3,12 @@
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 use routelab_data::Embeddings;
 use routelab_eval::Scores;
+use routelab_heads::neighbours::Neighbour;
 use routelab_heads::ranges::{above_zero, at_least_one};
 use routelab_kernels::vectorised;
 use serde::{Deserialize, Serialize};
 
-use crate::nearest::{Points, nearest};
+use crate::nearest::Points;
 use crate::space::space;
 use crate::{
     Archive, Context, FitResult, FittedRouter, Loader, Router, RouterError, SearchSpace,
@@ -61,17 +62,17 @@ impl Router for Knn {
         space([("k", Values::integers([5, 10, 20, 50, 100, 200, 300]))])
     }
 
-    fn fit_checked(&self, train: &TrainingSet, _: &Context) -> FitResult {
+    fn fit_checked(&self, train: &TrainingSet, context: &Context) -> FitResult {
         Ok(Box::new(FittedKnn {
             config: *self,
-            points: Points::new(train.x().to_owned()),
+            points: Points::on(context.backend, train.x().to_owned()),
             quality: train.quality().to_owned(),
             cost: train.cost().to_owned(),
             measured: train.measured().map(|measured| measured.to_owned()),
         }))
     }
 
-    fn load(archive: &Archive, _: &Loader) -> FitResult {
+    fn load(archive: &Archive, loader: &Loader) -> FitResult {
         let x = archive.matrix("x")?;
         let quality = archive.matrix_with("quality", Some(x.nrows()), None)?;
         let cost = archive.matrix_with("cost", Some(x.nrows()), Some(quality.ncols()))?;
@@ -88,7 +89,7 @@ impl Router for Knn {
         };
         Ok(Box::new(FittedKnn {
             config: archive.get("config")?,
-            points: Points::new(to_f32(x.view())),
+            points: Points::on(loader.backend, to_f32(x.view())),
             quality,
             cost,
             measured,
@@ -106,16 +107,26 @@ struct FittedKnn {
 }
 
 impl FittedKnn {
+    #[inline(always)]
+    fn weight(&self, neighbour: Neighbour) -> f64 {
+        1.0 / (f64::from(neighbour.squared_distance()).sqrt() + self.config.epsilon)
+    }
+
     /// `[queries, 2 · models]`, where some models were measured on some training queries only.
-    fn predict_measured(&self, queries: &Embeddings, mask: ArrayView2<bool>) -> Vec<Vec<f64>> {
+    fn predict_measured(
+        &self,
+        queries: &Embeddings,
+        mask: ArrayView2<bool>,
+    ) -> Result<Vec<Vec<f64>>, RouterError> {
         let models = self.quality.ncols();
         let means = |values: &Array2<f64>| column_means(values.view(), Some(mask));
         let (quality, cost) = (means(&self.quality), means(&self.cost));
-        self.points.map(queries.values(), |squared| {
+        let k = self.config.k;
+        self.points.nearest(queries.values(), k, |near| {
             let mut weighted = vec![0.0; 2 * models];
             let mut totals = vec![0.0; models];
-            for row in nearest(squared, self.config.k) {
-                let weight = 1.0 / (f64::from(squared[row]).sqrt() + self.config.epsilon);
+            for &neighbour in near {
+                let (row, weight) = (neighbour.point(), self.weight(neighbour));
                 for model in (0..models).filter(|&model| mask[[row, model]]) {
                     totals[model] += weight;
                     weighted[model] += weight * self.quality[[row, model]];
@@ -136,23 +147,24 @@ impl FittedKnn {
     }
 
     /// `[queries, 2 · models]`, where every model was measured on every training query.
-    fn predict_all(&self, queries: &Embeddings) -> Vec<Vec<f64>> {
+    fn predict_all(&self, queries: &Embeddings) -> Result<Vec<Vec<f64>>, RouterError> {
         let models = self.quality.ncols();
         // Side by side, so that a neighbour is one row to add.
         let targets = concatenate![Axis(1), self.quality, self.cost];
         let targets = targets.as_standard_layout();
         let targets = targets.as_slice().expect("it is in the standard layout");
-        self.points.map(queries.values(), |squared| {
+        let k = self.config.k;
+        self.points.nearest(queries.values(), k, |near| {
             let mut weighted = vec![0.0; 2 * models];
             let mut total = 0.0;
-            let near = nearest(squared, self.config.k);
             vectorised(
                 #[inline(always)]
                 || {
-                    for row in near {
-                        let weight = 1.0 / (f64::from(squared[row]).sqrt() + self.config.epsilon);
+                    for &neighbour in near {
+                        let weight = self.weight(neighbour);
                         total += weight;
-                        let target = &targets[row * weighted.len()..][..weighted.len()];
+                        let target =
+                            &targets[neighbour.point() * weighted.len()..][..weighted.len()];
                         for (sum, target) in weighted.iter_mut().zip(target) {
                             *sum += weight * target;
                         }
@@ -170,8 +182,8 @@ impl FittedRouter for FittedKnn {
         check_dimension(self.points.x().ncols(), queries)?;
         let models = self.quality.ncols();
         let rows = match &self.measured {
-            None => self.predict_all(queries),
-            Some(mask) => self.predict_measured(queries, mask.view()),
+            None => self.predict_all(queries)?,
+            Some(mask) => self.predict_measured(queries, mask.view())?,
         };
         let shape = (rows.len(), 2 * models);
         let predicted = Array2::from_shape_vec(shape, rows.concat()).expect("rows of one length");

@@ -197,7 +197,7 @@ fn validate_objective(objective: Option<&Objective>) -> Result<(), String> {
 pub struct Context<'a> {
     /// Seed of everything random in the fit.
     pub seed: u64,
-    /// Where networks run.
+    /// Where networks run and, if that is a graphics card, nearest neighbours are searched.
     pub backend: &'a Backend,
     /// The cost network that all routers without costs of their own share.
     pub cost: &'a SharedCost,

@@ -2,7 +2,11 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use rayon::prelude::*;
+use routelab_heads::Backend;
+use routelab_heads::neighbours::{Neighbour, PointsOnCard, nearest_of};
 use routelab_kernels::{Threads, product, vectorised};
+
+use crate::RouterError;
 
 /// Queries whose distances are computed as one matrix product.
 const BLOCK: usize = 512;
@@ -15,17 +19,44 @@ const CANCELLATION: f32 = 1e-4;
 pub(crate) struct Points {
     x: Array2<f32>,
     norms: Array1<f32>,
+    on_card: Option<PointsOnCard>,
 }
 
 impl Points {
+    /// Points that are searched on the processor.
     pub(crate) fn new(x: Array2<f32>) -> Self {
         let x = x.as_standard_layout().into_owned();
         let norms = x.outer_iter().map(|row| row.dot(&row)).collect();
-        Self { x, norms }
+        Self {
+            x,
+            norms,
+            on_card: None,
+        }
+    }
+
+    /// Points whose nearest are found on the backend, if that is a graphics card; there they lie in its memory too.
+    pub(crate) fn on(backend: &Backend, x: Array2<f32>) -> Self {
+        Self {
+            on_card: PointsOnCard::new(x.view(), backend),
+            ..Self::new(x)
+        }
     }
 
     pub(crate) fn x(&self) -> &Array2<f32> {
         &self.x
+    }
+
+    /// What `f` makes of the `k` nearest points of every query, see [`nearest`], in the order of the queries.
+    pub(crate) fn nearest<R: Send>(
+        &self,
+        queries: ArrayView2<f32>,
+        k: usize,
+        f: impl Fn(&[Neighbour]) -> R + Sync,
+    ) -> Result<Vec<R>, RouterError> {
+        match &self.on_card {
+            Some(points) => Ok(points.nearest(queries, k, f)?),
+            None => Ok(self.map(queries, |squared| f(&nearest(squared, k)))),
+        }
     }
 
     /// What `f` makes of the squared distances of every query to all points, in the order of the queries. Queries are
@@ -91,24 +122,16 @@ impl Points {
 
 /// The `k` nearest points, or all if there are fewer, in ascending order of distance; equal distances go to the earlier
 /// point.
-pub(crate) fn nearest(squared_distances: &[f32], k: usize) -> Vec<usize> {
+pub(crate) fn nearest(squared_distances: &[f32], k: usize) -> Vec<Neighbour> {
     let mut near = up_to(squared_distances, likely_bound(squared_distances, k));
     if near.len() < k {
         near = up_to(squared_distances, u32::MAX);
     }
-    // The bits of numbers of at least 0 are in the order of the numbers; below them stands the point. Comparing such keys takes no
-    // branch, which makes the selection several times as fast.
-    let mut keys: Vec<u64> = (near.into_iter())
-        .map(|point| u64::from(squared_distances[point].to_bits()) << 32 | point as u64)
-        .collect();
-    if k < keys.len() {
-        keys.select_nth_unstable(k);
-        keys.truncate(k);
-    }
-    keys.sort_unstable();
-    keys.iter()
-        .map(|key| (key & 0xffff_ffff) as usize)
-        .collect()
+    let near = near.into_iter();
+    nearest_of(
+        near.map(|point| Neighbour::new(point, squared_distances[point])),
+        k,
+    )
 }
 
 /// The points whose distances have bits up to `bound`.

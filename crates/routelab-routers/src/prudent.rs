@@ -231,7 +231,8 @@ impl FittedPrudent {
             ..*context
         };
 
-        let neighbours = Neighbours::new(x, &targets, &settings.neighbours, typical);
+        let neighbours =
+            Neighbours::new(x, &targets, &settings.neighbours, typical, context.backend);
         let says = settings.wants(Predictor::Neighbours);
         let linear = (settings.wants(Predictor::Ridge))
             .then(|| Linear::fit(x, &targets, &folds))
@@ -264,7 +265,7 @@ impl FittedPrudent {
 
         // What is learned of the other folds says of every training query.
         let cross_fit = || -> Result<Votes, RouterError> {
-            let said = neighbours.held_out(&folds);
+            let said = neighbours.held_out(&folds, context.backend)?;
             let mut parts = if says { said.predictions } else { Vec::new() };
             parts.extend(linear.as_ref().map(|(_, held_out)| held_out.clone()));
             parts.extend(kernel.as_ref().map(|(_, held_out)| held_out.clone()));
@@ -355,7 +356,7 @@ impl FittedPrudent {
     /// What the predictors say of queries.
     fn votes(&self, queries: &Embeddings) -> Result<Votes, RouterError> {
         let x = queries.values();
-        let said = self.neighbours.say(x);
+        let said = self.neighbours.say(x)?;
         let mut parts = if self.says {
             said.predictions
         } else {
@@ -497,7 +498,13 @@ impl FittedPrudent {
             return Err(archive.broken("caution", "names a model that is not there"));
         }
         Ok(Self {
-            neighbours: Neighbours::new(to_f32(x.view()).view(), &targets, &counts, typical),
+            neighbours: Neighbours::new(
+                to_f32(x.view()).view(),
+                &targets,
+                &counts,
+                typical,
+                loader.backend,
+            ),
             shift: targets.shift,
             means,
             smear: list("smear", models)?,

@@ -97,7 +97,7 @@ pub struct ParsedRouter {
 pub struct Loader<'a> {
     /// The routers that there are.
     pub registry: &'a Registry,
-    /// Where networks run.
+    /// Where networks run and, if that is a graphics card, nearest neighbours are searched.
     pub backend: &'a Backend,
 }
 

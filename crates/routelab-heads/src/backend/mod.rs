@@ -26,6 +26,7 @@ mod remote;
 use std::fmt;
 
 use burn::tensor::Device;
+use routelab_device::is_card;
 use serde::Serialize;
 
 pub use adapter::{Adapter, AdapterKind};
@@ -494,6 +495,11 @@ impl Backend {
     /// The device itself, for encoders, which are Burn networks too.
     pub fn device(&self) -> &Device {
         &self.device
+    }
+
+    /// Whether the device is a graphics card with kernels of RouteLab's own.
+    pub fn is_card(&self) -> bool {
+        is_card(&self.device)
     }
 
     /// The precision in which fitted networks predict. They are trained in single precision, but for the matrix products of mixed

@@ -125,9 +125,14 @@ impl FittedEmbedLlm {
     }
 
     /// The learned cost of every model, `[models]`; `None` if the network has no map to costs.
-    pub fn costs(&self) -> Option<Array1<f32>> {
+    ///
+    /// # Errors
+    ///
+    /// [`HeadError::Device`]
+    pub fn costs(&self) -> Result<Option<Array1<f32>>, HeadError> {
         let network = self.network();
-        let costs = network.cost.as_ref()?.forward(network.models.val());
-        Some(matrix::to_array(costs).column(0).to_owned())
+        let costs = |map: &Linear| matrix::to_array(map.forward(network.models.val()));
+        let costs = network.cost.as_ref().map(costs).transpose()?;
+        Ok(costs.map(|costs| costs.column(0).to_owned()))
     }
 }

@@ -1,10 +1,12 @@
 //! Means over the nearest training queries, for several numbers of them, and how far away these are.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
+use routelab_heads::Backend;
+use routelab_heads::neighbours::Neighbour;
 
 use super::targets::{Folds, Targets};
-use crate::Archive;
-use crate::nearest::{Points, nearest};
+use crate::nearest::Points;
+use crate::{Archive, RouterError};
 
 /// Added to distances before they are inverted, as a share of a typical distance.
 const CLOSE: f64 = 1e-3;
@@ -32,15 +34,16 @@ pub(super) struct Said {
 }
 
 impl Neighbours {
-    /// `typical`: a distance between two queries, above 0.
+    /// `typical`: a distance between two queries, above 0. `backend`: see [`Points::on`].
     pub(super) fn new(
         x: ArrayView2<f32>,
         targets: &Targets,
         counts: &[usize],
         typical: f64,
+        backend: &Backend,
     ) -> Self {
         Self {
-            points: Points::new(x.to_owned()),
+            points: Points::on(backend, x.to_owned()),
             values: targets.values.clone(),
             measured: targets.measured.clone(),
             means: targets.means.clone(),
@@ -50,9 +53,9 @@ impl Neighbours {
     }
 
     /// The same with these rows only, and means of these.
-    fn among(&self, rows: &[usize], means: ArrayView1<f64>) -> Self {
+    fn among(&self, rows: &[usize], means: ArrayView1<f64>, backend: &Backend) -> Self {
         Self {
-            points: Points::new(self.points.x().select(Axis(0), rows)),
+            points: Points::on(backend, self.points.x().select(Axis(0), rows)),
             values: self.values.select(Axis(0), rows),
             measured: (self.measured.as_ref()).map(|measured| measured.select(Axis(0), rows)),
             means: means.to_owned(),
@@ -62,7 +65,7 @@ impl Neighbours {
     }
 
     /// What the other folds say of every training query.
-    pub(super) fn held_out(&self, folds: &Folds) -> Said {
+    pub(super) fn held_out(&self, folds: &Folds, backend: &Backend) -> Result<Said, RouterError> {
         let rows = self.values.nrows();
         let mut said = Said {
             predictions: vec![Array2::zeros(self.values.dim()); self.counts.len()],
@@ -70,8 +73,8 @@ impl Neighbours {
         };
         for (fold, held) in folds.rows.iter().enumerate() {
             let x = self.points.x().select(Axis(0), held);
-            let others = self.among(&folds.others(fold), folds.means.row(fold));
-            let found = others.say(x.view());
+            let others = self.among(&folds.others(fold), folds.means.row(fold), backend);
+            let found = others.say(x.view())?;
             for (at, &row) in held.iter().enumerate() {
                 said.distances[row] = found.distances[at];
                 for (all, found) in said.predictions.iter_mut().zip(&found.predictions) {
@@ -79,23 +82,22 @@ impl Neighbours {
                 }
             }
         }
-        said
+        Ok(said)
     }
 
-    pub(super) fn say(&self, queries: ArrayView2<f32>) -> Said {
+    pub(super) fn say(&self, queries: ArrayView2<f32>) -> Result<Said, RouterError> {
         let most = self.counts.iter().copied().max().unwrap_or(0).max(NEAR);
         let columns = self.values.ncols();
-        let answers = self.points.map(queries, |squared| {
-            let near = nearest(squared, most);
-            let distance = |row: usize| f64::from(squared[row]).sqrt();
+        let distance = |near: &Neighbour| f64::from(near.squared_distance()).sqrt();
+        let answers = self.points.nearest(queries, most, |near| {
             let some = &near[..NEAR.min(near.len())];
-            let far = some.iter().map(|&row| distance(row)).sum::<f64>() / some.len() as f64;
+            let far = some.iter().map(distance).sum::<f64>() / some.len() as f64;
             let means = (self.counts.iter()).map(|&count| {
                 let near = &near[..count.min(near.len())];
-                self.mean(near, |row| 1.0 / (distance(row) + CLOSE * self.typical))
+                self.mean(near, |one| 1.0 / (distance(one) + CLOSE * self.typical))
             });
             (means.collect::<Vec<_>>(), far)
-        });
+        })?;
         let mut said = Said {
             predictions: vec![Array2::zeros((queries.nrows(), columns)); self.counts.len()],
             distances: Array1::zeros(queries.nrows()),
@@ -106,16 +108,17 @@ impl Neighbours {
                 (predictions.row_mut(query)).assign(&ArrayView1::from(&mean));
             }
         }
-        said
+        Ok(said)
     }
 
     /// The weighted mean of every column over these rows and the prior.
-    fn mean(&self, near: &[usize], weight: impl Fn(usize) -> f64) -> Vec<f64> {
-        let weights: Vec<f64> = near.iter().map(|&row| weight(row)).collect();
+    fn mean(&self, near: &[Neighbour], weight: impl Fn(&Neighbour) -> f64) -> Vec<f64> {
+        let weights: Vec<f64> = near.iter().map(weight).collect();
         let prior = PRIOR * weights.iter().sum::<f64>() / weights.len() as f64;
         let mut sums = self.means.mapv(|mean| prior * mean).to_vec();
         let mut totals = vec![prior; sums.len()];
-        for (&row, &weight) in near.iter().zip(&weights) {
+        for (neighbour, &weight) in near.iter().zip(&weights) {
+            let row = neighbour.point();
             let values = self.values.row(row);
             match &self.measured {
                 None => {

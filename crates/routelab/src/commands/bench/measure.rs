@@ -18,7 +18,7 @@ use crate::failure::Outcome;
 pub struct Measured {
     /// Name of the stage.
     pub stage: &'static str,
-    /// Where it ran: a backend, or `processor`, which is where all runs that is not a network.
+    /// Where it ran: a backend, or `processor`, which is where all runs that is neither a network nor a search on a graphics card.
     pub on: String,
     /// Seconds of a run before the measured ones that compiles kernels, where there is one; of a fit, its first epoch.
     pub warm_up: Option<f64>,
@@ -57,7 +57,7 @@ pub struct Work {
 
 /// Where a stage runs.
 pub struct On<'a> {
-    /// The backend of a network; `None` for what runs on the processor itself.
+    /// The backend of a network, or of a search on a graphics card; `None` for what runs on the processor itself.
     pub backend: Option<&'a Backend>,
     /// That of [`peak_gflops`].
     pub peak: f64,

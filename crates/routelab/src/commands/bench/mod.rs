@@ -38,8 +38,8 @@ pub struct BenchArgs {
     /// Threads; all cores by default.
     #[arg(long)]
     pub threads: Option<usize>,
-    /// Where networks run (`equirouter`, `cost`, `minilm`, `clip`): see `routelab backends`. The other stages run on the processor,
-    /// and the column `on` says so.
+    /// Where networks run (`equirouter`, `cost`, `minilm`, `clip`): see `routelab backends`. On a graphics card, nearest neighbours are
+    /// searched there too (`knn`, `prudent`). All else runs on the processor, and the column `on` says so.
     #[arg(long, default_value = DEFAULT)]
     pub backend: String,
     /// What to measure.
@@ -222,8 +222,8 @@ fn stages(
         let done = match stage {
             BenchStage::Equirouter => data.equirouter(args.epochs, backend, peak)?,
             BenchStage::Cost => data.cost(backend, peak)?,
-            BenchStage::Knn => data.knn(peak)?,
-            BenchStage::Prudent => data.prudent(peak)?,
+            BenchStage::Knn => data.knn(backend, peak)?,
+            BenchStage::Prudent => data.prudent(backend, peak)?,
             BenchStage::Evaluation => data.evaluation(peak)?,
             BenchStage::Table => data.table(peak)?,
             BenchStage::Minilm => {

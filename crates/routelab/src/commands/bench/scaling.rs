@@ -41,7 +41,7 @@ pub fn draw(
             ..sizes
         });
         let mut measured = data.equirouter(1, backend, peak)?;
-        measured.extend(data.knn(peak)?);
+        measured.extend(data.knn(backend, peak)?);
         measured.extend(data.evaluation(peak)?);
         Ok(measured)
     };

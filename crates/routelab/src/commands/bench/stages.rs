@@ -15,7 +15,7 @@ use routelab_heads::objective::Pairwise;
 use routelab_heads::{Backend, Examples, Fit, Objective, TrainConfig};
 use routelab_routers::knn::Knn;
 use routelab_routers::prudent::Prudent;
-use routelab_routers::{Context, CostConfig, FittedRouter, Router, SharedCost, TrainingSet};
+use routelab_routers::{Context, CostConfig, Router, SharedCost, TrainingSet};
 
 use super::measure::{Measured, On, Work, measure};
 use crate::failure::{Failure, Outcome};
@@ -249,49 +249,57 @@ impl Data {
     /// kNN with its defaults: fit, which stores the training queries, then prediction.
     ///
     /// Counted: the products of all queries with all training queries.
-    pub fn knn(&self, peak: f64) -> Outcome<Vec<Measured>> {
-        let (on, backend) = (processor(peak), Backend::default());
+    pub fn knn(&self, backend: &Backend, peak: f64) -> Outcome<Vec<Measured>> {
+        let products = self.test.rows * self.sizes.train * self.sizes.dimension;
+        let operations = Some(2.0 * products as f64);
+        let on = searched(backend, peak);
+        self.router(
+            &Knn::default(),
+            ["knn fit", "knn predict"],
+            operations,
+            backend,
+            &on,
+        )
+    }
+
+    /// Prudent with its defaults: fit, with its held-out predictions, then prediction.
+    pub fn prudent(&self, backend: &Backend, peak: f64) -> Outcome<Vec<Measured>> {
+        let (stages, on) = (["prudent fit", "prudent predict"], searched(backend, peak));
+        self.router(&Prudent::default(), stages, None, backend, &on)
+    }
+
+    /// A router's fit, then prediction, which takes so many `operations`.
+    fn router(
+        &self,
+        router: &dyn Router,
+        [fit, predict]: [&'static str; 2],
+        operations: Option<f64>,
+        backend: &Backend,
+        on: &On,
+    ) -> Outcome<Vec<Measured>> {
         let shared = SharedCost::new(CostConfig::default());
-        let context = context(&backend, &shared);
+        let (train, new) = (self.training()?, self.test.embeddings());
+        let fitted = || {
+            let fitted = router.fit(&train, &context(backend, &shared));
+            fitted.map_err(Failure::failed)
+        };
+        let warm_up = on.warm_up(fitted)?;
         let work = Work {
             rows: self.sizes.train,
             ..Work::default()
         };
-        let (train, new) = (self.training()?, self.test.embeddings());
-        let (fitted, fit) = measure("knn fit", work, &on, || {
-            Knn::default().fit(&train, &context)
-        });
-        let fitted: Box<dyn FittedRouter> = fitted.map_err(Failure::failed)?;
-        let products = new.len() * self.sizes.train * self.sizes.dimension;
+        let (fitted, fit) = measure(fit, work, on, fitted);
+        let (fitted, fit) = (fitted?, Measured { warm_up, ..fit });
+        let predicted = || fitted.predict(new).map_err(Failure::failed);
+        let warm_up = on.warm_up(predicted)?;
         let work = Work {
             rows: new.len(),
-            operations: Some(2.0 * products as f64),
+            operations,
             ..Work::default()
         };
-        let (predicted, predict) = measure("knn predict", work, &on, || fitted.predict(new));
-        predicted.map_err(Failure::failed)?;
-        Ok(vec![fit, predict])
-    }
-
-    /// Prudent with its defaults: fit, with its held-out predictions, then prediction.
-    pub fn prudent(&self, peak: f64) -> Outcome<Vec<Measured>> {
-        let (on, backend) = (processor(peak), Backend::default());
-        let shared = SharedCost::new(CostConfig::default());
-        let context = context(&backend, &shared);
-        let rows = |rows: usize| Work {
-            rows,
-            ..Work::default()
-        };
-        let (train, new) = (self.training()?, self.test.embeddings());
-        let (fitted, fit) = measure("prudent fit", rows(self.sizes.train), &on, || {
-            Prudent::default().fit(&train, &context)
-        });
-        let fitted: Box<dyn FittedRouter> = fitted.map_err(Failure::failed)?;
-        let (predicted, predict) = measure("prudent predict", rows(new.len()), &on, || {
-            fitted.predict(new)
-        });
-        predicted.map_err(Failure::failed)?;
-        Ok(vec![fit, predict])
+        let (predicted, predict) = measure(predict, work, on, predicted);
+        predicted?;
+        Ok(vec![fit, Measured { warm_up, ..predict }])
     }
 
     /// The sweep over 100 budgets for every decision, and all metrics, which include one.
@@ -400,7 +408,15 @@ pub fn clip(encoder: &ClipVision, images: usize, on: &On) -> Outcome<Vec<Measure
     }])
 }
 
-/// What is no network runs on the processor, whatever the backend.
+/// Where nearest neighbours are searched: on the backend if that is a graphics card, else on the processor.
+fn searched(backend: &Backend, peak: f64) -> On<'_> {
+    On {
+        backend: backend.is_card().then_some(backend),
+        peak,
+    }
+}
+
+/// What is neither a network nor a search on a graphics card runs on the processor, whatever the backend.
 fn processor(peak: f64) -> On<'static> {
     On {
         backend: None,
