@@ -69,7 +69,7 @@ impl ClipText {
                 [text.max_position_embeddings, sizes.width],
                 device,
             )?,
-            layers: sizes.load("text_model.encoder", &&weights, device)?,
+            layers: sizes.load("text_model.encoder", &weights, device)?,
             norm: Norm::load(
                 &weights,
                 "text_model.final_layer_norm",
