@@ -65,6 +65,33 @@ pub fn moments(
     (mean, 1.0f32 / (variance + epsilon).sqrt())
 }
 
+/// `γ (value - mean) / sqrt(variance + ε) + β` for the values of a row, as [`moments`] takes them, to the row of `out` that begins at
+/// `start`.
+#[cube]
+#[allow(clippy::too_many_arguments)]
+pub fn layer_norm(
+    shared: &mut Shared<[f32]>,
+    values: &Array<f32>,
+    total: f32,
+    gamma: &[f32],
+    beta: &[f32],
+    out: &mut [f32],
+    start: usize,
+    epsilon: f32,
+    #[comptime] width: usize,
+    #[comptime] units: usize,
+) {
+    let (mean, scale) = moments(shared, values, total, epsilon, width, units);
+    let columns = comptime!(width.div_ceil(units));
+    #[unroll]
+    for k in 0..columns {
+        let j = UNIT_POS as usize + k * units;
+        if j < width {
+            out[start + j] = (values[k] - mean) * scale * gamma[j] + beta[j];
+        }
+    }
+}
+
 /// The grid of so many cubes.
 pub fn cubes(count: usize) -> CubeCount {
     let along = count.clamp(1, GRID);

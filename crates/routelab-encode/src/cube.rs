@@ -6,7 +6,7 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
-use routelab_device::cube::{cubes, empty, moments, per_value, sizes, units};
+use routelab_device::cube::{cubes, empty, layer_norm, per_value, sizes, units};
 
 /// Tokens of one sequence that a cube of [`attend`] works on. The square is the number of units of the cube.
 pub(crate) const TILE: usize = 16;
@@ -46,14 +46,18 @@ fn layer_norm_kernel(
             total += values[k];
         }
     }
-    let (mean, scale) = moments(&mut shared, &values, total, epsilon, width, units);
-    #[unroll]
-    for k in 0..columns {
-        let j = unit + k * units;
-        if j < width {
-            out[start + j] = (values[k] - mean) * scale * gamma[j] + beta[j];
-        }
-    }
+    layer_norm(
+        &mut shared,
+        &values,
+        total,
+        gamma,
+        beta,
+        out,
+        start,
+        epsilon,
+        width,
+        units,
+    );
 }
 
 /// One cube per tile of tokens and head. Its tokens look at `TILE · each` tokens at a time; a unit has one of the former and `each` of the
@@ -213,7 +217,7 @@ fn means_kernel(x: &[f32], starts: &[i32], out: &mut [f32], width: usize) {
 }
 
 /// `γ (x - mean) / sqrt(variance + ε) + β` of every row.
-pub(crate) fn layer_norm(
+pub(crate) fn norm_rows(
     x: CubeTensor,
     gamma: CubeTensor,
     beta: CubeTensor,

@@ -8,7 +8,9 @@ use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
-use routelab_device::cube::{cubes, empty, gelu, moments, per_value, sizes, sum_of_cube, units};
+use routelab_device::cube::{
+    cubes, empty, gelu, layer_norm, moments, per_value, sizes, sum_of_cube, units,
+};
 
 use crate::kernels::AdamStep;
 
@@ -61,14 +63,18 @@ fn activate_kernel(
             total += values[k];
         }
     }
-    let (mean, scale) = moments(&mut shared, &values, total, epsilon, width, units);
-    #[unroll]
-    for k in 0..columns {
-        let j = unit + k * units;
-        if j < width {
-            out[start + j] = (values[k] - mean) * scale * gamma[j] + beta[j];
-        }
-    }
+    layer_norm(
+        &mut shared,
+        &values,
+        total,
+        gamma,
+        beta,
+        out,
+        start,
+        epsilon,
+        width,
+        units,
+    );
 }
 
 /// One cube has the rows of one model in one piece of the queries. `partial`: sums over them of what the gradients of `γ`, `β` and of what

@@ -144,6 +144,22 @@ pub fn measure<R>(
     (result, measured)
 }
 
+/// [`measure`], after a run that is not counted where a backend may compile. The first error ends it.
+pub fn measure_warm<R>(
+    stage: &'static str,
+    work: Work,
+    on: &On,
+    f: impl Fn() -> Outcome<R>,
+) -> Outcome<(R, Measured)> {
+    let warm_up = on.warm_up(&f)?;
+    let (result, measured) = measure(stage, work, on, f);
+    let measured = Measured {
+        warm_up,
+        ..measured
+    };
+    Ok((result?, measured))
+}
+
 /// The most that matrix products of single precision reach on all threads of this machine, in 1e9 multiplications and additions
 /// per second: the best of several products `[512, 512] x [512, 512]`, one per thread.
 pub fn peak_gflops() -> f64 {

@@ -17,7 +17,7 @@ use routelab_routers::knn::Knn;
 use routelab_routers::prudent::Prudent;
 use routelab_routers::{Context, CostConfig, Router, SharedCost, TrainingSet};
 
-use super::measure::{Measured, On, Work, measure};
+use super::measure::{Measured, On, Work, measure, measure_warm};
 use crate::failure::{Failure, Outcome};
 
 /// Sizes of the random data.
@@ -198,10 +198,8 @@ impl Data {
             ..Work::default()
         };
         let predicted = || fitted.predict(new.values()).map_err(Failure::failed);
-        let warm_up = on.warm_up(predicted)?;
-        let (predicted, predict) = measure("equirouter predict", work, &on, predicted);
-        predicted?;
-        Ok(vec![fit, Measured { warm_up, ..predict }])
+        let (_, predict) = measure_warm("equirouter predict", work, &on, predicted)?;
+        Ok(vec![fit, predict])
     }
 
     /// The cost network with its defaults: fit.
@@ -283,23 +281,19 @@ impl Data {
             let fitted = router.fit(&train, &context(backend, &shared));
             fitted.map_err(Failure::failed)
         };
-        let warm_up = on.warm_up(fitted)?;
         let work = Work {
             rows: self.sizes.train,
             ..Work::default()
         };
-        let (fitted, fit) = measure(fit, work, on, fitted);
-        let (fitted, fit) = (fitted?, Measured { warm_up, ..fit });
+        let (fitted, fit) = measure_warm(fit, work, on, fitted)?;
         let predicted = || fitted.predict(new).map_err(Failure::failed);
-        let warm_up = on.warm_up(predicted)?;
         let work = Work {
             rows: new.len(),
             operations,
             ..Work::default()
         };
-        let (predicted, predict) = measure(predict, work, on, predicted);
-        predicted?;
-        Ok(vec![fit, Measured { warm_up, ..predict }])
+        let (_, predict) = measure_warm(predict, work, on, predicted)?;
+        Ok(vec![fit, predict])
     }
 
     /// The sweep over 100 budgets for every decision, and all metrics, which include one.
@@ -377,13 +371,8 @@ pub fn minilm(encoder: &MiniLm, prompts: usize, on: &On) -> Outcome<Vec<Measured
         ..Work::default()
     };
     let encode = || encoder.encode(&queries).map_err(Failure::failed);
-    let warm_up = on.warm_up(encode)?;
-    let (encoded, measured) = measure("minilm encode", work, on, encode);
-    encoded?;
-    Ok(vec![Measured {
-        warm_up,
-        ..measured
-    }])
+    let (_, measured) = measure_warm("minilm encode", work, on, encode)?;
+    Ok(vec![measured])
 }
 
 /// `images` random images, preprocessed, through CLIP's vision tower, after one to warm up.
@@ -399,13 +388,8 @@ pub fn clip(encoder: &ClipVision, images: usize, on: &On) -> Outcome<Vec<Measure
         ..Work::default()
     };
     let encode = || encoder.features(pixels.view()).map_err(Failure::failed);
-    let warm_up = on.warm_up(encode)?;
-    let (encoded, measured) = measure("clip encode", work, on, encode);
-    encoded?;
-    Ok(vec![Measured {
-        warm_up,
-        ..measured
-    }])
+    let (_, measured) = measure_warm("clip encode", work, on, encode)?;
+    Ok(vec![measured])
 }
 
 /// Where nearest neighbours are searched: on the backend if that is a graphics card, else on the processor.
