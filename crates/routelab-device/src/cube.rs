@@ -13,12 +13,6 @@ const UNITS: usize = 256;
 /// Cubes in a row of the grid at most: what every graphics API offers.
 const GRID: usize = 32_768;
 
-/// `x · Φ(x)`
-#[cube]
-pub fn gelu(x: f32) -> f32 {
-    x * (1.0f32 + Erf::erf(x * std::f32::consts::FRAC_1_SQRT_2)) * 0.5f32
-}
-
 /// The sum of one value of every unit of the cube, which all of them get.
 #[cube]
 pub fn sum_of_cube(shared: &mut Shared<[f32]>, value: f32) -> f32 {
@@ -39,20 +33,25 @@ pub fn sum_of_cube(shared: &mut Shared<[f32]>, value: f32) -> f32 {
     shared[0]
 }
 
-/// The mean of a row and `1 / sqrt(variance + ε)`. Each unit has every so many `values` of the row, as many as there are `units` apart, and their
-/// sum, `total`.
+/// The mean of a row and `1 / sqrt(variance + ε)`. Each unit has every so many `values` of the row, as many as there are `units` apart.
 #[cube]
 pub fn moments(
     shared: &mut Shared<[f32]>,
     values: &Array<f32>,
-    total: f32,
     epsilon: f32,
     #[comptime] width: usize,
     #[comptime] units: usize,
 ) -> (f32, f32) {
     let count = f32::cast_from(width);
-    let mean = sum_of_cube(shared, total) / count;
     let columns = comptime!(width.div_ceil(units));
+    let mut total = 0.0f32;
+    #[unroll]
+    for k in 0..columns {
+        if UNIT_POS as usize + k * units < width {
+            total += values[k];
+        }
+    }
+    let mean = sum_of_cube(shared, total) / count;
     let mut squares = 0.0f32;
     #[unroll]
     for k in 0..columns {
@@ -72,7 +71,6 @@ pub fn moments(
 pub fn layer_norm(
     shared: &mut Shared<[f32]>,
     values: &Array<f32>,
-    total: f32,
     gamma: &[f32],
     beta: &[f32],
     out: &mut [f32],
@@ -81,7 +79,7 @@ pub fn layer_norm(
     #[comptime] width: usize,
     #[comptime] units: usize,
 ) {
-    let (mean, scale) = moments(shared, values, total, epsilon, width, units);
+    let (mean, scale) = moments(shared, values, epsilon, width, units);
     let columns = comptime!(width.div_ceil(units));
     #[unroll]
     for k in 0..columns {

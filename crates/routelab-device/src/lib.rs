@@ -1,5 +1,6 @@
-//! What heads and encoders have to know of the device that a tensor lies on: whether it is a processor or a graphics card, and how much
-//! fits into it at once, and [how many kernels](Launches) it is told to run. With the feature `cubecl`, `cube` has what their kernels for graphics cards have in common.
+//! What heads and encoders have to know of the device that a tensor lies on: whether it is a processor or a graphics card, how much fits
+//! into it at once, and [how many kernels](Launches) it is told to run. With the feature `cubecl`, `cube` has what their kernels for graphics
+//! cards have in common.
 //!
 //! ```
 //! use burn::tensor::Device;
@@ -67,6 +68,12 @@ pub fn largest_buffer(device: &Device) -> Option<u64> {
         let _ = device;
         None
     }
+}
+
+/// How large an intermediate result of one piece of work may be on a graphics card, in bytes: a sixteenth of its largest buffer, since there
+/// are several at a time. `None` for every other device.
+pub fn piece_bytes(device: &Device) -> Option<u64> {
+    largest_buffer(device).map(|bytes| bytes / 16)
 }
 
 #[cfg(feature = "cubecl")]

@@ -37,19 +37,16 @@ fn layer_norm_kernel(
     let mut shared = Shared::<[f32]>::new_slice(units);
     let columns = comptime!(width.div_ceil(units));
     let mut values = Array::<f32>::new(columns);
-    let mut total = 0.0f32;
     #[unroll]
     for k in 0..columns {
         let j = unit + k * units;
         if j < width {
             values[k] = x[start + j];
-            total += values[k];
         }
     }
     layer_norm(
         &mut shared,
         &values,
-        total,
         gamma,
         beta,
         out,

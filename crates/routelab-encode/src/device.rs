@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use rayon::prelude::*;
-use routelab_device::{is_ndarray, is_processor, largest_buffer};
+use routelab_device::{is_ndarray, is_processor, piece_bytes};
 
 use crate::EncodeError;
 
@@ -24,13 +24,13 @@ pub(crate) fn backend_name(device: &Device) -> String {
 
 /// Tokens of one pass through a transformer, whose widest intermediate result has `widest` numbers for each. On a processor intermediate
 /// results stay in its cache and are small enough that the allocator reuses memory instead of asking the system for fresh pages. A
-/// graphics card wants much work at once: as much as fits into a sixteenth of its largest buffer.
+/// graphics card wants much work at once.
 pub(crate) fn tokens_per_pass(device: &Device, widest: usize) -> usize {
     if is_processor(device) {
         return 256;
     }
-    let fit = |bytes: u64| (bytes / 16 / (4 * widest as u64)).clamp(256, 65_536) as usize;
-    largest_buffer(device).map_or(16_384, fit)
+    let fit = |bytes: u64| (bytes / (4 * widest as u64)).clamp(256, 65_536) as usize;
+    piece_bytes(device).map_or(16_384, fit)
 }
 
 /// What `pass` makes of every batch, in their order. On a processor every thread takes batches of its own: Burn runs the

@@ -9,7 +9,7 @@ use burn_cubecl::cubecl::prelude::*;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use routelab_device::cube::{
-    cubes, empty, gelu, layer_norm, moments, per_value, sizes, sum_of_cube, units,
+    cubes, empty, layer_norm, moments, per_value, sizes, sum_of_cube, units,
 };
 
 use crate::kernels::AdamStep;
@@ -17,12 +17,23 @@ use crate::kernels::AdamStep;
 /// Rows of one piece of work of the ways back, whose sums over rows are added up piece by piece.
 const PIECE: usize = 8;
 
+/// `Φ(x)`
+#[cube]
+fn normal(x: f32) -> f32 {
+    (1.0f32 + Erf::erf(x * std::f32::consts::FRAC_1_SQRT_2)) * 0.5f32
+}
+
+/// `x · Φ(x)`
+#[cube]
+fn gelu(x: f32) -> f32 {
+    x * normal(x)
+}
+
 /// `Φ(x) + x φ(x)`
 #[cube]
 fn gelu_slope(x: f32) -> f32 {
-    let phi = (1.0f32 + Erf::erf(x * std::f32::consts::FRAC_1_SQRT_2)) * 0.5f32;
     // 1 / sqrt(2 π)
-    phi + x * 0.398_942_3f32 * (x * x * -0.5f32).exp()
+    normal(x) + x * 0.398_942_3f32 * (x * x * -0.5f32).exp()
 }
 
 #[cube(launch)]
@@ -50,7 +61,6 @@ fn activate_kernel(
     let mut shared = Shared::<[f32]>::new_slice(units);
     let columns = comptime!(width.div_ceil(units));
     let mut values = Array::<f32>::new(columns);
-    let mut total = 0.0f32;
     #[unroll]
     for k in 0..columns {
         let j = unit + k * units;
@@ -60,13 +70,11 @@ fn activate_kernel(
                 sums[start + j] = sum;
             }
             values[k] = gelu(sum);
-            total += values[k];
         }
     }
     layer_norm(
         &mut shared,
         &values,
-        total,
         gamma,
         beta,
         out,
@@ -116,16 +124,14 @@ fn activate_backward_kernel(
     let last = min(first + PIECE, queries);
     for query in first..last {
         let start = (query * models + model) * width;
-        let mut total = 0.0f32;
         #[unroll]
         for k in 0..columns {
             let j = unit + k * units;
             if j < width {
                 values[k] = gelu(sums[start + j]);
-                total += values[k];
             }
         }
-        let (mean, scale) = moments(&mut shared, &values, total, epsilon, width, units);
+        let (mean, scale) = moments(&mut shared, &values, epsilon, width, units);
         let mut total = 0.0f32;
         let mut along = 0.0f32;
         #[unroll]

@@ -14,7 +14,7 @@ use burn::backend::Backend;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::{Device, TensorData, read_sync};
 use rayon::prelude::*;
-use routelab_device::{is_card, is_processor, largest_buffer};
+use routelab_device::{is_card, is_processor, piece_bytes};
 use routelab_kernels::{dot, fold, normal, vectorised};
 
 /// Values of one piece of work for a thread: enough to be worth handing over, few enough to stay in its cache.
@@ -28,11 +28,9 @@ pub(crate) fn apply_to(device: &Device) -> bool {
 /// Bytes of the widest intermediate of a piece of predictions on processors.
 const PIECE_BYTES: u64 = 32 << 20;
 
-/// How many times as large a piece of predictions may be on this device: on a graphics card, where every piece costs a wait, its widest
-/// intermediate may take a sixteenth of the largest buffer.
+/// How many times as large a piece of predictions may be on this device: on a graphics card every piece costs a wait.
 pub(crate) fn piece_of(device: &Device) -> usize {
-    let times = |largest: u64| (largest / 16 / PIECE_BYTES).max(1) as usize;
-    largest_buffer(device).map_or(1, times)
+    piece_bytes(device).map_or(1, |bytes| (bytes / PIECE_BYTES).max(1) as usize)
 }
 
 /// Whether there are kernels for tensors of this device.

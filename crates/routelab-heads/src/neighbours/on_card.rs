@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
-use routelab_device::largest_buffer;
+use routelab_device::{largest_buffer, piece_bytes};
 
 use super::{Neighbour, candidates, nearest_of};
 use crate::{Backend, HeadError, check_dimension, matrix};
@@ -38,14 +38,14 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// A part takes half of the largest buffer at most, each tensor of a block a sixteenth; `None` where there is no graphics card.
+    /// A part takes half of the largest buffer at most, each tensor of a block what a piece of work may; `None` where there is no graphics card.
     fn of(device: &Device, dimension: usize) -> Option<Self> {
-        let largest = largest_buffer(device)? / size_of::<f32>() as u64;
         // Kernels number values in 32 bits.
-        let values = |share: u64| (largest / share).min(1 << 31) as usize;
+        let values = |bytes: u64| (bytes / size_of::<f32>() as u64).min(1 << 31) as usize;
         Some(Self {
-            part: (values(2) / dimension.max(1)).clamp(1, candidates::MOST),
-            block: values(16),
+            part: (values(largest_buffer(device)? / 2) / dimension.max(1))
+                .clamp(1, candidates::MOST),
+            block: values(piece_bytes(device)?),
         })
     }
 }
